@@ -1,0 +1,44 @@
+//! The one place that reads the time. Everything else takes a `Clock` or a number of milliseconds, so
+//! that tests move time instead of sleeping. Times are UTC epoch milliseconds inside, RFC 3339 outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Where the current time comes from: the system, or a hand that a test moves.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's wall clock.
+    System,
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `now_ms` until it is moved.
+    pub fn manual(now_ms: i64) -> Self {
+        Clock::Manual(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    /// UTC epoch milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            Clock::System => jiff::Timestamp::now().as_millisecond(),
+            Clock::Manual(hand) => hand.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a manual clock forward by `delta_ms`; the system clock is left alone.
+    pub fn advance(&self, delta_ms: i64) {
+        if let Clock::Manual(hand) = self {
+            hand.fetch_add(delta_ms, Ordering::SeqCst);
+        }
+    }
+}
+
+/// `2026-11-20T13:19:00.000Z`; a time outside the calendar is shown as its number.
+pub fn rfc3339(epoch_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(epoch_ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => epoch_ms.to_string(),
+    }
+}
