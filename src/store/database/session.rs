@@ -26,6 +26,7 @@ pub(super) static SQLITE: Dialect = Dialect {
     greatest: "max",
     least: "min",
     now_ms: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
+    json_texts: "SELECT value FROM json_each(?)",
     data_version: "PRAGMA data_version",
     vacuum_some: |pages| Some(format!("PRAGMA incremental_vacuum({pages})")),
 };

@@ -102,6 +102,8 @@ pub struct Dialect {
     pub least: &'static str,
     /// An expression: the database's time in UTC epoch milliseconds.
     pub now_ms: &'static str,
+    /// A query for the texts of the JSON list that stands in place of `?`.
+    pub json_texts: &'static str,
     /// A query for one integer that changes when another process has committed.
     pub data_version: &'static str,
     /// A statement that hands up to this many free pages back to the file system, if there is one.
