@@ -149,6 +149,19 @@ pub struct NewRun {
     pub item: String,
     /// The run that it repeats.
     pub retry_of: Option<String>,
+    /// Why it is over before it began, as JSON.
+    pub error: Option<String>,
+}
+
+/// What is due of a flow.
+#[derive(Clone, Debug, Default)]
+pub struct Due {
+    /// Runs whose next step is due, oldest first.
+    pub runs: Vec<DueRun>,
+    /// When the next one after these is due; told only where there are no more that are due now.
+    pub next_due_at: Option<i64>,
+    /// Whether there may be more that are due now.
+    pub has_more: bool,
 }
 
 /// Which runs a list shows.
@@ -180,7 +193,7 @@ impl Store {
         now_ms: i64,
         limit: u32,
         busy: Vec<String>,
-    ) -> Result<Vec<DueRun>> {
+    ) -> Result<Due> {
         self.database
             .read(move |sql| due_runs(sql, &flow, now_ms, limit, &busy))
             .await
@@ -326,7 +339,7 @@ fn due_runs(
     now_ms: i64,
     limit: u32,
     busy: &[String],
-) -> Result<Vec<DueRun>> {
+) -> Result<Due> {
     let mut runs = Vec::new();
     let mut collect = |row: &dyn Row| {
         runs.push(DueRun {
@@ -364,15 +377,27 @@ fn due_runs(
     for run in &mut runs {
         run.item = blobs::fetch(sql, std::mem::take(&mut run.item))?;
     }
-    Ok(runs)
+    let has_more = runs.len() >= limit as usize;
+    let mut next_due_at = None;
+    if !has_more {
+        sql.query(
+            "SELECT MIN(due_at) FROM runs WHERE flow = $1 AND state IN ('queued', 'running') AND due_at > $2",
+            params![flow, now_ms],
+            &mut |row| {
+                next_due_at = row.opt_int(0)?;
+                Ok(())
+            },
+        )?;
+    }
+    Ok(Due { runs, next_due_at, has_more })
 }
 
 pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()> {
     let item = blobs::keep(sql, &run.id, &run.item, now_ms)?;
-    let is_over = matches!(run.state, State::Filtered | State::Skipped);
+    let is_over = !matches!(run.state, State::Held | State::Queued);
     sql.execute(
         "INSERT INTO runs (id, flow, definition, state, position, due_at, slot, walk, item_key, item, retry_of, \
-         created_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         created_at, ended_at, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         params![
             &run.id,
             &run.flow,
@@ -386,7 +411,8 @@ pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()>
             item,
             run.retry_of.as_deref(),
             now_ms,
-            is_over.then_some(now_ms)
+            is_over.then_some(now_ms),
+            run.error.as_deref()
         ],
     )?;
     Ok(())
