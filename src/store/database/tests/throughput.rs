@@ -22,7 +22,10 @@ fn closures_per_second() {
         open_host(&path).close_blocking().unwrap();
         let made = began.elapsed();
         let store = open_host(&path);
-        println!("made and closed in {made:?}, opened again in {:?}", began.elapsed() - made);
+        println!(
+            "made and closed in {made:?}, opened again in {:?}",
+            began.elapsed() - made
+        );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
