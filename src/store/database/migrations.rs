@@ -7,7 +7,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::error::{Error, Result, code};
-use super::sql::{Dialect, Sql, params};
+use super::params;
+use super::sql::{Dialect, Sql};
 
 /// One step of the schema. Its text must never change once it was released: add another step.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod look;
 mod migrations;
 mod queue;
 mod reader;
+mod row;
 mod session;
 mod sql;
 mod sqlite;

@@ -14,11 +14,10 @@ use super::super::writer::{GroupBounds, Writer};
 use super::super::{Result, Sql, code, params, task};
 use super::{count, insert, open_host, place};
 
+type Closure = Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send>;
+
 /// Runs `works` as one batch of a writer on a bare connection; returns their outcomes and the commits.
-fn run_batch(
-    works: Vec<Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send>>,
-    rows: u64,
-) -> (Vec<Result<i64>>, usize, i64) {
+fn run_batch(works: Vec<Closure>, rows: u64) -> (Vec<Result<i64>>, usize, i64) {
     let commits = Arc::new(AtomicUsize::new(0));
     let mut connection = Connection::open_in_memory().unwrap();
     connection
@@ -78,7 +77,7 @@ fn run_batch(
     (outcomes, commits.load(Ordering::SeqCst), stored)
 }
 
-fn inserting(id: impl ToString) -> Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> {
+fn inserting(id: impl ToString) -> Closure {
     let id = id.to_string();
     Box::new(move |sql| {
         insert(sql, &id)?;
@@ -122,7 +121,7 @@ fn an_error_is_its_own_closures_alone() {
 
 #[test]
 fn a_closures_own_error_undoes_its_statements() {
-    let failing: Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> = Box::new(|sql| {
+    let failing: Closure = Box::new(|sql| {
         insert(sql, "undone")?;
         Err(Error::new("test_refused", "refused", "Nothing"))
     });
@@ -136,7 +135,7 @@ fn a_closures_own_error_undoes_its_statements() {
 fn a_panic_is_rolled_back_and_not_run_again() {
     let runs = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&runs);
-    let panicking: Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> = Box::new(move |sql| {
+    let panicking: Closure = Box::new(move |sql| {
         insert(sql, "lost")?;
         seen.fetch_add(1, Ordering::SeqCst);
         panic!("a closure of a test")
@@ -149,7 +148,7 @@ fn a_panic_is_rolled_back_and_not_run_again() {
 
 #[test]
 fn a_failed_statement_cannot_be_passed_over() {
-    let careless: Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> = Box::new(|sql| {
+    let careless: Closure = Box::new(|sql| {
         insert(sql, "first")?;
         let _ = insert(sql, "first");
         Ok(0)
@@ -161,7 +160,7 @@ fn a_failed_statement_cannot_be_passed_over() {
 
 #[test]
 fn a_closure_cannot_end_the_groups_transaction() {
-    let ending: Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> = Box::new(|sql| {
+    let ending: Closure = Box::new(|sql| {
         sql.execute("ROLLBACK", &[])?;
         Ok(0)
     });
@@ -173,7 +172,7 @@ fn a_closure_cannot_end_the_groups_transaction() {
 
 #[test]
 fn a_constraint_that_is_checked_at_the_commit_is_pinned_on_its_closure() {
-    let dangling: Box<dyn FnMut(&mut dyn Sql) -> Result<i64> + Send> = Box::new(|sql| {
+    let dangling: Closure = Box::new(|sql| {
         sql.execute("INSERT INTO links (note) VALUES ($1)", params!["nowhere"])?;
         Ok(0)
     });

@@ -1,5 +1,7 @@
 //! What the seam promises, on real files in temporary directories.
 
+mod beside;
+mod disk;
 mod group;
 mod opening;
 mod refusal;

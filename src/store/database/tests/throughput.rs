@@ -18,7 +18,14 @@ fn closures_per_second() {
             CLOSURES
         };
         let (_directory, path) = place();
+        let began = Instant::now();
+        open_host(&path).close_blocking().unwrap();
+        let made = began.elapsed();
         let store = open_host(&path);
+        println!(
+            "made and closed in {made:?}, opened again in {:?}",
+            began.elapsed() - made
+        );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
