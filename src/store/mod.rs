@@ -6,6 +6,7 @@ pub mod connections;
 pub mod database;
 pub mod definitions;
 pub mod id;
+pub mod matches;
 pub mod notices;
 pub mod prune;
 pub mod runs;

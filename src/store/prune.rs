@@ -43,6 +43,7 @@ impl Store {
                        AND state <> 'sending' LIMIT $2)",
                     params![&payloads, PORTION],
                 )?;
+                sql.execute("DELETE FROM matches WHERE made_at < $1", params![cutoffs.runs_ms])?;
                 sql.execute("DELETE FROM notices WHERE id < $1", params![&runs])?;
                 Ok(old.len() as u64 + emptied >= u64::from(PORTION))
             })

@@ -129,6 +129,16 @@ CREATE TABLE blobs (
 );
 CREATE INDEX blobs_run ON blobs (run);
 
+-- Which record at a provider belongs to which step, where that had to be looked up.
+CREATE TABLE matches (
+    target TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    key TEXT NOT NULL,
+    made_at BIGINT NOT NULL,
+    PRIMARY KEY (target, provider_id)
+) {without_rowid};
+
 -- What a person should know: gaps, missed schedules, connections that want attention.
 CREATE TABLE notices (
     id TEXT NOT NULL PRIMARY KEY,

@@ -99,14 +99,14 @@ impl Store {
             .await
     }
 
-    /// When the next trigger is due.
-    pub async fn next_trigger_due(&self) -> Result<Option<i64>> {
+    /// When the next trigger is due, of those that are not due yet.
+    pub async fn next_trigger_due_after(&self, now_ms: i64) -> Result<Option<i64>> {
         self.database
-            .read(|sql| {
+            .read(move |sql| {
                 let mut due = None;
                 sql.query(
-                    "SELECT MIN(due_at) FROM triggers WHERE state = 'enabled'",
-                    &[],
+                    "SELECT MIN(due_at) FROM triggers WHERE state = 'enabled' AND due_at > $1",
+                    params![now_ms],
                     &mut |row| {
                         due = row.opt_int(0)?;
                         Ok(())

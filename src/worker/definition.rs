@@ -10,10 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::connector::Connector;
 use crate::engine::Flow;
-use crate::engine::schedule::Schedule;
-use crate::manifest::flow::{Concurrency, Missed, Start};
+use crate::manifest::flow::Start;
 use crate::manifest::{self, Problem};
-use crate::template::{Expression, Scope, Template, Tree};
+use crate::template::Scope;
 
 /// What a run is pinned to, as text: the store keeps it under its hash.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,12 +39,6 @@ pub struct Definition {
     pub inputs: Value,
     /// What starts it.
     pub source: Source,
-    /// The trigger's `where`.
-    pub filter: Option<Expression>,
-    /// The concurrency key.
-    pub slot: Option<Template>,
-    /// How many runs work at once.
-    pub concurrency: Concurrency,
     /// The connectors that it uses.
     pub connectors: BTreeMap<String, Arc<Connector>>,
     /// Connector to connection.
@@ -57,12 +50,7 @@ pub enum Source {
     /// An action polled on a schedule with a cursor.
     Poll(Box<Poll>),
     /// A schedule alone.
-    Schedule {
-        /// When.
-        schedule: Schedule,
-        /// What happens to those that passed unheard.
-        missed: Missed,
-    },
+    Schedule,
     /// `tidegate run`.
     Manual,
 }
@@ -75,8 +63,6 @@ pub struct Poll {
     pub trigger: String,
     /// The trigger's inputs.
     pub inputs: Value,
-    /// When.
-    pub schedule: Schedule,
     /// Which items count as new at first.
     pub start: Start,
 }
@@ -127,78 +113,54 @@ impl Definition {
         connectors: &BTreeMap<String, Arc<Connector>>,
     ) -> Result<Definition, Vec<Problem>> {
         let flow = Flow::compile(&written.flow, manifests)?;
-        let mut problems = Vec::new();
-        let trigger = &written.flow.trigger;
-        let filter = trigger.condition.as_deref().and_then(|text| {
-            Expression::compile(text)
-                .map_err(|error| problems.push(Problem::from_template("/trigger/where", error)))
-                .ok()
-        });
-        let slot = written.flow.concurrency.key.as_deref().and_then(|text| {
-            Template::compile(text)
-                .map_err(|error| problems.push(Problem::from_template("/concurrency/key", error)))
-                .ok()
-        });
-        let source = source(written, &mut problems);
-        match source {
-            Some(source) if problems.is_empty() => Ok(Definition {
-                hash,
-                name: written.flow.flow.clone(),
-                flow,
-                inputs: written.inputs.clone(),
-                source,
-                filter,
-                slot,
-                concurrency: written.flow.concurrency.clone(),
-                connectors: connectors.clone(),
-                connections: written.connections.clone(),
-            }),
-            _ => Err(problems),
+        let source = source(written, &flow).map_err(|problem| vec![problem])?;
+        Ok(Definition {
+            hash,
+            name: written.flow.flow.clone(),
+            flow,
+            inputs: written.inputs.clone(),
+            source,
+            connectors: connectors.clone(),
+            connections: written.connections.clone(),
+        })
+    }
+
+    /// Whether its trigger is polled with this connection.
+    pub fn polls_with(&self, connection: &str) -> bool {
+        match &self.source {
+            Source::Poll(poll) => self.connections.get(&poll.connector).is_some_and(|name| name == connection),
+            Source::Schedule | Source::Manual => false,
         }
     }
 
     /// When it is due next after a time, where it has a schedule.
     pub fn next_due(&self, after_ms: i64) -> Option<i64> {
-        match &self.source {
-            Source::Poll(poll) => poll.schedule.next_due(after_ms, &self.name),
-            Source::Schedule { schedule, .. } => schedule.next_due(after_ms, &self.name),
-            Source::Manual => None,
-        }
+        self.flow.trigger.schedule.as_ref()?.next_due(after_ms, &self.name)
     }
 }
 
-fn source(written: &Written, problems: &mut Vec<Problem>) -> Option<Source> {
+fn source(written: &Written, flow: &Flow) -> Result<Source, Problem> {
     let trigger = &written.flow.trigger;
-    if trigger.manual {
-        return Some(Source::Manual);
-    }
     let Some(poll) = &trigger.poll else {
-        let schedule = Schedule::of(trigger, None).map_err(|found| problems.extend(found)).ok()?;
-        return Some(Source::Schedule { schedule, missed: trigger.missed });
+        return Ok(if flow.trigger.schedule.is_some() { Source::Schedule } else { Source::Manual });
     };
     let Some((connector, name)) = poll.split_once('.') else {
-        problems.push(Problem::new("/trigger/poll", "trigger_name", format!("`{poll}` is not `<connector>.<trigger>`")));
-        return None;
+        let message = format!("`{poll}` is not `<connector>.<trigger>`");
+        return Err(Problem::new("/trigger/poll", "trigger_name", message));
     };
-    let schedule = Schedule::of(trigger, None).map_err(|found| problems.extend(found)).ok()?;
-    let with = Value::Object(trigger.with.clone());
-    let inputs = Tree::compile(&with, "/trigger/with")
-        .map_err(|found| {
-            problems.extend(found.into_iter().map(|(pointer, error)| Problem::from_template(pointer, error)));
-        })
-        .ok()
-        .and_then(|tree| {
-            let mut scope = Scope::new();
-            scope.set("inputs", written.inputs.clone());
-            tree.evaluate_pruned(&scope)
-                .map_err(|error| problems.push(Problem::new("/trigger/with", error.code, error.message)))
-                .ok()
-        })?;
-    Some(Source::Poll(Box::new(Poll {
+    let mut scope = Scope::new();
+    scope.set("inputs", written.inputs.clone());
+    let inputs = flow.trigger.with.evaluate_pruned(&scope).map_err(|error| {
+        let problem = Problem::new("/trigger/with", error.code, error.message);
+        match error.help {
+            Some(help) => problem.with_help(help),
+            None => problem,
+        }
+    })?;
+    Ok(Source::Poll(Box::new(Poll {
         connector: connector.to_owned(),
         trigger: name.to_owned(),
         inputs,
-        schedule,
         start: trigger.start.clone(),
     })))
 }

@@ -143,6 +143,41 @@ impl Lanes {
         None
     }
 
+    /// Takes the claimed runs out that cannot begin because their slot is taken, each with the runs that
+    /// hold it.
+    pub fn crowded(&mut self, flow: &str, bounds: Bounds) -> Vec<(DueRun, Vec<String>)> {
+        let Some(lane) = self.flows.get_mut(flow) else { return Vec::new() };
+        let mut crowded = Vec::new();
+        for run in std::mem::take(&mut lane.buffer) {
+            let holders = lane.slots.get(run.slot.as_deref().unwrap_or_default());
+            match holders {
+                Some(holders) if !run.has_begun && holders.len() >= bounds.limit as usize => {
+                    lane.claimed.remove(&run.id);
+                    let holders = holders.iter().cloned().collect();
+                    crowded.push((run, holders));
+                }
+                _ => lane.buffer.push_back(run),
+            }
+        }
+        crowded
+    }
+
+    /// Whether a run is at work or about to be.
+    pub fn is_claimed(&self, flow: &str, run: &str) -> bool {
+        self.flows.get(flow).is_some_and(|lane| lane.claimed.contains(run))
+    }
+
+    /// A run that held its slot while it waited is over.
+    pub fn let_go(&mut self, flow: &str, run: &str) {
+        if let Some(lane) = self.flows.get_mut(flow) {
+            lane.slots.retain(|_, runs| {
+                runs.remove(run);
+                !runs.is_empty()
+            });
+            lane.has_more = true;
+        }
+    }
+
     /// A run is done with for now. `keeps_slot`: it has begun, waits, and its flow's limit is 1.
     /// True when its flow's buffer wants to be refilled.
     pub fn finish(&mut self, flow: &str, run: &DueRun, keeps_slot: bool, due_at: Option<i64>) -> bool {

@@ -44,38 +44,36 @@ pub fn read(
     let mut newest = walk.newest.as_deref().and_then(|newest| cursor.parse(newest));
     let mut oldest: Option<Position> = None;
     let mut listed = Vec::with_capacity(page.records.len());
-    let mut scope = Scope::new();
-    scope.set("inputs", poll.inputs.clone());
+    let mut scope = trigger.scope(&poll.inputs);
     for (at, record) in page.records.iter().enumerate() {
-        let position = cursor.position(record)?;
-        let time_ms = position.as_ref().and_then(|position| cursor.time_ms(position));
-        if let Some(position) = &position {
-            if oldest.as_ref().is_none_or(|oldest| position < oldest) {
-                oldest = Some(position.clone());
-            }
-            newest = cursor.advance(newest, position.clone(), server_ms);
+        // Records that are none of this trigger's tell how far back the page reaches, too.
+        if let Ok(Some(position)) = cursor.position(record)
+            && oldest.as_ref().is_none_or(|oldest| position < *oldest)
+        {
+            oldest = Some(position);
         }
-        scope.set("record", record.clone());
-        if !trigger.wants(&scope)? || trigger.is_waiting(&scope, time_ms, server_ms)? {
+        let Some(item) = trigger.item(record.clone(), &mut scope)? else { continue };
+        let age_ms = item.time_ms.map(|time| server_ms - time);
+        if !item.is_ready && age_ms.is_none_or(|age| age < trigger.not_ready_for_ms) {
             continue;
         }
-        let key = trigger.key.of(record)?;
-        let age_ms = time_ms.map(|time| server_ms - time);
         // Older than keys are remembered: it may be one that was forgotten.
         let is_forgotten = age_ms.is_some_and(|age| age > trigger.remember_ms);
-        let is_news = news.is_news(position.as_ref(), time_ms) && !is_forgotten;
-        let place = place(trigger, position.as_ref(), walk, at);
-        let run = is_news.then(|| new_run(host, definition, walk, &key, record, place));
-        listed.push(Listed { key, run });
+        let is_news = news.is_news(item.position.as_ref(), item.time_ms) && !is_forgotten;
+        let place = place(trigger, item.position.as_ref(), walk, at);
+        if let Some(position) = item.position {
+            newest = cursor.advance(newest, position, server_ms);
+        }
+        let run = is_news.then(|| new_run(host, definition, walk, &item.key, &item.record, place));
+        listed.push(Listed { key: item.key, run });
     }
     if cursor.order == Order::Desc {
         // Ids are in order of their making, and equal positions are told apart by id.
         listed.reverse();
     }
-    for listed in &mut listed {
-        if let Some(run) = &mut listed.run {
-            run.id = id::new(host.now_ms());
-        }
+    let now_ms = host.now_ms();
+    for run in listed.iter_mut().filter_map(|listed| listed.run.as_mut()) {
+        run.id = id::new(now_ms);
     }
     Ok(Reading { listed, newest, oldest })
 }
@@ -117,7 +115,8 @@ fn new_run(host: &Host, definition: &Definition, walk: &WalkRow, key: &str, reco
 
 /// Whether a flow's trigger wants an item, and the item's concurrency key.
 pub fn judge(host: &Host, definition: &Definition, item: &Value) -> Result<(bool, Option<String>), Failure> {
-    if definition.filter.is_none() && definition.slot.is_none() {
+    let (filter, slot) = (&definition.flow.trigger.condition, &definition.flow.concurrency.key);
+    if filter.is_none() && slot.is_none() {
         return Ok((true, None));
     }
     let mut scope = Scope::new();
@@ -127,13 +126,12 @@ pub fn judge(host: &Host, definition: &Definition, item: &Value) -> Result<(bool
     let failed = |place: &str, error: crate::template::Error| {
         Failure::not_sent(error.code, format!("{place}: {}", error.message))
     };
-    if let Some(filter) = &definition.filter
+    if let Some(filter) = filter
         && !filter.is_true(&scope).map_err(|error| failed("trigger.where", error))?
     {
         return Ok((false, None));
     }
-    let slot = definition
-        .slot
+    let slot = slot
         .as_ref()
         .map(|slot| slot.render(&scope).map_err(|error| failed("concurrency.key", error)))
         .transpose()?;

@@ -9,6 +9,7 @@ use super::definition::{Definition, Poll, Source};
 use super::events::What;
 use super::host::{Host, Stop};
 use super::page::{self, Reading};
+use super::send;
 use super::trouble::{self, Trouble};
 use super::window::{self, Mode, News, Window};
 use crate::connector::{Call, Connection, Page, PageToken, Sent, Trigger};
@@ -18,7 +19,6 @@ use crate::store::notices::Notice;
 use crate::store::triggers::TriggerRow;
 use crate::store::walks::{self, Close, WalkRow};
 use crate::store::{self, id};
-use crate::template::Scope;
 
 // A claim ends after this many pages, so that other polls get their turn; the walk goes on in the next.
 const PAGES_PER_CLAIM: u32 = 50;
@@ -26,6 +26,9 @@ const PAGES_PER_CLAIM: u32 = 50;
 const LOOSEN_AFTER_MS: i64 = 3_600_000;
 // Keys are refreshed at most this often: a write per listed key and poll would be a lot.
 const REFRESH_EVERY_MS: i64 = 3_600_000;
+
+// How long a poll waits when as many requests as permitted are under way.
+const CROWDED_MS: i64 = 1_000;
 
 /// What a claim works with.
 struct Claim<'a> {
@@ -146,29 +149,23 @@ impl Claim<'_> {
     }
 
     async fn ask(&self, poll: &Poll, trigger: &Trigger, walk: &WalkRow) -> Result<Page, Trouble> {
-        let mut scope = Scope::new();
-        scope.set("inputs", poll.inputs.clone());
         let since = walk.since.as_deref().and_then(|since| trigger.cursor.parse(since));
-        let cursor = match &since {
-            Some(since) => json!({ "since": trigger.cursor.emit(since) }),
-            None => json!({}),
-        };
-        scope.set("cursor", cursor);
-        let inputs = trigger
-            .with
-            .evaluate_pruned(&scope)
-            .map_err(|error| Trouble::Failed(Failure::not_sent(error.code, error.message)))?;
+        let inputs = trigger.action_inputs(&poll.inputs, since.as_ref()).map_err(Trouble::Failed)?;
+        let action = send::action_of(&self.definition, &poll.connector, &trigger.poll).map_err(Trouble::Failed)?;
         let page: Option<PageToken> = walk
             .page
             .as_deref()
             .map(serde_json::from_str)
             .transpose()
             .map_err(|error| Trouble::Failed(Failure::not_sent("page_unreadable", format!("the walk's page token is not readable: {error}"))))?;
-        let call = Call { page: page.as_ref(), ..Call::new(&self.connection, &trigger.action, inputs) };
+        let call = Call { page: page.as_ref(), ..Call::new(&self.connection, &action, inputs) };
         let prepared = self.host.executor.prepare(call).map_err(Trouble::Failed)?;
         let permit = match self.host.executor.permit(&prepared) {
             Ok(permit) => permit,
-            Err(blocked) => return Err(Trouble::Blocked { until_ms: blocked.until_ms }),
+            Err(blocked) => {
+                let until_ms = blocked.until_ms.unwrap_or(self.host.now_ms() + CROWDED_MS);
+                return Err(Trouble::Blocked { until_ms });
+            }
         };
         let Sent { result, .. } = self.host.executor.send(prepared, permit).await;
         result.map_err(Trouble::Failed)
