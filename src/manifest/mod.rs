@@ -6,12 +6,14 @@ pub mod diagnostic;
 pub mod duration;
 pub mod flow;
 pub mod input;
+pub mod problem;
 
 pub use connector::Connector;
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::Duration;
 pub use flow::Flow;
 pub use input::{Input, Inputs};
+pub use problem::Problem;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
