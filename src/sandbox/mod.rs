@@ -4,6 +4,7 @@
 //! (signatures, cursors, paging) it verifies with code of its own.
 
 mod auth;
+mod connection;
 mod control;
 mod control_routes;
 mod exchange;

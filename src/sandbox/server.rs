@@ -1,29 +1,23 @@
 //! The HTTP side of every service: reads a request whole, lets a fault hit it, asks the service, writes the
-//! receipt, and answers with the clock's `Date`. Its connections can be torn, which is how an answer gets
-//! lost after the work was done.
+//! receipt, and answers with the clock's `Date`.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{DATE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::Options;
+use super::connection::{Connection, Door};
 use super::exchange::{Answer, Api, Call};
 use super::faults::{Fault, Faults};
 use super::ledger::{Ledger, Receipt};
@@ -276,110 +270,5 @@ impl<'a> Busy<'a> {
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A listener whose connections can be torn from within a handler.
-struct Door(TcpListener);
-
-/// The handler's end of a connection.
-#[derive(Clone)]
-struct Connection {
-    torn: Arc<AtomicBool>,
-}
-
-/// The server's end: refuses to write once it is torn, upon which the server closes it.
-struct Stream {
-    tcp: TcpStream,
-    torn: Arc<AtomicBool>,
-}
-
-impl Connection {
-    /// Makes the answer, and every later one, never leave.
-    fn tear(&self) -> Response {
-        self.torn.store(true, Ordering::Release);
-        Response::new(Body::empty())
-    }
-}
-
-impl Connected<IncomingStream<'_, Door>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Connection {
-            torn: stream.io().torn.clone(),
-        }
-    }
-}
-
-impl Listener for Door {
-    type Io = Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
-        let (tcp, address) = Listener::accept(&mut self.0).await;
-        if let Err(error) = tcp.set_nodelay(true) {
-            tracing::debug!(%error, "a sandbox connection keeps its answers back");
-        }
-        (
-            Stream {
-                tcp,
-                torn: Arc::default(),
-            },
-            address,
-        )
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Stream {
-    fn check(&self) -> io::Result<()> {
-        match self.torn.load(Ordering::Acquire) {
-            true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "torn on purpose")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }

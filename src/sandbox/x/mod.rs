@@ -2,19 +2,23 @@
 //! Decides who may call what, counts the call against its window, and hands it to the file of its job.
 
 mod answers;
+mod condition;
 mod post;
 mod problems;
 mod query;
 mod search;
+mod selection;
 mod store;
 mod text;
+mod window;
 
 use axum::http::header::HeaderName;
 use axum::http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use self::answers::{Selection, TWEET_EXPANSIONS, USER_EXPANSIONS, tweet_list, user_answer};
+use self::answers::{tweet_list, user_answer};
+use self::selection::{Selection, TWEET_EXPANSIONS, USER_EXPANSIONS};
 use self::store::{Draft, Store, own_id};
 use super::auth::{self, Oauth1};
 use super::exchange::{Answer, Api, Call, Service, to_json};
@@ -237,7 +241,7 @@ impl Caller {
 
 fn user(store: &Store, call: &Call<'_>, username: &str) -> Result<Value, Answer> {
     let parameters = call.parameters(false);
-    search::refuse_unknown(&parameters, &[], USER_FIELDS)?;
+    window::refuse_unknown(&parameters, &[], USER_FIELDS)?;
     let selection = Selection::read(&parameters, USER_EXPANSIONS)?;
     let valid = (1..=15).contains(&username.len())
         && username
@@ -266,7 +270,7 @@ fn tweet(store: &Store, call: &Call<'_>, id: &str) -> Result<Value, Answer> {
         "user.fields",
         "place.fields",
     ];
-    search::refuse_unknown(&parameters, &[], &fields)?;
+    window::refuse_unknown(&parameters, &[], &fields)?;
     let selection = Selection::read(&parameters, TWEET_EXPANSIONS)?;
     let number = read_tweet_id(id)?;
     let Some(found) = store.tweet(number) else {

@@ -2,8 +2,8 @@
 //! binds tighter than OR. What X refuses is refused: unknown operators, unbalanced groups, and queries whose
 //! operators may not stand alone.
 
+use super::condition::{self, Test};
 use super::store::Tweet;
-use super::text::Kind;
 
 /// A parsed query.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,29 +15,6 @@ enum Node {
     Any(Vec<Node>),
     Not(Box<Node>),
     Is(Test),
-}
-
-/// One condition. Texts are lower case.
-#[derive(Debug, PartialEq, Eq)]
-enum Test {
-    Phrase(String),
-    Hashtag(String),
-    Mention(String),
-    Cashtag(String),
-    From(String),
-    To(String),
-    Language(String),
-    Conversation(u64),
-    ReplyTo(u64),
-    QuoteOf(u64),
-    RetweetOf(String),
-    Link(String),
-    IsRetweet,
-    IsReply,
-    IsQuote,
-    Has(Kind),
-    /// `has:media` and its like, `is:verified`: nothing in the sandbox has it.
-    Never,
 }
 
 /// Why a query was refused, with the position (from 1) that X names.
@@ -136,7 +113,8 @@ impl Parser<'_> {
                 value,
                 quoted,
             }) => {
-                let test = test(operator, value, quoted).map_err(|reason| self.refuse(&reason))?;
+                let test = condition::read(operator, value, quoted)
+                    .map_err(|reason| self.refuse(&reason))?;
                 self.next += 1;
                 Ok(Node::Is(test))
             }
@@ -167,15 +145,7 @@ impl Node {
             Node::All(nodes) => nodes.iter().any(Node::stands_alone),
             Node::Any(nodes) => nodes.iter().all(Node::stands_alone),
             Node::Not(_) => false,
-            Node::Is(test) => !matches!(
-                test,
-                Test::Language(_)
-                    | Test::IsRetweet
-                    | Test::IsReply
-                    | Test::IsQuote
-                    | Test::Has(_)
-                    | Test::Never
-            ),
+            Node::Is(test) => test.stands_alone(),
         }
     }
 
@@ -187,96 +157,6 @@ impl Node {
             Node::Is(test) => test.matches(tweet),
         }
     }
-}
-
-impl Test {
-    fn matches(&self, tweet: &Tweet) -> bool {
-        let has = |kind, name: &str| {
-            tweet
-                .entities
-                .iter()
-                .any(|entity| entity.kind == kind && entity.text.to_lowercase() == name)
-        };
-        match self {
-            Test::Phrase(phrase) => contains_words(&tweet.lower, phrase),
-            Test::Hashtag(name) => has(Kind::Hashtag, name),
-            Test::Mention(name) => has(Kind::Mention, name),
-            Test::Cashtag(name) => has(Kind::Cashtag, name),
-            Test::From(author) => {
-                tweet.author_username == *author || tweet.author_id.to_string() == *author
-            }
-            Test::To(name) => tweet.reply_to_username.as_deref() == Some(name),
-            Test::Language(language) => tweet.lang.eq_ignore_ascii_case(language),
-            Test::Conversation(id) => tweet.conversation_id == *id,
-            Test::ReplyTo(id) => tweet.reply_to == Some(*id),
-            Test::QuoteOf(id) => tweet.quote_of == Some(*id),
-            Test::RetweetOf(name) => tweet.retweet_of_username.as_deref() == Some(name),
-            Test::Link(part) => tweet.entities.iter().any(|entity| {
-                entity
-                    .target
-                    .as_ref()
-                    .is_some_and(|target| contains_words(&target.to_lowercase(), part))
-            }),
-            Test::IsRetweet => tweet.retweet_of.is_some(),
-            Test::IsReply => tweet.reply_to.is_some(),
-            Test::IsQuote => tweet.quote_of.is_some(),
-            Test::Has(kind) => tweet.entities.iter().any(|entity| entity.kind == *kind),
-            Test::Never => false,
-        }
-    }
-}
-
-fn test(operator: Option<&str>, value: &str, quoted: bool) -> Result<Test, String> {
-    let lower = value.to_lowercase();
-    let Some(operator) = operator else {
-        if quoted {
-            return Ok(Test::Phrase(lower));
-        }
-        return Ok(match lower.split_at_checked(1) {
-            Some(("#", name)) if !name.is_empty() => Test::Hashtag(name.into()),
-            Some(("@", name)) if !name.is_empty() => Test::Mention(name.into()),
-            Some(("$", name)) if !name.is_empty() => Test::Cashtag(name.into()),
-            _ => Test::Phrase(lower),
-        });
-    };
-    if value.is_empty() {
-        return Err(format!("the operator '{operator}' needs a value"));
-    }
-    let id = || {
-        value
-            .parse()
-            .map_err(|_| format!("'{value}' is not a valid id for the operator '{operator}'"))
-    };
-    let unsigned = lower.strip_prefix('@').unwrap_or(&lower).to_owned();
-    Ok(match (operator, lower.as_str()) {
-        ("from", _) => Test::From(unsigned),
-        ("to", _) => Test::To(unsigned),
-        ("retweets_of", _) => Test::RetweetOf(unsigned),
-        ("lang", _) => Test::Language(lower),
-        ("url", _) => Test::Link(lower),
-        ("conversation_id", _) => Test::Conversation(id()?),
-        ("in_reply_to_tweet_id", _) => Test::ReplyTo(id()?),
-        ("quotes_of_tweet_id", _) => Test::QuoteOf(id()?),
-        ("is", "retweet") => Test::IsRetweet,
-        ("is", "reply") => Test::IsReply,
-        ("is", "quote") => Test::IsQuote,
-        ("is", "verified" | "nullcast") => Test::Never,
-        ("has", "links") => Test::Has(Kind::Link),
-        ("has", "mentions") => Test::Has(Kind::Mention),
-        ("has", "hashtags") => Test::Has(Kind::Hashtag),
-        ("has", "cashtags") => Test::Has(Kind::Cashtag),
-        ("has", "media" | "images" | "video_link" | "videos" | "geo") => Test::Never,
-        ("is" | "has", other) => {
-            return Err(format!(
-                "invalid value '{other}' for the operator '{operator}'"
-            ));
-        }
-        _ => {
-            return Err(format!(
-                "Reference to invalid operator '{operator}'. Operator is not available in current product or product packaging"
-            ));
-        }
-    })
 }
 
 fn tokens(text: &str) -> Result<Vec<(Token<'_>, usize)>, Refused> {
@@ -376,22 +256,6 @@ fn single(mut nodes: Vec<Node>, many: fn(Vec<Node>) -> Node) -> Node {
         }
         None => many(nodes),
     }
-}
-
-/// Whether `phrase` is in `text` as whole words. Scripts that do not divide words match anywhere.
-fn contains_words(text: &str, phrase: &str) -> bool {
-    let undivided = phrase
-        .chars()
-        .any(|character| u32::from(character) >= 0x2E80);
-    text.match_indices(phrase).any(|(start, found)| {
-        let before = text[..start].chars().next_back();
-        let after = text[start + found.len()..].chars().next();
-        let inside = |neighbour: Option<char>, edge: Option<char>| {
-            neighbour.is_some_and(char::is_alphanumeric) && edge.is_some_and(char::is_alphanumeric)
-        };
-        undivided
-            || !(inside(before, phrase.chars().next()) || inside(after, phrase.chars().next_back()))
-    })
 }
 
 #[cfg(test)]
