@@ -6,12 +6,15 @@ pub mod diagnostic;
 pub mod duration;
 pub mod flow;
 pub mod input;
+pub mod schema;
+pub mod source;
 
 pub use connector::Connector;
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::Duration;
 pub use flow::Flow;
 pub use input::{Input, Inputs};
+pub use source::Source;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
