@@ -8,6 +8,8 @@ pub mod flow;
 pub mod input;
 pub mod schema;
 pub mod source;
+pub mod typed;
+pub mod validate;
 
 pub use connector::Connector;
 pub use diagnostic::{Diagnostic, Severity};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::{Diagnostic, Severity};
-use crate::yaml::{Content, Node, Span};
+use crate::yaml::{self, Content, Node, Span};
 
 /// The file or files of one manifest. Held while it is looked at, dropped once it is deployed.
 #[derive(Debug, Default)]
@@ -214,7 +214,9 @@ impl Source {
         let text = text.lines().next().unwrap_or_default();
         let characters = |end: u32| {
             let length = (end as usize).saturating_sub(start);
-            text.char_indices().take_while(|(at, _)| *at < length).count()
+            text.char_indices()
+                .take_while(|(at, _)| *at < length)
+                .count()
         };
         let before = characters(span.start);
         Place {
@@ -245,7 +247,7 @@ impl Source {
             let part = value.chars().take(characters);
             part.filter(|character| !character.is_whitespace()).count()
         };
-        let places = visible_places(raw);
+        let places = yaml::visible_places(raw);
         let end_of = |index: usize| places.get(index).map(|(_, end)| *end);
         let first = visible(offset);
         let last = visible(offset + length.max(1)).saturating_sub(1).max(first);
@@ -276,40 +278,6 @@ impl File {
     }
 }
 
-/// Where the characters of a scalar that are no space begin and end in its text, without its quotes.
-fn visible_places(raw: &str) -> Vec<(u32, u32)> {
-    let quote = raw.chars().next().filter(|first| matches!(first, '"' | '\''));
-    let inner = match quote {
-        Some(quote) => raw.strip_suffix(quote).unwrap_or(raw),
-        None => raw,
-    };
-    let mut places = Vec::new();
-    let mut characters = inner.char_indices().skip(usize::from(quote.is_some())).peekable();
-    while let Some((start, character)) = characters.next() {
-        let mut is_visible = !character.is_whitespace();
-        if quote == Some('"') && character == '\\' {
-            let (_, kind) = characters.next().unwrap_or((start, '\\'));
-            let digits = match kind {
-                'x' => 2,
-                'u' => 4,
-                'U' => 8,
-                _ => 0,
-            };
-            for _ in 0..digits {
-                characters.next();
-            }
-            is_visible = !matches!(kind, 'n' | 't' | 'r' | ' ' | '\n' | '\r' | 'v' | 'f' | 'N' | '_' | 'L' | 'P' | '\t');
-        } else if quote == Some('\'') && character == '\'' {
-            characters.next();
-        }
-        if is_visible {
-            let end = characters.peek().map_or(inner.len(), |(at, _)| *at);
-            places.push((count(start), count(end)));
-        }
-    }
-    places
-}
-
 fn at(
     place: Place,
     severity: Severity,
@@ -337,7 +305,6 @@ fn count(number: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml;
 
     fn source(text: &str) -> Source {
         let mut source = Source::new([(PathBuf::from("a.yaml"), text.into())]);
@@ -389,8 +356,12 @@ mod tests {
             else {
                 panic!("a scalar")
             };
-            let offset = value.chars().position(|c| c == 'w' ).unwrap();
-            let offset = value.char_indices().take_while(|(at, _)| !value[*at..].starts_with("wörld")).count().max(offset);
+            let offset = value.chars().position(|c| c == 'w').unwrap();
+            let offset = value
+                .char_indices()
+                .take_while(|(at, _)| !value[*at..].starts_with("wörld"))
+                .count()
+                .max(offset);
             let found = source.within("/a", offset, 5, Severity::Error, "c", "m", None);
             assert_eq!(marked(text, &found), "wörld", "{text}");
         }

@@ -224,7 +224,8 @@ impl<'text> Composer<'text> {
         let span = Span { end, ..span };
         if style == StructureStyle::Flow && self.slice(span).starts_with("{{") {
             let template = self.slice(span).to_owned();
-            self.problems.push(explain::unquoted_template(span, &template));
+            self.problems
+                .push(explain::unquoted_template(span, &template));
             return Ok(quoted(&template, span));
         }
         Ok(Node {
@@ -358,13 +359,7 @@ impl<'text> Composer<'text> {
         });
     }
 
-    fn told(
-        &self,
-        code: &'static str,
-        span: Span,
-        message: impl Into<String>,
-        help: &str,
-    ) -> Halt {
+    fn told(&self, code: &'static str, span: Span, message: impl Into<String>, help: &str) -> Halt {
         Halt::Told(Problem {
             code,
             span,

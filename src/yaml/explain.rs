@@ -110,7 +110,10 @@ fn indicator(kind: &ErrorKind, region: &Region<'_>, at: usize) -> Option<Problem
         return None;
     };
     if character.is_control() {
-        let message = format!("the control character U+{:04X} is in the file", *character as u32);
+        let message = format!(
+            "the control character U+{:04X} is in the file",
+            *character as u32
+        );
         let help = "remove it; in double quotes it can be written as an escape such as \\x00";
         return Some(region.problem("yaml_control_character", at, 1, message, help));
     }
@@ -158,7 +161,9 @@ fn hashtag(region: &Region<'_>) -> Option<Problem> {
     let at = region.unquoted(|rest, before| {
         let mut characters = rest.chars();
         characters.next() == Some('#')
-            && characters.next().is_some_and(|first| first.is_alphanumeric() || first == '_')
+            && characters
+                .next()
+                .is_some_and(|first| first.is_alphanumeric() || first == '_')
             && matches!(before, Some(' ' | '[' | ',' | '{'))
     })?;
     let rest = region.text.get(at..line_end(region.text, at))?;
@@ -340,6 +345,9 @@ mod tests {
             }
         }
         let many = format!("[{}]", "a,".repeat(600_000));
-        assert_eq!(first(&many).map(|(code, _)| code), Some("yaml_too_many_values"));
+        assert_eq!(
+            first(&many).map(|(code, _)| code),
+            Some("yaml_too_many_values")
+        );
     }
 }

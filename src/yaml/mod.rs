@@ -4,9 +4,11 @@
 
 mod compose;
 mod explain;
+mod place;
 mod scalar;
 
 pub use compose::parse;
+pub use place::visible_places;
 pub use scalar::{canonical, is_null, number};
 
 /// The largest file that is read, in bytes.
