@@ -205,7 +205,8 @@ impl Source {
         found
     }
 
-    fn place_of(&self, span: Span) -> Place {
+    /// The place of a stretch of the text.
+    pub fn place_of(&self, span: Span) -> Place {
         let Some(file) = self.files.get(usize::from(span.file)) else {
             return self.whole_file();
         };
