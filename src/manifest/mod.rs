@@ -9,9 +9,11 @@ pub mod embedded;
 mod file;
 pub mod flow;
 pub mod input;
+mod loader;
 mod merge;
 pub mod schema;
 pub mod source;
+mod tree;
 pub mod typed;
 pub mod validate;
 
