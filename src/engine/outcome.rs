@@ -139,7 +139,11 @@ impl<'a> Walk<'a> {
 
     /// Fails for good, for the reason for which the last attempt failed.
     pub(super) fn give_up_with_last(&mut self, step: &'a Step) {
-        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let last = self
+            .run
+            .current
+            .as_mut()
+            .and_then(|current| current.failure.take());
         let failure = last.unwrap_or_else(|| {
             Failure::not_sent("settled_failed", "a person settled this step as failed")
         });
@@ -149,7 +153,11 @@ impl<'a> Walk<'a> {
     /// Fails for good because the step's time is over.
     pub(super) fn give_up_in_time(&mut self, step: &'a Step) {
         let length = crate::manifest::Duration::from_ms(step.deadline_ms.unwrap_or_default());
-        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let last = self
+            .run
+            .current
+            .as_mut()
+            .and_then(|current| current.failure.take());
         let message = match &last {
             Some(last) => format!("not done within {length}: {}", last.message),
             None => format!("not done within {length}"),

@@ -118,7 +118,10 @@ impl Journal {
             if attempts.is_empty() {
                 order.push(entry.key.clone());
             }
-            match attempts.iter_mut().find(|known| known.attempt == entry.attempt) {
+            match attempts
+                .iter_mut()
+                .find(|known| known.attempt == entry.attempt)
+            {
                 Some(known) => {
                     let input = entry.input.clone().or_else(|| known.input.take());
                     *known = Entry { input, ..entry };
@@ -144,7 +147,10 @@ impl Journal {
 
     /// Makes the ended steps of a scope visible.
     fn publish(&self, scope: &str, run: &mut Run) {
-        let ended = self.order.iter().filter_map(|key| self.attempts(key).last());
+        let ended = self
+            .order
+            .iter()
+            .filter_map(|key| self.attempts(key).last());
         for entry in ended.filter(|entry| entry.scope == scope && entry.state.is_final()) {
             if let Some(id) = &entry.id {
                 run.publish(id, entry.state, entry.output.clone(), entry.error.as_ref());
@@ -153,7 +159,10 @@ impl Journal {
     }
 
     fn input(&mut self, key: &str) -> Value {
-        let entry = self.by_key.get_mut(key).and_then(|attempts| attempts.last_mut());
+        let entry = self
+            .by_key
+            .get_mut(key)
+            .and_then(|attempts| attempts.last_mut());
         match entry.and_then(|entry| entry.input.take()) {
             Some(input) => std::sync::Arc::unwrap_or_clone(input),
             None => Value::Null,

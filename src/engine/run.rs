@@ -69,7 +69,10 @@ impl Run {
             current: self.current.as_ref(),
             failed: self.failed.as_ref(),
         };
-        #[expect(clippy::expect_used, reason = "plain data with string keys always serialises")]
+        #[expect(
+            clippy::expect_used,
+            reason = "plain data with string keys always serialises"
+        )]
         serde_json::to_string(&saved).expect("frames are plain data")
     }
 
