@@ -167,7 +167,7 @@ fn json_output_has_every_member() {
         list,
         serde_json::json!([{
             "code": "unknown_key", "severity": "error", "file": "connectors/a.yaml", "line": 2, "column": 1,
-            "length": 5, "message": "`the file` has no key `titel`", "help": "did you mean `title`?"
+            "length": 5, "message": "the file has no key `titel`", "help": "did you mean `title`?"
         }])
     );
 }

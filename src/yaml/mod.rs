@@ -4,8 +4,12 @@
 
 mod compose;
 mod explain;
+mod mapping;
 mod place;
+mod region;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub use compose::parse;
 pub use place::visible_places;
