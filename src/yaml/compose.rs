@@ -8,8 +8,8 @@ use serde_yaml::granit_parser::{
 };
 
 use super::{
-    Content, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_VALUES, Node, Parsed, Problem, Span, Style,
-    explain, hashtag_after,
+    Content, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES, Node, Parsed, Problem, Span,
+    Style, explain, hashtag_after,
 };
 
 /// Reads one document. `file` is what the spans carry.
@@ -272,12 +272,14 @@ impl<'text> Composer<'text> {
     }
 
     pub(super) fn problem(&mut self, code: &'static str, span: Span, message: String, help: &str) {
-        self.problems.push(Problem {
-            code,
-            span,
-            message,
-            help: Some(help.to_owned()),
-        });
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem {
+                code,
+                span,
+                message,
+                help: Some(help.to_owned()),
+            });
+        }
     }
 
     fn told(&self, code: &'static str, span: Span, message: impl Into<String>, help: &str) -> Halt {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_yaml::granit_parser::{Event, StructureStyle};
 
 use super::compose::{Composer, Halt, quoted};
-use super::{Content, Entry, Node, Span, explain};
+use super::{Content, Entry, MAX_PROBLEMS, Node, Span, explain};
 
 impl Composer<'_> {
     pub(super) fn mapping(&mut self, span: Span, style: StructureStyle) -> Result<Node, Halt> {
@@ -35,8 +35,13 @@ impl Composer<'_> {
                 }
                 continue;
             }
-            let Some(key) = self.key(key) else { continue };
+            let Some(key) = self.key(key, Span { end, ..span }) else {
+                continue;
+            };
             if let Some(first) = places.get(&key) {
+                if self.problems.len() >= MAX_PROBLEMS {
+                    continue;
+                }
                 let line = self.line(*first);
                 self.problem(
                     "duplicate_key",
@@ -79,11 +84,11 @@ impl Composer<'_> {
     }
 
     /// The text of a key; a key that is no text is told and left out.
-    fn key(&mut self, key: Node) -> Option<Box<str>> {
+    fn key(&mut self, key: Node, around: Span) -> Option<Box<str>> {
         match key.content {
             Content::Scalar(text, _) => Some(text),
             // An unquoted template: its whole is told as one by the mapping around it.
-            Content::Mapping(_) if self.text[..key.span.start as usize].ends_with('{') => None,
+            Content::Mapping(_) if self.slice(around).starts_with("{{") => None,
             _ => {
                 self.problem(
                     "yaml_complex_key",

@@ -116,9 +116,10 @@ impl<'a> Reader<'a> {
         place: Place<'a>,
     ) -> Value {
         let mut members = Map::new();
+        let mut unknown = Vec::new();
         for entry in entries {
             let Some(schema) = property(form, &entry.key).or_else(|| other_members(form)) else {
-                self.unknown_key(entry, entries, form, place);
+                unknown.push(entry);
                 continue;
             };
             let forms = self.forms(schema);
@@ -130,6 +131,9 @@ impl<'a> Reader<'a> {
                 entry.key.to_string(),
                 self.node(&entry.value, &forms, place),
             );
+        }
+        if !unknown.is_empty() {
+            self.unknown_keys(&unknown, &members, form, place);
         }
         let required = form
             .get("required")
@@ -149,19 +153,24 @@ impl<'a> Reader<'a> {
         Value::Object(members)
     }
 
-    fn unknown_key(&mut self, entry: &Entry, entries: &[Entry], form: &Value, place: Place<'_>) {
-        if self.found.len() > MAX_FINDINGS {
-            return;
-        }
-        let known: Vec<&str> = property_names(form)
-            .filter(|name| !entries.iter().any(|entry| &*entry.key == *name))
+    fn unknown_keys(
+        &mut self,
+        unknown: &[&Entry],
+        members: &Map<String, Value>,
+        form: &Value,
+        place: Place<'_>,
+    ) {
+        let left: Vec<&str> = property_names(form)
+            .filter(|name| !members.contains_key(*name))
             .collect();
-        let help = match did_you_mean(&entry.key, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None if known.is_empty() => "remove it".to_owned(),
-            None => format!("it can also have {}", quoted(&known)),
-        };
-        let message = format!("{place} has no key `{}`", entry.key);
-        self.error(entry.key_span, "unknown_key", message, Some(help));
+        for entry in unknown.iter().take(MAX_FINDINGS) {
+            let help = match did_you_mean(&entry.key, left.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if left.is_empty() => "remove it".to_owned(),
+                None => format!("it can also have {}", quoted(&left)),
+            };
+            let message = format!("{place} has no key `{}`", entry.key);
+            self.error(entry.key_span, "unknown_key", message, Some(help));
+        }
     }
 }
