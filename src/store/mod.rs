@@ -16,6 +16,9 @@ pub mod steps;
 pub mod triggers;
 pub mod walks;
 
+#[cfg(test)]
+mod tests;
+
 use database::Handle;
 pub use database::{Error, Result};
 
