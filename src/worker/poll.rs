@@ -163,7 +163,7 @@ impl Claim<'_> {
         let permit = match self.host.executor.permit(&prepared) {
             Ok(permit) => permit,
             Err(blocked) => {
-                let until_ms = blocked.until_ms.unwrap_or(self.host.now_ms() + CROWDED_MS);
+                let until_ms = blocked.until_ms.max(self.host.now_ms() + CROWDED_MS);
                 return Err(Trouble::Blocked { until_ms });
             }
         };
