@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::frame::{Frame, Loaded, Phase, Section, block, step};
 use super::request::request;
+use super::run::Mark;
 use super::{Entry, EntryState, Facts, Failure, Flow, Run};
 use crate::steps::Move;
 
@@ -26,8 +27,8 @@ impl Run {
         Ok(scopes)
     }
 
-    /// The run that `frames` were saved of. The next event is [`super::Event::Crashed`] where the process
-    /// died, which is right as well where nothing was under way.
+    /// The run that `frames` were saved of; without frames one that has settled nothing, but may have left a
+    /// mark. The next event is [`super::Event::Crashed`], which is right as well where nothing was under way.
     ///
     /// # Errors
     /// `frames_unreadable` where `frames` are not of this flow; the failure of a step's templates where they
@@ -35,12 +36,23 @@ impl Run {
     pub fn resume(
         flow: &Flow,
         facts: Facts,
-        frames: &str,
+        frames: Option<&str>,
         entries: Vec<Entry>,
     ) -> Result<Run, Failure> {
+        let mut run = Run::begin(flow, facts);
+        run.mark = entries
+            .iter()
+            .rfind(|entry| entry.state == EntryState::Sending)
+            .map(|entry| Mark {
+                key: entry.key.clone(),
+                attempt: entry.attempt,
+                at_ms: entry.started_ms,
+            });
+        let Some(frames) = frames else {
+            return Ok(run);
+        };
         let mut loaded = read(frames)?;
         place_all(flow, loaded.section, &mut loaded.frames)?;
-        let mut run = Run::begin(flow, facts);
         if let Some(failed) = loaded.failed {
             run.begin_on_failure(failed);
         }
@@ -91,7 +103,6 @@ impl Run {
                 if entry.attempt == current.attempt {
                     current.sent_ms = entry.started_ms;
                     if entry.state == EntryState::Sending {
-                        current.is_marked = true;
                         current.phase = Phase::Sending;
                     }
                 }

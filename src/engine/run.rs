@@ -33,6 +33,16 @@ pub struct Run {
     pub(super) current: Option<Underway>,
     pub(super) failed: Option<StepFailure>,
     pub(super) ended: Option<Ending>,
+    /// What the journal says is being sent.
+    pub(super) mark: Option<Mark>,
+}
+
+/// A mark in the journal: a request that may have left.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub key: String,
+    pub attempt: u32,
+    pub at_ms: i64,
 }
 
 impl Run {
@@ -56,6 +66,7 @@ impl Run {
             current: None,
             failed: None,
             ended: None,
+            mark: None,
         }
     }
 
@@ -82,9 +93,13 @@ impl Run {
         let step = step(flow, self.section, &self.frames)?;
         let frame = self.frames.last()?;
         let current = self.current.as_mut()?;
-        current.is_marked = true;
         current.sent_ms = now_ms;
         let (key, scope) = current.place(frame.key(), frame.scope.clone());
+        self.mark = Some(Mark {
+            key: key.clone(),
+            attempt: current.attempt,
+            at_ms: now_ms,
+        });
         Some(Entry {
             key,
             scope,

@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn frames_of_another_make_are_refused_without_a_panic(frames in "[\\[\\]{}:,\"a-z0-9_]{0,60}") {
         let flow = flow(EVERYTHING);
-        prop_assert_eq!(Run::resume(&flow, facts(json!({})), &frames, Vec::new()).err().map(|failure| failure.code), Some("frames_unreadable".to_owned()));
+        prop_assert_eq!(Run::resume(&flow, facts(json!({})), Some(&frames), Vec::new()).err().map(|failure| failure.code), Some("frames_unreadable".to_owned()));
     }
 }
 
@@ -179,7 +179,7 @@ fn frames_that_do_not_fit_the_flow_are_refused() {
         r#"{"section":"steps","clock_ms":0,"frames":[{"block":0,"at":0,"turn":0,"started_ms":0},{"block":0,"at":0,"turn":0,"started_ms":0}]}"#,
         r#"{"section":"steps","clock_ms":0,"frames":[{"block":0,"at":0,"turn":0,"started_ms":0}],"current":{"phase":"sending","attempt":1,"entered_ms":0}}"#,
     ] {
-        let refused = Run::resume(&flow, facts(json!({})), frames, Vec::new());
+        let refused = Run::resume(&flow, facts(json!({})), Some(frames), Vec::new());
         assert_eq!(
             refused.err().map(|failure| failure.code).as_deref(),
             Some("frames_unreadable"),
