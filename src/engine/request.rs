@@ -39,7 +39,10 @@ impl<'a> Walk<'a> {
             Phase::Unknown => return Some(Next::Unknown),
             Phase::Retrying { due_ms } => (due_ms, Reason::Retry),
             Phase::RateLimited { due_ms } => (due_ms, Reason::RateLimit),
-            Phase::Waiting { due_ms } => (due_ms, Reason::Wait),
+            Phase::Waiting { due_ms } => {
+                let is_known = self.run.known.remove(&self.place().0).is_some();
+                (if is_known { self.now_ms } else { due_ms }, Reason::Wait)
+            }
             Phase::LookingUp { due_ms, .. } => (due_ms, Reason::LookUp),
         };
         if due_ms > self.now_ms {
@@ -96,6 +99,10 @@ impl<'a> Walk<'a> {
         {
             current.sent_ms = mark.at_ms;
             self.attempt_failed(step, crashed());
+            return None;
+        }
+        if let Some(output) = self.run.known.remove(&key) {
+            self.done(step, output);
             return None;
         }
         if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.now_ms) {

@@ -1,5 +1,7 @@
 //! A live run: its frames and its scope. Made at its beginning or from the journal; changed by `advance` alone.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::frame::{Frame, Saved, Section, Underway, step};
@@ -35,6 +37,8 @@ pub struct Run {
     pub(super) ended: Option<Ending>,
     /// What the journal says is being sent.
     pub(super) mark: Option<Mark>,
+    /// What requests and waits gave in the run that this one is a retry of, by key.
+    pub(super) known: HashMap<String, Value>,
 }
 
 /// A mark in the journal: a request that may have left.
@@ -67,7 +71,18 @@ impl Run {
             failed: None,
             ended: None,
             mark: None,
+            known: HashMap::new(),
         }
+    }
+
+    /// Makes this run a retry: what the journal of the failed run says was done is not done again, down to the
+    /// single elements of an action's own list. To be called again after a [`Run::resume`].
+    pub fn reuse(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let done = entries
+            .into_iter()
+            .filter(|entry| entry.state == EntryState::Succeeded);
+        self.known
+            .extend(done.map(|entry| (entry.key, entry.output.unwrap_or(Value::Null))));
     }
 
     /// Where it stands, as small JSON: positions and counters, never a list. To be committed with every

@@ -262,3 +262,50 @@ fn much_that_is_decided_at_once_is_committed_in_parts() {
         5_000
     );
 }
+
+#[test]
+fn a_journal_with_holes_is_refused() {
+    let flow = flow(EVERYTHING);
+    let item = items()[0].clone();
+    let (mut loop_seen, mut elements_seen) = (false, false);
+    let mut world = World::new(&flow, item);
+    let mut event = Event::Begin;
+    loop {
+        event = match world.on(event) {
+            Next::Call(call) => {
+                let frames = world.frames.clone().unwrap();
+                let without = |key: &str| {
+                    let left = world
+                        .journal
+                        .iter()
+                        .filter(|entry| entry.key != key)
+                        .cloned()
+                        .collect();
+                    Run::resume(&flow, world.facts.clone(), Some(&frames), left)
+                        .err()
+                        .map(|failure| failure.code)
+                };
+                let incomplete = Some("journal_incomplete".to_owned());
+                if call.key == "2.then.1[2].0" {
+                    assert_eq!(without("2.then.1"), incomplete, "the loop's list");
+                    assert_eq!(without("2.then.1[0]"), incomplete, "what a turn left");
+                    loop_seen = true;
+                }
+                if call.key == "3[1]" {
+                    assert_eq!(without("3[0]"), incomplete, "what an element gave");
+                    elements_seen = true;
+                }
+                match echo(&call) {
+                    Ok(output) => Event::Answered { output },
+                    Err(failure) => Event::Failed(failure),
+                }
+            }
+            Next::Wait { due_ms, .. } => {
+                world.now_ms = due_ms;
+                Event::Due
+            }
+            _ => break,
+        };
+    }
+    assert!(loop_seen && elements_seen);
+}
