@@ -1,1 +1,50 @@
-//! Placeholder until the module lands.
+//! Text measures that manifests name as `format`: `tweet`, `sms`, `phone`. The only per-service Rust there is.
+//! Pure; schemas, templates and the sandbox ask it.
+
+mod links;
+pub mod phone;
+pub mod sms;
+pub mod tweet;
+
+/// The names that `format` may have beyond those of JSON Schema.
+pub fn names() -> &'static [&'static str] {
+    &["tweet", "sms", "phone"]
+}
+
+/// Whether a text is what the format asks for; the error says why not, without quoting the text. A format that
+/// is not one of [`names`] is an error too.
+pub fn validate(format: &str, text: &str) -> Result<(), String> {
+    match format {
+        "tweet" => tweet::validate(text),
+        "sms" => sms::validate(text),
+        "phone" => phone::validate(text),
+        _ => Err(format!(
+            "there is no format `{format}`: there are `{}`",
+            names().join("`, `")
+        )),
+    }
+}
+
+/// The length of a text as the format counts it: weighted characters of a tweet, segments of an SMS, digits of
+/// a phone number. `None` for an unknown format.
+pub fn measure(format: &str, text: &str) -> Option<usize> {
+    match format {
+        "tweet" => Some(tweet::weighted_length(text)),
+        "sms" => Some(sms::measure(text).segments),
+        "phone" => Some(text.chars().filter(char::is_ascii_digit).count()),
+        _ => None,
+    }
+}
+
+/// The check of a format as a JSON Schema validator takes it.
+pub fn checker(format: &str) -> Option<fn(&str) -> bool> {
+    match format {
+        "tweet" => Some(|text| tweet::validate(text).is_ok()),
+        "sms" => Some(|text| sms::validate(text).is_ok()),
+        "phone" => Some(|text| phone::validate(text).is_ok()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
