@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ fn yes() -> bool {
 
 /// Where a field's value comes from.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Source {
     /// An environment variable.
     Env {
@@ -91,8 +91,12 @@ pub enum Source {
         /// Its path.
         file: String,
     },
-    /// The value itself.
-    Value(Value),
+    /// The value itself: text, a number, or true or false.
+    Value(#[schemars(schema_with = "scalar")] Value),
+}
+
+fn scalar(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["string", "integer", "number", "boolean"]})
 }
 
 /// What a flow needs here.

@@ -1,1 +1,3 @@
+//! The suite that drives the program from outside: one binary, a module per subject.
 
+mod diagnostics;

@@ -77,7 +77,7 @@ pub struct Trigger {
 
 /// Which items count as new when a flow is first enabled.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Start {
     /// `now` or `all`
     Word(StartWord),
@@ -261,7 +261,7 @@ pub struct Http {
 
 /// `wait: 10m`, or `wait: {until: "{{...}}"}`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Wait {
     /// A length of time, or a template of one.
     For(String),

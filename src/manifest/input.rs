@@ -101,6 +101,28 @@ pub fn object_schema(inputs: &Inputs) -> Value {
     })
 }
 
+/// What the value of a keyword must be; nested schemas are left to whoever compiles them.
+fn keyword_schema(keyword: &str) -> Value {
+    use serde_json::json;
+    match keyword {
+        "type" => json!({"anyOf": [
+            {"enum": ["string", "integer", "number", "boolean", "array", "object", "null"]},
+            {"type": "array", "items": {"enum": ["string", "integer", "number", "boolean", "array", "object", "null"]}}
+        ]}),
+        "title" | "description" | "format" | "pattern" | "$ref" => json!({"type": "string"}),
+        "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
+            json!({"type": "integer", "minimum": 0})
+        }
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
+            json!({"type": ["integer", "number"]})
+        }
+        "uniqueItems" | "deprecated" | "readOnly" => json!({"type": "boolean"}),
+        "enum" | "examples" | "oneOf" | "anyOf" | "allOf" => json!({"type": "array"}),
+        "properties" => json!({"type": "object", "additionalProperties": true}),
+        _ => Value::Bool(true),
+    }
+}
+
 impl JsonSchema for Input {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Input".into()
@@ -110,7 +132,7 @@ impl JsonSchema for Input {
         let visibility = generator.subschema_for::<Visibility>();
         let mut properties = Map::new();
         for keyword in SCHEMA_KEYWORDS {
-            properties.insert((*keyword).to_owned(), Value::Bool(true));
+            properties.insert((*keyword).to_owned(), keyword_schema(keyword));
         }
         properties.insert("required".into(), serde_json::json!({"type": "boolean"}));
         properties.insert("secret".into(), serde_json::json!({"type": "boolean"}));

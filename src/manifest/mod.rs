@@ -1,17 +1,29 @@
 //! What was written: connectors, flows and settings as plain data, with the place of every value kept
 //! beside it. Nothing here decides whether it makes sense together (that is `check`) or runs it.
 
+pub mod catalog;
 pub mod connector;
 pub mod diagnostic;
 pub mod duration;
+pub mod embedded;
+mod file;
 pub mod flow;
 pub mod input;
+mod loader;
+mod merge;
+pub mod schema;
+pub mod source;
+mod tree;
+pub mod typed;
+pub mod validate;
 
+pub use catalog::{Catalog, Loaded, Origin};
 pub use connector::Connector;
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::Duration;
 pub use flow::Flow;
 pub use input::{Input, Inputs};
+pub use source::Source;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
