@@ -1,7 +1,6 @@
 //! The actions of a connector: what they take, whether their effect fits their method, how they are looked
 //! up, how they page. The request and the answer are checked in `requests`.
 
-use serde_json::Value;
 
 use super::connector::{connection_scope, known_names};
 use super::findings::{Findings, below, suggestion};

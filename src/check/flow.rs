@@ -70,19 +70,14 @@ fn trigger(findings: &mut Findings<'_>, names: &mut Names<'_>, trigger: &Trigger
         (None, true, true) => findings.error("trigger_several", "/trigger/manual", "this flow has a schedule and is manual at once", "keep one of them; a scheduled flow can be run by hand all the same"),
         _ => {}
     }
-    if trigger.every.is_some() && trigger.cron.is_some() {
-        findings.error("every_and_cron", "/trigger/cron", "`every` and `cron` both say when", "keep one of them");
-    }
-    if trigger.timezone.is_some() && trigger.cron.is_none() {
-        findings.key_error("setting_without_effect", "/trigger/timezone", "`timezone` does nothing here", "it belongs beside `cron`");
-    }
-    interval(findings, "/trigger/every", trigger.every);
     if let Some(problem) = (surroundings.schedule)(trigger) {
-        let pointer = problem.pointer.clone();
+        let pointer = problem.pointer;
         match problem.within {
             Some(span) => findings.within(Severity::Error, problem.code, &pointer, span, problem.message, problem.help),
             None => findings.error(problem.code, &pointer, problem.message, problem.help),
         }
+    } else {
+        interval(findings, "/trigger/every", trigger.every);
     }
     start(findings, &trigger.start);
     match &trigger.poll {

@@ -82,6 +82,10 @@ impl<'a> Names<'a> {
             return None;
         };
         let Some(loaded) = self.catalog.connectors.get(connector) else {
+            // What is wrong with one that cannot be read has been told.
+            if self.catalog.broken_connectors.contains(connector) {
+                return None;
+            }
             let help = suggestion(connector, self.catalog.connectors.keys().map(String::as_str));
             findings.error("unknown_connector", pointer, format!("there is no connector `{connector}`"), help);
             return None;
@@ -125,6 +129,9 @@ pub fn connections(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str
     for (connector, name) in chosen {
         let place = below(pointer, connector);
         if !catalog.connectors.contains_key(connector) {
+            if catalog.broken_connectors.contains(connector) {
+                continue;
+            }
             let help = suggestion(connector, catalog.connectors.keys().map(String::as_str));
             findings.key_error("unknown_connector", &place, format!("there is no connector `{connector}`"), help);
             continue;

@@ -133,8 +133,8 @@ fn types(findings: &mut Findings<'_>, pointer: &str, value: &Value) {
 
 fn format(findings: &mut Findings<'_>, pointer: &str, value: &Value) {
     let Some(name) = value.as_str() else { return };
-    if !STANDARD_FORMATS.contains(&name) && !formats::NAMES.contains(&name) {
-        let known = STANDARD_FORMATS.iter().chain(formats::NAMES).copied();
+    if !STANDARD_FORMATS.contains(&name) && !formats::names().contains(&name) {
+        let known = STANDARD_FORMATS.iter().chain(formats::names()).copied();
         findings.error("schema_unknown_format", pointer, format!("there is no format `{name}`"), suggestion(name, known));
     }
 }

@@ -71,11 +71,6 @@ impl Scope {
         self.roots.insert(name.to_owned(), of);
     }
 
-    /// What is known of a root.
-    pub fn root(&self, name: &str) -> Option<&Type> {
-        self.roots.get(name)
-    }
-
     /// Whether there is a root of that name.
     pub fn has(&self, name: &str) -> bool {
         self.roots.contains_key(name)

@@ -53,6 +53,6 @@ pub fn of_record(findings: &mut Findings<'_>, pointer: &str, text: &str, record:
 fn reason(reason: &ErrorReason) -> String {
     match reason {
         ErrorReason::Parse(message) => message.clone(),
-        ErrorReason::Runtime(error) => error.to_string(),
+        other => other.to_string(),
     }
 }

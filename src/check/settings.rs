@@ -24,6 +24,8 @@ pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagn
         let pointer = below("/flows", name);
         match catalog.flows.get(name) {
             Some(loaded) => flow::settings(&mut findings, catalog, &pointer, name, loaded.value.as_ref()),
+            // What is wrong with one that cannot be read has been told.
+            None if catalog.broken_flows.contains(name) => {}
             None => {
                 let help = suggestion(name, catalog.flows.keys().map(String::as_str));
                 findings.key_error("unknown_flow", &pointer, format!("there is no flow `{name}`"), help);
@@ -39,6 +41,9 @@ fn connection(findings: &mut Findings<'_>, catalog: &Catalog, name: &str, connec
         findings.key_error("bad_identifier", &pointer, format!("`{name}` cannot be a connection's name"), "use letters, digits, `_` and `-`, and begin with a letter");
     }
     let Some(loaded) = catalog.connectors.get(&connection.connector) else {
+        if catalog.broken_connectors.contains(&connection.connector) {
+            return;
+        }
         let help = suggestion(&connection.connector, catalog.connectors.keys().map(String::as_str));
         findings.error("unknown_connector", &below(&pointer, "connector"), format!("there is no connector `{}`", connection.connector), help);
         return;

@@ -88,7 +88,7 @@ struct Feed<'f, 'a> {
 
 impl Feed<'_, '_> {
     fn value(&mut self, pointer: &str, value: &Value, schema: &Value, required: bool) {
-        let schema = self.resolved(schema);
+        let schema = resolve(schema, self.definitions);
         match value {
             _ if !holds_template(value) => self.literal(pointer, value, schema),
             Value::String(text) if is_template(text) => self.template(pointer, text, schema, required),
@@ -162,30 +162,26 @@ impl Feed<'_, '_> {
             self.findings.error("input_wrong_type", pointer, message, None::<String>);
         }
         let anything = Value::Bool(true);
-        let schema = self.list_form(schema).and_then(|form| form.get("items")).unwrap_or(&anything).clone();
+        let schema = list_form(schema, self.definitions).and_then(|form| form.get("items")).unwrap_or(&anything);
         for (place, element) in elements.iter().enumerate() {
-            self.value(&below(pointer, place), element, &schema, false);
+            self.value(&below(pointer, place), element, schema, false);
         }
-    }
-
-    /// Of a schema with several forms, the one that is a list.
-    fn list_form<'s>(&'s self, schema: &'s Value) -> Option<&'s Value> {
-        if schema.get("items").is_some() {
-            return Some(schema);
-        }
-        let forms = ["anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword)).filter_map(Value::as_array).flatten();
-        forms.map(|form| self.resolved(form)).find(|form| form.get("items").is_some())
-    }
-
-    /// The schema that a reference stands for.
-    fn resolved<'s>(&'s self, schema: &'s Value) -> &'s Value {
-        resolve(schema, self.definitions)
     }
 }
 
+/// Of a schema with several forms, the one that is a list.
+fn list_form<'s>(schema: &'s Value, definitions: &'s BTreeMap<String, Value>) -> Option<&'s Value> {
+    if schema.get("items").is_some() {
+        return Some(schema);
+    }
+    let forms = ["anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword)).filter_map(Value::as_array).flatten();
+    forms.map(|form| resolve(form, definitions)).find(|form| form.get("items").is_some())
+}
+
+/// The schema that a reference stands for.
 fn resolve<'s>(mut schema: &'s Value, definitions: &'s BTreeMap<String, Value>) -> &'s Value {
     // A reference that leads back to itself is reported where it stands.
-    for _ in 0..definitions.len() + 1 {
+    for _ in 0..=definitions.len() {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/schemas/"));
         match name.and_then(|name| definitions.get(name)) {
             Some(target) => schema = target,

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod input;
 mod loader;
 mod merge;
+pub mod problem;
 pub mod schema;
 pub mod source;
 mod tree;
@@ -23,6 +24,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use duration::Duration;
 pub use flow::Flow;
 pub use input::{Input, Inputs};
+pub use problem::Problem;
 pub use source::Source;
 
 use schemars::JsonSchema;
