@@ -1,1 +1,182 @@
-//! Placeholder until the module lands.
+//! The step forms: one file each, one line each in [`FORMS`]. A form says what its step reads, which blocks it
+//! has and what it asks for; `engine` alone keeps positions, retries and the journal.
+//!
+//! To add a form, write its file and put its line into [`FORMS`].
+
+mod action;
+mod compile;
+mod condition;
+mod foreach;
+mod http;
+mod outside;
+mod set;
+mod stop;
+mod wait;
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+pub use self::compile::Compiler;
+pub use self::outside::{Effect, Elements, Outside, Target};
+
+use crate::manifest::flow::{self, OnError, Retry};
+use crate::template::{self, Expression, Scope};
+
+/// Every step form there is.
+pub const FORMS: &[Keyword] = &[
+    action::KEYWORD,
+    http::KEYWORD,
+    set::KEYWORD,
+    condition::KEYWORD,
+    foreach::KEYWORD,
+    wait::KEYWORD,
+    stop::KEYWORD,
+];
+
+/// How a keyword of the flow language becomes a form.
+pub struct Keyword {
+    /// As it is written: `action`, `foreach`, ...
+    pub name: &'static str,
+    /// Reads the step at the compiler's pointer; `None` after a problem has been noted.
+    pub compile: fn(&flow::Step, &mut Compiler) -> Option<Box<dyn Form>>,
+}
+
+/// What a step form offers. Every method is pure.
+pub trait Form: Debug + Send + Sync {
+    /// The step begins: what it is given, and what it asks for.
+    fn enter(&self, scope: &Scope) -> Result<Entered, Error>;
+
+    /// The request that [`Move::Call`] asks for.
+    fn outside(&self) -> Option<&Outside> {
+        None
+    }
+
+    /// The steps inside it.
+    fn blocks(&self) -> &[Block] {
+        &[]
+    }
+
+    /// Whether its block is done any number of times, each turn by itself: `2[3].0` instead of `2.then.0`.
+    fn is_loop(&self) -> bool {
+        false
+    }
+
+    /// The block to do in this turn, counted from 0; `None` when there is nothing more to do.
+    /// `input` is what [`Form::enter`] gave.
+    fn block(&self, _turn: usize, _input: &Value) -> Option<usize> {
+        None
+    }
+
+    /// The names that the steps of this turn see. What they hold may be moved out of `input`.
+    fn locals(&self, _turn: usize, _input: &mut Value) -> Vec<(String, Value)> {
+        Vec::new()
+    }
+
+    /// Whether its turns leave something.
+    fn collects(&self) -> bool {
+        false
+    }
+
+    /// What a turn leaves for the output; seen with the turn's own names and steps.
+    fn collect(&self, _scope: &Scope) -> Result<Value, Error> {
+        Ok(Value::Null)
+    }
+}
+
+/// What a step does when it begins.
+#[derive(Debug, PartialEq)]
+pub struct Entered {
+    /// What it was given, for the journal.
+    pub input: Value,
+    /// What it asks for.
+    pub then: Move,
+}
+
+/// What a step asks for when it begins.
+#[derive(Debug, PartialEq)]
+pub enum Move {
+    /// Nothing: it is done.
+    Done(Value),
+    /// Its request, with the input that it was given.
+    Call,
+    /// Its blocks, see [`Form::block`].
+    Blocks,
+    /// Time.
+    Wait {
+        /// UTC epoch milliseconds.
+        due_ms: i64,
+    },
+    /// The end of the run.
+    Stop {
+        /// Whether it ends as a failure.
+        failed: bool,
+        /// Why.
+        message: Option<String>,
+    },
+}
+
+/// A compiled step.
+#[derive(Debug)]
+pub struct Step {
+    /// What other steps call it.
+    pub id: Option<String>,
+    /// What people call it.
+    pub title: Option<String>,
+    /// Its keyword.
+    pub form_name: &'static str,
+    /// It is skipped where this is false.
+    pub guard: Option<Expression>,
+    /// As written; the default depends on the effect.
+    pub retry: Option<Retry>,
+    /// Of one attempt, where the step says so.
+    pub timeout_ms: Option<i64>,
+    /// Of the step with its waits.
+    pub deadline_ms: Option<i64>,
+    /// What a failure of it means.
+    pub on_error: OnError,
+    /// What it does.
+    pub form: Box<dyn Form>,
+}
+
+/// Steps done one after another.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// What keys call it: `then`, `else`; empty for the block of a loop.
+    pub label: &'static str,
+    /// In their order.
+    pub steps: Vec<Step>,
+    /// The ids of all steps in it, at any depth.
+    pub ids: Vec<String>,
+}
+
+/// Why a step could not be done before anything was asked of the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Stable, `snake_case`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>, help: &str) -> Self {
+        Error {
+            code,
+            message: message.into(),
+            help: Some(help.to_owned()),
+        }
+    }
+}
+
+impl From<template::Error> for Error {
+    fn from(error: template::Error) -> Self {
+        Error {
+            code: error.code,
+            message: error.message,
+            help: error.help,
+        }
+    }
+}
