@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tidegate::check::{self, Surroundings};
 use tidegate::cli::diagnostics::{Style, render};
+use tidegate::engine::Schedule;
 use tidegate::manifest::{Catalog, Diagnostic};
 
 /// The files of a case, and what is expected of them.
@@ -77,7 +78,7 @@ fn cases() -> Vec<Case> {
 
 fn found(catalog: &Catalog) -> Vec<Diagnostic> {
     let is_set = |name: &str| name == "SHOP_TOKEN";
-    check::catalog(catalog, &Surroundings { is_set: &is_set, schedule: &|_| None })
+    check::catalog(catalog, &Surroundings { is_set: &is_set, schedule: &|trigger| Schedule::of_trigger(trigger).err() })
 }
 
 fn print(catalog: &Catalog, found: &[Diagnostic]) -> String {

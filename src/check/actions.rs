@@ -128,7 +128,7 @@ fn name_is_readable(findings: &mut Findings<'_>, pointer: &str, name: &str) {
 fn foreach(findings: &mut Findings<'_>, pointer: &str, action: &Action, inputs: &Scope, scope: &mut Scope) {
     let Some(foreach) = &action.foreach else { return };
     let pointer = below(pointer, "foreach");
-    if TAKEN.contains(&foreach.name.as_str()) {
+    if TAKEN.contains(&foreach.name.as_str()) || schemas::is_helper(&foreach.name) {
         findings.error("name_taken", &below(&pointer, "as"), format!("`{}` means something else already", foreach.name), "give the element a name of its own");
     }
     let list = expressions::expression(findings, inputs, &below(&pointer, "list"), &foreach.list);

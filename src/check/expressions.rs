@@ -198,7 +198,8 @@ impl Reader<'_, '_> {
             let parameter = signature.parameter(position);
             // What stands in for an absent value is as strict as the place around it.
             let forgiven = call.helper.is_forgiving() && !(signature.name == "default" && position == 1);
-            let secret = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
+            let is_key = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
+            let secret = is_key || (call.helper.is_forgiving() && leave.secret);
             let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret });
             if let Some(parameter) = parameter {
                 self.argument(signature.name, parameter, argument, &of);

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::expressions::{self, is_template};
 use super::findings::below;
-use super::schemas::is_identifier;
+use super::schemas::{is_helper, is_identifier};
 use super::scope::Scope;
 use super::shapes::shape;
 use super::steps::{Steps, hide_all};
@@ -135,7 +135,7 @@ fn foreach(steps: &mut Steps<'_, '_, '_>, step: &Step, list: &Value, pointer: &s
     }
     let name = step.name.as_deref().unwrap_or(ELEMENT);
     let name_place = below(pointer, "as");
-    if scope.has(name) && step.name.is_some() || name == "error" {
+    if (scope.has(name) && step.name.is_some()) || name == "error" || is_helper(name) {
         steps.findings.error("name_taken", &name_place, format!("`{name}` means something else already"), "give the element a name of its own");
     } else if !is_identifier(name) {
         steps.findings.error("bad_identifier", &name_place, format!("`{name}` cannot be read in a template"), "use letters, digits and `_`, and begin with a letter");

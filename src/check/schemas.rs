@@ -13,6 +13,7 @@ use crate::formats;
 use crate::manifest::Inputs;
 use crate::manifest::input::SCHEMA_KEYWORDS;
 use crate::manifest::typed::typed;
+use crate::template::helpers;
 
 /// Keywords that hold one schema.
 const OF_SCHEMA: &[&str] = &["items", "additionalProperties", "propertyNames", "not", "if", "then", "else"];
@@ -76,6 +77,11 @@ pub fn is_identifier(name: &str) -> bool {
     let mut characters = name.chars();
     characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|other| other.is_ascii_alphanumeric() || matches!(other, '_' | '-'))
+}
+
+/// Whether a name means something else in a template: alone in braces, a helper's name is a call.
+pub fn is_helper(name: &str) -> bool {
+    helpers::find(name).is_some()
 }
 
 fn reference(schema: &Value) -> Option<&str> {
