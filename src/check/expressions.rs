@@ -69,7 +69,7 @@ pub fn condition(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text
     let Some((of, shape)) = expression_shape(findings, scope, pointer, text) else { return };
     if !of.can_be(Kinds::BOOLEAN | Kinds::NULL) {
         let help = if of.can_be(Kinds::STRING) {
-            "compare it, as in `eq … 'text'`, or ask `present …`"
+            "compare it, as in `eq … 'text'`"
         } else {
             "compare it, as in `gt … 0`"
         };
@@ -196,10 +196,9 @@ impl Reader<'_, '_> {
         let mut given = Vec::with_capacity(call.arguments.len());
         for (position, argument) in call.arguments.iter().enumerate() {
             let parameter = signature.parameter(position);
-            // What stands in for an absent value is as strict as the place around it.
-            let forgiven = call.helper.is_forgiving() && !(signature.name == "default" && position == 1);
+            let forgiven = call.helper.forgives(position);
             let is_key = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
-            let secret = is_key || (call.helper.is_forgiving() && leave.secret);
+            let secret = is_key || (forgiven && leave.secret);
             let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret });
             if let Some(parameter) = parameter {
                 self.argument(signature.name, parameter, argument, &of);

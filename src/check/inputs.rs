@@ -11,6 +11,7 @@ use super::findings::{below, suggestion};
 use super::types::Kinds;
 use crate::formats;
 use crate::manifest::{Inputs, Problem};
+use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::input::object_schema;
 
 /// A schema made ready, to hold many values against.
@@ -31,13 +32,13 @@ pub fn inputs(values: &Map<String, Value>, inputs: &Inputs, definitions: &BTreeM
 }
 
 impl Validator {
-    /// For an object of these inputs. The error says what is wrong with a schema.
-    pub fn of_inputs(inputs: &Inputs, definitions: &BTreeMap<String, Value>) -> Result<Validator, String> {
+    /// For an object of these inputs. The error is about a place in the schema.
+    pub fn of_inputs(inputs: &Inputs, definitions: &BTreeMap<String, Value>) -> Result<Validator, Box<Problem>> {
         Validator::of_schema(&object_schema(inputs), definitions)
     }
 
-    /// For a JSON Schema (2020-12). The error says what is wrong with it.
-    pub fn of_schema(schema: &Value, definitions: &BTreeMap<String, Value>) -> Result<Validator, String> {
+    /// For a JSON Schema (2020-12). The error is about a place in it.
+    pub fn of_schema(schema: &Value, definitions: &BTreeMap<String, Value>) -> Result<Validator, Box<Problem>> {
         let mut options = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .offline()
@@ -57,31 +58,40 @@ impl Validator {
             .and_then(Value::as_object)
             .map(|properties| properties.keys().cloned().collect())
             .unwrap_or_default();
-        let compiled = options.build(&document).map_err(|error| error.masked().to_string())?;
-        Ok(Validator { compiled, names })
+        match options.build(&document) {
+            Ok(compiled) => Ok(Validator { compiled, names }),
+            Err(error) => Err(Box::new(unusable(&error))),
+        }
     }
 
     /// What is wrong with a value, in the order of its members.
     pub fn problems(&self, value: &Value) -> Vec<Problem> {
-        self.compiled.iter_errors(value).flat_map(|error| self.describe(&error)).collect()
+        self.problems_named("", value)
     }
 
-    fn describe(&self, error: &ValidationError<'_>) -> Vec<Problem> {
+    /// The same, where messages call the value by a name.
+    pub fn problems_named(&self, name: &str, value: &Value) -> Vec<Problem> {
+        self.compiled.iter_errors(value).flat_map(|error| self.describe(name, &error)).collect()
+    }
+
+    fn describe(&self, name: &str, error: &ValidationError<'_>) -> Vec<Problem> {
         let pointer = error.instance_path().as_str().to_owned();
-        let subject = subject(&pointer);
+        let whole = path(name, &pointer);
+        let subject = if whole.is_empty() { "the value".to_owned() } else { format!("`{whole}`") };
+        let inside = if whole.is_empty() { String::new() } else { format!(" in `{whole}`") };
         let problem = |code, message, help| Problem { pointer: pointer.clone(), code, message, help, within: None };
         match error.kind() {
             ValidationErrorKind::Required { property } => {
-                let name = property.as_str().unwrap_or_default();
-                vec![problem("input_missing", format!("`{name}` is missing{}", inside(&pointer)), None)]
+                let member = property.as_str().unwrap_or_default();
+                vec![problem("input_missing", format!("`{member}` is missing{inside}"), None)]
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
                 .iter()
-                .map(|name| {
-                    let known = if pointer.is_empty() { suggestion(name, self.names.iter().map(String::as_str)) } else { None };
-                    let message = format!("there is no `{name}`{}", inside(&pointer));
-                    Problem { pointer: below(&pointer, name), ..problem("input_unknown", message, known) }
+                .map(|member| {
+                    let known = if pointer.is_empty() { suggestion(member, self.names.iter().map(String::as_str)) } else { None };
+                    let message = format!("there is no `{member}`{inside}");
+                    Problem { pointer: below(&pointer, member), ..problem("input_unknown", message, known) }
                 })
                 .collect(),
             // Of several choices, the one that the value comes closest to explains the most.
@@ -92,7 +102,7 @@ impl Validator {
                     (depth, kind_fits, std::cmp::Reverse(branch.len()))
                 });
                 match closest {
-                    Some(branch) => branch.iter().flat_map(|error| self.describe(error)).collect(),
+                    Some(branch) => branch.iter().flat_map(|error| self.describe(name, error)).collect(),
                     None => vec![problem("input_invalid", format!("{subject} fits none of its forms"), None)],
                 }
             }
@@ -101,12 +111,28 @@ impl Validator {
                 let given = Kinds::of(error.instance());
                 vec![problem("input_wrong_type", format!("{subject} must be {expected}, not {given}"), None)]
             }
+            ValidationErrorKind::Enum { options } => {
+                let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let meant = error.instance().as_str().and_then(|text| did_you_mean(text, words));
+                let help = meant.map(|meant| format!("did you mean `{meant}`?"));
+                vec![problem("input_invalid", format!("{subject} {}", requirement(error.kind())), help)]
+            }
             ValidationErrorKind::Format { format } => {
                 let reason = error.instance().as_str().filter(|_| formats::names().contains(&format.as_str())).and_then(|text| formats::validate(format, text).err());
                 vec![problem("input_invalid", format!("{subject} is not a valid {format}"), reason)]
             }
             kind => vec![problem("input_invalid", format!("{subject} {}", requirement(kind)), None)],
         }
+    }
+}
+
+/// Why a schema cannot be used, at its place in it.
+fn unusable(error: &ValidationError<'_>) -> Problem {
+    let pointer = error.instance_path().as_str();
+    match pointer.rsplit('/').next() {
+        Some("pattern") => Problem::new(pointer, "schema_invalid", "this is no regular expression")
+            .with_help("look at its brackets; a character that means itself is written with a backslash before it"),
+        _ => Problem::new(pointer, "schema_invalid", format!("this schema cannot be used: {}", error.masked())),
     }
 }
 
@@ -154,17 +180,9 @@ fn expected(kind: &TypeKind) -> String {
     }
 }
 
-/// `/to/0` is element 0 of `to`.
-fn subject(pointer: &str) -> String {
-    if pointer.is_empty() { "the value".to_owned() } else { format!("`{}`", path(pointer)) }
-}
-
-fn inside(pointer: &str) -> String {
-    if pointer.is_empty() { String::new() } else { format!(" in `{}`", path(pointer)) }
-}
-
-fn path(pointer: &str) -> String {
-    let mut path = String::new();
+/// `/0` of what is named `to` is `to[0]`.
+fn path(name: &str, pointer: &str) -> String {
+    let mut path = name.to_owned();
     for segment in pointer.split('/').skip(1) {
         let segment = segment.replace("~1", "/").replace("~0", "~");
         if !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -62,8 +62,11 @@ pub fn definitions(findings: &mut Findings<'_>, definitions: &BTreeMap<String, V
         let mut next = reference(schema);
         while let Some(target) = next {
             if seen.contains(&target) {
-                let round = seen.iter().chain([&target]).copied().collect::<Vec<_>>().join(" -> ");
-                findings.error("schema_cycle", &below(&place, "$ref"), format!("this reference leads back to itself: {round}"), "give one of them a schema of its own");
+                // Told once for each circle, of the first of its names.
+                if target == name && seen.iter().min() == Some(&target) {
+                    let round = seen.iter().chain([&target]).copied().collect::<Vec<_>>().join(" -> ");
+                    findings.error("schema_cycle", &below(&place, "$ref"), format!("this reference leads back to itself: {round}"), "give one of them a schema of its own");
+                }
                 break;
             }
             seen.push(target);
@@ -160,8 +163,8 @@ fn resolvable(findings: &mut Findings<'_>, pointer: &str, value: &Value, definit
 }
 
 fn usable(findings: &mut Findings<'_>, pointer: &str, schema: &Value, definitions: &BTreeMap<String, Value>) {
-    if let Err(reason) = Validator::of_schema(schema, definitions) {
-        findings.error("schema_invalid", pointer, format!("this schema cannot be used: {reason}"), None::<String>);
+    if let Err(problem) = Validator::of_schema(schema, definitions) {
+        values::report(findings, pointer, *problem);
     }
 }
 
@@ -169,8 +172,7 @@ fn fitting_default(findings: &mut Findings<'_>, pointer: &str, default: &Value, 
     let schema = Value::Object(schema.clone());
     let default = typed(default, &schema, findings.source(), pointer, definitions);
     let Ok(validator) = Validator::of_schema(&schema, definitions) else { return };
-    for mut problem in validator.problems(&default) {
-        problem.message = problem.message.replacen("the value", "the default", 1);
+    for problem in validator.problems_named("default", &default) {
         values::report(findings, pointer, problem);
     }
 }

@@ -14,7 +14,8 @@ pub fn selector(findings: &mut Findings<'_>, pointer: &str, text: &str) {
         Ok(compiled) => compiled,
         Err(error) => {
             let message = format!("this is no JMESPath: {}", reason(&error.reason));
-            findings.within(Severity::Error, "selector_invalid", pointer, (error.offset, 1), message, None::<String>);
+            let help = "write for example `data.items`, `items[0].id` or `detail || message`";
+            findings.within(Severity::Error, "selector_invalid", pointer, (error.offset, 1), message, help);
             return;
         }
     };
@@ -24,7 +25,7 @@ pub fn selector(findings: &mut Findings<'_>, pointer: &str, text: &str) {
     {
         let known = jpx_core::DEFAULT_RUNTIME.function_names();
         let help = suggestion(name, known);
-        findings.within(Severity::Error, "selector_unknown_function", pointer, (error.offset, name.chars().count()), format!("there is no function `{name}`"), help);
+        findings.error("selector_unknown_function", pointer, format!("there is no function `{name}`"), help);
     }
 }
 
@@ -52,6 +53,7 @@ pub fn of_record(findings: &mut Findings<'_>, pointer: &str, text: &str, record:
 
 fn reason(reason: &ErrorReason) -> String {
     match reason {
+        ErrorReason::Parse(message) if message.ends_with("found Eof") => "it ends too early".to_owned(),
         ErrorReason::Parse(message) => message.clone(),
         other => other.to_string(),
     }

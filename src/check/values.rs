@@ -71,6 +71,15 @@ pub fn value(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, value: &
     Feed { findings, scope, definitions }.value(pointer, value, schema, false);
 }
 
+/// What messages call the value at a pointer: its key, with its place where it is an element.
+fn name_of(pointer: &str) -> String {
+    let (owner, last) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+    match last.bytes().all(|byte| byte.is_ascii_digit()) && !owner.is_empty() {
+        true => format!("{}[{last}]", name_of(owner)),
+        false => last.replace("~1", "/").replace("~0", "~"),
+    }
+}
+
 /// Reports what is wrong with a literal at its place.
 pub fn report(findings: &mut Findings<'_>, pointer: &str, problem: Problem) {
     let place = format!("{pointer}{}", problem.pointer);
@@ -102,11 +111,7 @@ impl Feed<'_, '_> {
         let value = typed(value, schema, self.findings.source(), pointer, self.definitions);
         // A schema that cannot be used is reported where it stands.
         let Ok(validator) = Validator::of_schema(schema, self.definitions) else { return };
-        let name = pointer.rsplit('/').next().unwrap_or_default().to_owned();
-        for mut problem in validator.problems(&value) {
-            if problem.pointer.is_empty() {
-                problem.message = problem.message.replacen("the value", &format!("`{name}`"), 1);
-            }
+        for problem in validator.problems_named(&name_of(pointer), &value) {
             report(self.findings, pointer, problem);
         }
     }
