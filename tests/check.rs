@@ -30,9 +30,19 @@ impl Case {
             }
         }
         let (last, expected) = files.pop().expect("a section");
-        assert_eq!(last, "diagnostics", "the last section of {}", path.display());
+        assert_eq!(
+            last,
+            "diagnostics",
+            "the last section of {}",
+            path.display()
+        );
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        Case { name, path, files, expected }
+        Case {
+            name,
+            path,
+            files,
+            expected,
+        }
     }
 
     fn code(&self) -> &str {
@@ -55,7 +65,10 @@ impl Case {
     }
 
     fn text(&self, printed: &str) -> String {
-        let sections = self.files.iter().map(|(path, text)| format!("=== {path}\n{text}"));
+        let sections = self
+            .files
+            .iter()
+            .map(|(path, text)| format!("=== {path}\n{text}"));
         sections.collect::<String>() + "=== diagnostics\n" + printed
     }
 }
@@ -66,11 +79,22 @@ fn folder() -> PathBuf {
 
 fn project() -> BTreeMap<String, String> {
     let names = ["connectors/shop.yaml", "tidegate.yaml"];
-    names.iter().map(|name| ((*name).to_owned(), fs::read_to_string(folder().join("project").join(name)).unwrap())).collect()
+    names
+        .iter()
+        .map(|name| {
+            (
+                (*name).to_owned(),
+                fs::read_to_string(folder().join("project").join(name)).unwrap(),
+            )
+        })
+        .collect()
 }
 
 fn cases() -> Vec<Case> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.retain(|path| path.is_file());
     paths.sort();
     paths.into_iter().map(Case::read).collect()
@@ -78,11 +102,20 @@ fn cases() -> Vec<Case> {
 
 fn found(catalog: &Catalog) -> Vec<Diagnostic> {
     let is_set = |name: &str| name == "SHOP_TOKEN";
-    check::catalog(catalog, &Surroundings { is_set: &is_set, schedule: &|trigger| Schedule::of_trigger(trigger).err() })
+    check::catalog(
+        catalog,
+        &Surroundings {
+            is_set: &is_set,
+            schedule: &|trigger| Schedule::of_trigger(trigger).err(),
+        },
+    )
 }
 
 fn print(catalog: &Catalog, found: &[Diagnostic]) -> String {
-    found.iter().map(|found| render(found, catalog.text(&found.file), Style::Plain)).collect()
+    found
+        .iter()
+        .map(|found| render(found, catalog.text(&found.file), Style::Plain))
+        .collect()
 }
 
 #[test]
@@ -96,14 +129,23 @@ fn every_case_prints_what_it_says() {
         if case.code() != "sound" && !codes.contains(case.code()) {
             wrong.push(format!("{} shows {codes:?}\n{printed}", case.name));
         }
-        let at_right: Vec<&Diagnostic> = found.iter().filter(|found| found.file.file_stem().is_some_and(|stem| stem == "right")).collect();
+        let at_right: Vec<&Diagnostic> = found
+            .iter()
+            .filter(|found| found.file.file_stem().is_some_and(|stem| stem == "right"))
+            .collect();
         if !at_right.is_empty() {
-            wrong.push(format!("{} finds something where all is right: {at_right:?}", case.name));
+            wrong.push(format!(
+                "{} finds something where all is right: {at_right:?}",
+                case.name
+            ));
         }
         if std::env::var_os("TIDEGATE_UPDATE").is_some() {
             fs::write(&case.path, case.text(&printed)).unwrap();
         } else if printed != case.expected {
-            wrong.push(format!("{} expects\n{}but prints\n{printed}", case.name, case.expected));
+            wrong.push(format!(
+                "{} expects\n{}but prints\n{printed}",
+                case.name, case.expected
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -112,9 +154,19 @@ fn every_case_prints_what_it_says() {
 #[test]
 fn every_case_has_something_right_beside_what_is_wrong() {
     for case in cases() {
-        let has_right = case.files.iter().any(|(path, _)| path.ends_with("right.yaml"));
-        let is_settings = case.files.iter().any(|(path, text)| path == "tidegate.yaml" && !text.is_empty());
-        assert!(case.code() == "sound" || has_right || is_settings, "{}", case.name);
+        let has_right = case
+            .files
+            .iter()
+            .any(|(path, _)| path.ends_with("right.yaml"));
+        let is_settings = case
+            .files
+            .iter()
+            .any(|(path, text)| path == "tidegate.yaml" && !text.is_empty());
+        assert!(
+            case.code() == "sound" || has_right || is_settings,
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -124,35 +176,107 @@ fn what_is_inside_the_program_has_no_errors() {
     assert_eq!(print(&catalog, &found(&catalog)), "");
 }
 
-/// Codes are written as the first argument of a report, or as the first word of a table of them.
-fn codes_in(text: &str) -> BTreeSet<String> {
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    let literal = regex::Regex::new(r#""([a-z][a-z0-9]*(?:_[a-z0-9]+)+)""#).unwrap();
-    literal.captures_iter(text).map(|found| found[1].to_owned()).collect()
-}
+/// Words that look like codes and are none: members, fields, names of functions.
+const NO_CODES: &[&str] = &[
+    "consumer_key",
+    "consumer_secret",
+    "default_attempts",
+    "default_element",
+    "default_id",
+    "default_initial",
+    "default_limit",
+    "default_max",
+    "epoch_ms",
+    "last_record",
+    "max_age",
+    "not_ready",
+    "not_ready_for",
+    "snake_case",
+    "started_at",
+    "token_secret",
+];
 
-/// Words that look like codes and are none: keywords, names of helpers, of members and of formats.
-const NO_CODES: &[&str] = &[];
-
-#[test]
-fn every_code_is_explained_and_shown() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let document = fs::read_to_string(root.join("docs/diagnostics.md")).unwrap();
-    let explained: BTreeSet<String> = document.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).map(str::to_owned).collect();
-    let mut written = BTreeSet::new();
-    let mut folders: Vec<PathBuf> = ["yaml", "manifest", "check", "template"].iter().map(|name| root.join("src").join(name)).collect();
+/// Every file that reports about what is written; `engine/schedule` does through `check::Surroundings`.
+fn reporting_files() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders: Vec<PathBuf> = ["yaml", "manifest", "template", "check", "engine/schedule"]
+        .iter()
+        .map(|name| root.join(name))
+        .collect();
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_stem().is_some_and(|stem| stem != "tests") {
-                written.extend(codes_in(&fs::read_to_string(&path).unwrap()));
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
             }
         }
     }
-    let missing: Vec<&String> = written.iter().filter(|code| !explained.contains(*code) && !NO_CODES.contains(&code.as_str())).collect();
-    assert!(missing.is_empty(), "docs/diagnostics.md does not explain {missing:?}");
-    let stale: Vec<&String> = explained.iter().filter(|code| !written.contains(*code)).collect();
-    assert!(stale.is_empty(), "docs/diagnostics.md explains what no file reports: {stale:?}");
+    files.retain(|path| {
+        !path.components().any(|part| part.as_os_str() == "tests") && !path.ends_with("tests.rs")
+    });
+    files
+}
+
+#[test]
+fn every_code_is_explained() {
+    let document = fs::read_to_string(folder().join("../../docs/diagnostics.md")).unwrap();
+    let headings = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let explained: BTreeSet<String> = headings.map(str::to_owned).collect();
+    let helpers: BTreeSet<&str> = tidegate::template::helpers::list()
+        .map(|signature| signature.name)
+        .collect();
+    let literal = regex::Regex::new(r#""([a-z][a-z0-9]*(?:_[a-z0-9]+)+)""#).unwrap();
+    let mut written = BTreeSet::new();
+    for path in reporting_files() {
+        let text = fs::read_to_string(path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        written.extend(literal.captures_iter(text).map(|found| found[1].to_owned()));
+    }
+    let is_code =
+        |word: &&String| !helpers.contains(word.as_str()) && !NO_CODES.contains(&word.as_str());
+    let missing: Vec<&String> = written.difference(&explained).filter(is_code).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/diagnostics.md does not explain {missing:?}"
+    );
+    let stale: Vec<&String> = explained.difference(&written).collect();
+    assert!(
+        stale.is_empty(),
+        "docs/diagnostics.md explains what nothing reports: {stale:?}"
+    );
+}
+
+#[test]
+fn every_code_of_check_has_a_case() {
+    let shown: BTreeSet<String> = cases().iter().map(|case| case.code().to_owned()).collect();
+    let report = regex::Regex::new(r#"(?:error|warning|within)\(\s*(?:Severity::\w+,\s*)?"([a-z_]+)"|code: "([a-z_]+)"|\(\("(unknown_[a-z]+)""#).unwrap();
+    let mut missing = BTreeSet::new();
+    for path in reporting_files().into_iter().filter(|path| {
+        path.parent()
+            .is_some_and(|folder| folder.ends_with("src/check"))
+    }) {
+        let text = fs::read_to_string(path).unwrap();
+        let text = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap()
+            .to_owned();
+        let codes = report.captures_iter(&text).filter_map(|found| {
+            found
+                .iter()
+                .skip(1)
+                .flatten()
+                .next()
+                .map(|code| code.as_str().to_owned())
+        });
+        missing.extend(codes.filter(|code| !shown.contains(code)));
+    }
+    assert!(
+        missing.is_empty(),
+        "tests/check has no case for {missing:?}"
+    );
 }

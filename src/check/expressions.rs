@@ -9,7 +9,9 @@ use super::scope::Scope;
 use super::types::{Kinds, Member, Type};
 use crate::manifest::Severity;
 use crate::template::helpers::Parameter;
-use crate::template::{Base, Call, CompileError, Expression, ExpressionShape, Form, Path, Template};
+use crate::template::{
+    Base, Call, CompileError, Expression, ExpressionShape, Form, Path, Template,
+};
 
 /// What a text came out as.
 pub struct Written {
@@ -37,7 +39,12 @@ pub fn holds_template(value: &Value) -> bool {
 }
 
 /// A text that may hold expressions. `None` when it cannot be read; that has been told.
-pub fn template(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) -> Option<Written> {
+pub fn template(
+    findings: &mut Findings<'_>,
+    scope: &Scope,
+    pointer: &str,
+    text: &str,
+) -> Option<Written> {
     let template = match Template::compile(text) {
         Ok(template) => template,
         Err(error) => {
@@ -45,10 +52,18 @@ pub fn template(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text:
             return None;
         }
     };
-    let mut reader = Reader { findings, scope, pointer };
+    let mut reader = Reader {
+        findings,
+        scope,
+        pointer,
+    };
     if let Some(shape) = template.expression() {
         let (of, perhaps_absent) = reader.infer(shape, Leave::default());
-        return Some(Written { of, literal: false, perhaps_absent });
+        return Some(Written {
+            of,
+            literal: false,
+            perhaps_absent,
+        });
     }
     for (block, argument) in template.block_arguments() {
         let (of, _) = reader.infer(argument, Leave::default());
@@ -58,22 +73,39 @@ pub fn template(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text:
         let (of, _) = reader.infer(insertion, Leave::default());
         if !of.can_be(Kinds::ANY.without(Kinds::ARRAY | Kinds::OBJECT)) {
             let message = format!("{} cannot stand within a text", of.kinds);
-            reader.mark(Severity::Error, "template_not_text", insertion, message, Some("write `json` before it, or read one of its members".to_owned()));
+            reader.mark(
+                Severity::Error,
+                "template_not_text",
+                insertion,
+                message,
+                Some("write `json` before it, or read one of its members".to_owned()),
+            );
         }
     }
-    Some(Written { of: Type::text(), literal: template.is_literal(), perhaps_absent: false })
+    Some(Written {
+        of: Type::text(),
+        literal: template.is_literal(),
+        perhaps_absent: false,
+    })
 }
 
 /// A condition, with or without braces.
 pub fn condition(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) {
-    let Some((of, shape)) = expression_shape(findings, scope, pointer, text) else { return };
+    let Some((of, shape)) = expression_shape(findings, scope, pointer, text) else {
+        return;
+    };
     if !of.can_be(Kinds::BOOLEAN | Kinds::NULL) {
         let help = if of.can_be(Kinds::STRING) {
             "compare it, as in `eq … 'text'`"
         } else {
             "compare it, as in `gt … 0`"
         };
-        Reader { findings, scope, pointer }.mark(
+        Reader {
+            findings,
+            scope,
+            pointer,
+        }
+        .mark(
             Severity::Error,
             "condition_not_boolean",
             shape.expression(),
@@ -84,14 +116,21 @@ pub fn condition(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text
 }
 
 /// An expression, with or without braces: what it gives.
-pub fn expression(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) -> Option<Type> {
+pub fn expression(
+    findings: &mut Findings<'_>,
+    scope: &Scope,
+    pointer: &str,
+    text: &str,
+) -> Option<Type> {
     expression_shape(findings, scope, pointer, text).map(|(of, _)| of)
 }
 
 /// Every text of a value: what the value comes out as.
 pub fn tree(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, value: &Value) -> Type {
     match value {
-        Value::String(text) if is_template(text) => template(findings, scope, pointer, text).map_or_else(Type::any, |written| written.of),
+        Value::String(text) if is_template(text) => {
+            template(findings, scope, pointer, text).map_or_else(Type::any, |written| written.of)
+        }
         Value::Object(members) => {
             let mut of = Type::object([]);
             for (name, value) in members {
@@ -112,10 +151,20 @@ pub fn tree(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, value: &V
     }
 }
 
-fn expression_shape(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) -> Option<(Type, Expression)> {
+fn expression_shape(
+    findings: &mut Findings<'_>,
+    scope: &Scope,
+    pointer: &str,
+    text: &str,
+) -> Option<(Type, Expression)> {
     match Expression::compile(text) {
         Ok(compiled) => {
-            let (of, _) = Reader { findings, scope, pointer }.infer(compiled.expression(), Leave::default());
+            let (of, _) = Reader {
+                findings,
+                scope,
+                pointer,
+            }
+            .infer(compiled.expression(), Leave::default());
             Some((of, compiled))
         }
         Err(error) => {
@@ -126,7 +175,14 @@ fn expression_shape(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, t
 }
 
 fn unreadable(findings: &mut Findings<'_>, pointer: &str, error: CompileError) {
-    findings.within(Severity::Error, error.code, pointer, (error.offset, error.length), error.message, error.help);
+    findings.within(
+        Severity::Error,
+        error.code,
+        pointer,
+        (error.offset, error.length),
+        error.message,
+        error.help,
+    );
 }
 
 struct Reader<'r, 'a> {
@@ -165,7 +221,13 @@ impl Reader<'_, '_> {
         let resolved = match self.scope.resolve(segments) {
             Ok(resolved) => resolved,
             Err(fault) => {
-                self.mark(Severity::Error, fault.code, shape, fault.message, fault.help);
+                self.mark(
+                    Severity::Error,
+                    fault.code,
+                    shape,
+                    fault.message,
+                    fault.help,
+                );
                 return (Type::any(), false);
             }
         };
@@ -175,7 +237,10 @@ impl Reader<'_, '_> {
                 "template_secret",
                 shape,
                 format!("`{}` is secret and cannot be read here", path.text),
-                Some("secrets can be read in `auth` and `hosts`, and as the key of `hmac`".to_owned()),
+                Some(
+                    "secrets can be read in `auth` and `hosts`, and as the key of `hmac`"
+                        .to_owned(),
+                ),
             );
         }
         let absent = resolved.perhaps_absent.is_some();
@@ -185,7 +250,10 @@ impl Reader<'_, '_> {
                 "template_maybe_missing",
                 shape,
                 format!("`{part}` may be absent, and then the step fails"),
-                Some(format!("write `(maybe {0})` or `(default {0} …)`", path.text)),
+                Some(format!(
+                    "write `(maybe {0})` or `(default {0} …)`",
+                    path.text
+                )),
             );
         }
         (resolved.of, absent)
@@ -197,13 +265,24 @@ impl Reader<'_, '_> {
         for (position, argument) in call.arguments.iter().enumerate() {
             let parameter = signature.parameter(position);
             let forgiven = call.helper.forgives(position);
-            let is_key = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
+            let is_key = signature.name == "hmac"
+                && parameter.is_some_and(|parameter| parameter.name == "key");
             let secret = is_key || (forgiven && leave.secret);
-            let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret });
+            let (of, absent) = self.infer(
+                argument,
+                Leave {
+                    absence: leave.absence || forgiven,
+                    secret,
+                },
+            );
             if let Some(parameter) = parameter {
                 self.argument(signature.name, parameter, argument, &of);
             }
-            given.push(Given { of, absent, shape: argument });
+            given.push(Given {
+                of,
+                absent,
+                shape: argument,
+            });
         }
         for (name, argument) in &call.named {
             let (of, _) = self.infer(argument, leave);
@@ -212,18 +291,45 @@ impl Reader<'_, '_> {
             }
         }
         if let Some((shape, message, help)) = calls::incomparable(signature.name, &given) {
-            self.mark(Severity::Error, "template_incomparable", shape, message, help);
+            self.mark(
+                Severity::Error,
+                "template_incomparable",
+                shape,
+                message,
+                help,
+            );
         }
         calls::result(signature, &given)
     }
 
-    fn argument(&mut self, helper: &str, parameter: &Parameter, argument: &ExpressionShape, of: &Type) {
+    fn argument(
+        &mut self,
+        helper: &str,
+        parameter: &Parameter,
+        argument: &ExpressionShape,
+        of: &Type,
+    ) {
         let accepted = calls::accepted(parameter.kind);
         // Logic counts null and absent as false.
-        let accepted = if accepted == Kinds::BOOLEAN { accepted | Kinds::NULL } else { accepted };
+        let accepted = if accepted == Kinds::BOOLEAN {
+            accepted | Kinds::NULL
+        } else {
+            accepted
+        };
         if !of.can_be(accepted) {
-            let message = format!("`{helper}` takes {} as `{}`, but this is {}", parameter.kind.described(), parameter.name, of.kinds);
-            self.mark(Severity::Error, "template_wrong_argument", argument, message, None);
+            let message = format!(
+                "`{helper}` takes {} as `{}`, but this is {}",
+                parameter.kind.described(),
+                parameter.name,
+                of.kinds
+            );
+            self.mark(
+                Severity::Error,
+                "template_wrong_argument",
+                argument,
+                message,
+                None,
+            );
         }
     }
 
@@ -234,12 +340,36 @@ impl Reader<'_, '_> {
             _ => Kinds::ANY,
         };
         if !of.can_be(takes) {
-            let message = format!("`#{block}` takes {}, but this is {}", takes.without(Kinds::NULL), of.kinds);
-            self.mark(Severity::Error, "template_wrong_argument", argument, message, None);
+            let message = format!(
+                "`#{block}` takes {}, but this is {}",
+                takes.without(Kinds::NULL),
+                of.kinds
+            );
+            self.mark(
+                Severity::Error,
+                "template_wrong_argument",
+                argument,
+                message,
+                None,
+            );
         }
     }
 
-    fn mark(&mut self, severity: Severity, code: &'static str, shape: &ExpressionShape, message: String, help: Option<String>) {
-        self.findings.within(severity, code, self.pointer, (shape.offset, shape.length), message, help);
+    fn mark(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        shape: &ExpressionShape,
+        message: String,
+        help: Option<String>,
+    ) {
+        self.findings.within(
+            severity,
+            code,
+            self.pointer,
+            (shape.offset, shape.length),
+            message,
+            help,
+        );
     }
 }

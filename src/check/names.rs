@@ -21,26 +21,60 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// For the flow of this name.
     pub fn new(catalog: &'a Catalog, name: &'a str, flow: &'a Flow) -> Self {
-        Names { catalog, flow, name, seen: BTreeSet::new() }
+        Names {
+            catalog,
+            flow,
+            name,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// The action that `<connector>.<action>` names.
-    pub fn action(&mut self, findings: &mut Findings<'_>, pointer: &str, written: &str) -> Option<(&'a Connector, &'a Action)> {
-        let (connector, name) = self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
-        let found = member(findings, ("unknown_action", "action"), pointer, (&connector.connector, name), &connector.actions)?;
+    pub fn action(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &str,
+    ) -> Option<(&'a Connector, &'a Action)> {
+        let (connector, name) =
+            self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
+        let found = member(
+            findings,
+            ("unknown_action", "action"),
+            pointer,
+            (&connector.connector, name),
+            &connector.actions,
+        )?;
         Some((connector, found))
     }
 
     /// The trigger that `<connector>.<trigger>` names.
-    pub fn trigger(&mut self, findings: &mut Findings<'_>, pointer: &str, written: &str) -> Option<(&'a Connector, &'a Trigger)> {
-        let (connector, name) = self.connector(findings, pointer, written, "trigger", "x.new_tweet")?;
-        let found = member(findings, ("unknown_trigger", "trigger"), pointer, (&connector.connector, name), &connector.triggers)?;
+    pub fn trigger(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &str,
+    ) -> Option<(&'a Connector, &'a Trigger)> {
+        let (connector, name) =
+            self.connector(findings, pointer, written, "trigger", "x.new_tweet")?;
+        let found = member(
+            findings,
+            ("unknown_trigger", "trigger"),
+            pointer,
+            (&connector.connector, name),
+            &connector.triggers,
+        )?;
         Some((connector, found))
     }
 
     /// The flow's own `connections`: that they name what there is.
     pub fn connections(&self, findings: &mut Findings<'_>) {
-        connections(findings, self.catalog, "/connections", &self.flow.connections);
+        connections(
+            findings,
+            self.catalog,
+            "/connections",
+            &self.flow.connections,
+        );
     }
 
     /// A connection by its name.
@@ -53,7 +87,10 @@ impl<'a> Names<'a> {
         let settings = self.catalog.settings.value.as_ref();
         let chosen = self.chosen(connector);
         if let Some(name) = chosen {
-            return settings.connections.get_key_value(name).map(|(name, connection)| (name.as_str(), connection));
+            return settings
+                .connections
+                .get_key_value(name)
+                .map(|(name, connection)| (name.as_str(), connection));
         }
         match self.candidates(connector).as_slice() {
             [only] => Some(*only),
@@ -68,17 +105,33 @@ impl<'a> Names<'a> {
 
     fn chosen(&self, connector: &str) -> Option<&'a String> {
         let settings: Option<&'a FlowSettings> = self.catalog.settings.value.flows.get(self.name);
-        settings.and_then(|flow| flow.connections.get(connector)).or_else(|| self.flow.connections.get(connector))
+        settings
+            .and_then(|flow| flow.connections.get(connector))
+            .or_else(|| self.flow.connections.get(connector))
     }
 
     fn candidates(&self, connector: &str) -> Vec<(&'a str, &'a Connection)> {
         let all = self.catalog.settings.value.connections.iter();
-        all.filter(|(_, connection)| connection.connector == connector).map(|(name, connection)| (name.as_str(), connection)).collect()
+        all.filter(|(_, connection)| connection.connector == connector)
+            .map(|(name, connection)| (name.as_str(), connection))
+            .collect()
     }
 
-    fn connector<'w>(&mut self, findings: &mut Findings<'_>, pointer: &str, written: &'w str, kind: &str, example: &str) -> Option<(&'a Connector, &'w str)> {
+    fn connector<'w>(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &'w str,
+        kind: &str,
+        example: &str,
+    ) -> Option<(&'a Connector, &'w str)> {
         let Some((connector, name)) = written.split_once('.') else {
-            findings.error("action_syntax", pointer, format!("`{written}` names no {kind}"), format!("write `<connector>.<{kind}>`, for example `{example}`"));
+            findings.error(
+                "action_syntax",
+                pointer,
+                format!("`{written}` names no {kind}"),
+                format!("write `<connector>.<{kind}>`, for example `{example}`"),
+            );
             return None;
         };
         let Some(loaded) = self.catalog.connectors.get(connector) else {
@@ -86,8 +139,16 @@ impl<'a> Names<'a> {
             if self.catalog.broken_connectors.contains(connector) {
                 return None;
             }
-            let help = suggestion(connector, self.catalog.connectors.keys().map(String::as_str));
-            findings.error("unknown_connector", pointer, format!("there is no connector `{connector}`"), help);
+            let help = suggestion(
+                connector,
+                self.catalog.connectors.keys().map(String::as_str),
+            );
+            findings.error(
+                "unknown_connector",
+                pointer,
+                format!("there is no connector `{connector}`"),
+                help,
+            );
             return None;
         };
         let found = loaded.value.as_ref();
@@ -97,10 +158,21 @@ impl<'a> Names<'a> {
         Some((found, name))
     }
 
-    fn usable_connection(&self, findings: &mut Findings<'_>, pointer: &str, connector: &str, found: &Connector) {
+    fn usable_connection(
+        &self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        connector: &str,
+        found: &Connector,
+    ) {
         if let Some((name, connection)) = self.connection_of(connector) {
             if !connection.active {
-                findings.warning("connection_inactive", pointer, format!("the connection `{name}` is not active: this flow waits"), "write `active: true` in tidegate.yaml, or use another connection");
+                findings.warning(
+                    "connection_inactive",
+                    pointer,
+                    format!("the connection `{name}` is not active: this flow waits"),
+                    "write `active: true` in tidegate.yaml, or use another connection",
+                );
             }
             return;
         }
@@ -112,10 +184,20 @@ impl<'a> Names<'a> {
         if candidates.len() > 1 {
             let names: Vec<&str> = candidates.iter().map(|(name, _)| *name).collect();
             let message = format!("`{connector}` has several connections, and none is named");
-            findings.error("connection_ambiguous", pointer, message, format!("write `connections: {{{connector}: <name>}}`; there are: {}", names.join(", ")));
+            findings.error(
+                "connection_ambiguous",
+                pointer,
+                message,
+                format!(
+                    "write `connections: {{{connector}: <name>}}`; there are: {}",
+                    names.join(", ")
+                ),
+            );
         } else if needs_connection(found) {
             let message = format!("there is no connection for `{connector}`");
-            let help = format!("describe one in tidegate.yaml: `connections: {{my-{connector}: {{connector: {connector}, fields: ...}}}}`");
+            let help = format!(
+                "describe one in tidegate.yaml: `connections: {{my-{connector}: {{connector: {connector}, fields: ...}}}}`"
+            );
             match self.has_settings() {
                 true => findings.error("connection_missing", pointer, message, help),
                 false => findings.warning("connection_missing", pointer, message, help),
@@ -125,7 +207,12 @@ impl<'a> Names<'a> {
 }
 
 /// Chosen connections, of a flow or in `tidegate.yaml`: connector to connection.
-pub fn connections(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, chosen: &BTreeMap<String, String>) {
+pub fn connections(
+    findings: &mut Findings<'_>,
+    catalog: &Catalog,
+    pointer: &str,
+    chosen: &BTreeMap<String, String>,
+) {
     for (connector, name) in chosen {
         let place = below(pointer, connector);
         if !catalog.connectors.contains_key(connector) {
@@ -133,16 +220,34 @@ pub fn connections(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str
                 continue;
             }
             let help = suggestion(connector, catalog.connectors.keys().map(String::as_str));
-            findings.key_error("unknown_connector", &place, format!("there is no connector `{connector}`"), help);
+            findings.key_error(
+                "unknown_connector",
+                &place,
+                format!("there is no connector `{connector}`"),
+                help,
+            );
             continue;
         }
         known_connection(findings, catalog, &place, name);
         if let Some(connection) = catalog.settings.value.connections.get(name)
             && connection.connector != *connector
         {
-            let message = format!("the connection `{name}` is one of `{}`, not of `{connector}`", connection.connector);
-            let fitting = catalog.settings.value.connections.iter().filter(|(_, other)| other.connector == *connector);
-            findings.error("connection_mismatch", &place, message, suggestion(name, fitting.map(|(name, _)| name.as_str())));
+            let message = format!(
+                "the connection `{name}` is one of `{}`, not of `{connector}`",
+                connection.connector
+            );
+            let fitting = catalog
+                .settings
+                .value
+                .connections
+                .iter()
+                .filter(|(_, other)| other.connector == *connector);
+            findings.error(
+                "connection_mismatch",
+                &place,
+                message,
+                suggestion(name, fitting.map(|(name, _)| name.as_str())),
+            );
         }
     }
 }
@@ -155,7 +260,11 @@ pub fn has_settings(catalog: &Catalog) -> bool {
 /// Whether a connector can do nothing without a configured account.
 pub fn needs_connection(connector: &Connector) -> bool {
     let spec = &connector.connection;
-    spec.fields.values().any(|field| field.required) || spec.auth.values().any(|scheme| !matches!(scheme, Auth::None {}))
+    spec.fields.values().any(|field| field.required)
+        || spec
+            .auth
+            .values()
+            .any(|scheme| !matches!(scheme, Auth::None {}))
 }
 
 fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, name: &str) {
@@ -164,20 +273,46 @@ fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &st
     }
     let message = format!("there is no connection `{name}`");
     if has_settings(catalog) {
-        let help = suggestion(name, catalog.settings.value.connections.keys().map(String::as_str));
+        let help = suggestion(
+            name,
+            catalog
+                .settings
+                .value
+                .connections
+                .keys()
+                .map(String::as_str),
+        );
         findings.error("unknown_connection", pointer, message, help);
     } else {
-        findings.warning("unknown_connection", pointer, message, "describe it in tidegate.yaml, below `connections`");
+        findings.warning(
+            "unknown_connection",
+            pointer,
+            message,
+            "describe it in tidegate.yaml, below `connections`",
+        );
     }
 }
 
-fn member<'c, T>(findings: &mut Findings<'_>, (code, kind): (&'static str, &str), pointer: &str, (connector, name): (&str, &str), members: &'c BTreeMap<String, T>) -> Option<&'c T> {
+fn member<'c, T>(
+    findings: &mut Findings<'_>,
+    (code, kind): (&'static str, &str),
+    pointer: &str,
+    (connector, name): (&str, &str),
+    members: &'c BTreeMap<String, T>,
+) -> Option<&'c T> {
     let found = members.get(name);
     if found.is_none() {
         let help = suggestion(name, members.keys().map(String::as_str));
         let offset = connector.chars().count() + 1;
         let span = (offset, name.chars().count().max(1));
-        findings.within(crate::manifest::Severity::Error, code, pointer, span, format!("`{connector}` has no {kind} `{name}`"), help);
+        findings.within(
+            crate::manifest::Severity::Error,
+            code,
+            pointer,
+            span,
+            format!("`{connector}` has no {kind} `{name}`"),
+            help,
+        );
     }
     found
 }

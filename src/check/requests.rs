@@ -7,14 +7,22 @@ use super::scope::Scope;
 use super::selectors::{of_record, selector};
 use super::shapes::{self, Shape};
 use super::types::Type;
-use crate::manifest::connector::{Action, Format, Request, Response};
 use crate::manifest::Connector;
+use crate::manifest::connector::{Action, Format, Request, Response};
 
 /// What is sent.
-pub fn requests(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action, scope: &Scope) {
+pub fn requests(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    action: &Action,
+    scope: &Scope,
+) {
     let own = (below(pointer, "request"), &action.request);
     let parts = shapes::parts(connector, action);
-    let shared = parts.iter().map(|(name, part)| (format!("{}/request", below("/parts", name)), &part.request));
+    let shared = parts
+        .iter()
+        .map(|(name, part)| (format!("{}/request", below("/parts", name)), &part.request));
     let all: Vec<(String, &Request)> = std::iter::once(own).chain(shared).collect();
     for (place, request) in &all {
         self::request(findings, place, request, scope);
@@ -31,24 +39,51 @@ pub fn requests(findings: &mut Findings<'_>, connector: &Connector, pointer: &st
     .collect();
     if bodies.len() > 1 {
         let message = format!("this request has several bodies: {}", bodies.join(", "));
-        findings.error("several_bodies", &below(pointer, "request"), message, "write one of `json`, `form` and `raw`");
+        findings.error(
+            "several_bodies",
+            &below(pointer, "request"),
+            message,
+            "write one of `json`, `form` and `raw`",
+        );
     }
     if requests().all(|request| request.path.is_none()) {
-        findings.error("path_missing", pointer, "this action has no path", "write `request: {path: /...}`");
+        findings.error(
+            "path_missing",
+            pointer,
+            "this action has no path",
+            "write `request: {path: /...}`",
+        );
     }
 }
 
 /// What is made of the answer.
-pub fn responses(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action, inputs: &Scope, shape: &Shape) {
+pub fn responses(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    action: &Action,
+    inputs: &Scope,
+    shape: &Shape,
+) {
     let own = (below(pointer, "response"), &action.response);
     let parts = shapes::parts(connector, action);
-    let shared = parts.iter().map(|(name, part)| (format!("{}/response", below("/parts", name)), &part.response));
+    let shared = parts.iter().map(|(name, part)| {
+        (
+            format!("{}/response", below("/parts", name)),
+            &part.response,
+        )
+    });
     let all: Vec<(String, &Response)> = std::iter::once(own).chain(shared).collect();
     let is_text = all.iter().find_map(|(_, response)| response.format) == Some(Format::Text);
     for (place, response) in &all {
         self::response(findings, place, response, inputs, shape);
         if is_text && response.records.is_some() {
-            findings.error("setting_without_effect", &below(place, "records"), "a text has no records to select", "leave `records` out, or read the answer as `json`");
+            findings.error(
+                "setting_without_effect",
+                &below(place, "records"),
+                "a text has no records to select",
+                "leave `records` out, or read the answer as `json`",
+            );
         }
     }
 }
@@ -57,28 +92,54 @@ fn request(findings: &mut Findings<'_>, pointer: &str, request: &Request, scope:
     if let Some(path) = &request.path {
         let place = below(pointer, "path");
         if !path.starts_with('/') && !is_template(path) {
-            findings.error("path_invalid", &place, "a path begins with `/`", "write what comes after the host; the host itself stands below `hosts`");
+            findings.error(
+                "path_invalid",
+                &place,
+                "a path begins with `/`",
+                "write what comes after the host; the host itself stands below `hosts`",
+            );
         }
         expressions::template(findings, scope, &place, path);
     }
     for (name, value) in &request.query {
-        expressions::tree(findings, scope, &below(&below(pointer, "query"), name), value);
+        expressions::tree(
+            findings,
+            scope,
+            &below(&below(pointer, "query"), name),
+            value,
+        );
     }
     for (name, value) in &request.headers {
-        expressions::tree(findings, scope, &below(&below(pointer, "headers"), name), value);
+        expressions::tree(
+            findings,
+            scope,
+            &below(&below(pointer, "headers"), name),
+            value,
+        );
     }
     if let Some(json) = &request.json {
         expressions::tree(findings, scope, &below(pointer, "json"), json);
     }
     for (name, value) in request.form.iter().flatten() {
-        expressions::tree(findings, scope, &below(&below(pointer, "form"), name), value);
+        expressions::tree(
+            findings,
+            scope,
+            &below(&below(pointer, "form"), name),
+            value,
+        );
     }
     if let Some(raw) = &request.raw {
         expressions::template(findings, scope, &below(pointer, "raw"), raw);
     }
 }
 
-fn response(findings: &mut Findings<'_>, pointer: &str, response: &Response, inputs: &Scope, shape: &Shape) {
+fn response(
+    findings: &mut Findings<'_>,
+    pointer: &str,
+    response: &Response,
+    inputs: &Scope,
+    shape: &Shape,
+) {
     if let Some(records) = &response.records {
         selector(findings, &below(pointer, "records"), records);
     }
@@ -86,15 +147,27 @@ fn response(findings: &mut Findings<'_>, pointer: &str, response: &Response, inp
         let pointer = format!("{pointer}/expand/{position}");
         selector(findings, &below(&pointer, "list"), &expand.list);
         selector(findings, &below(&pointer, "key"), &expand.key);
-        of_record(findings, &below(&pointer, "by"), &expand.by, &with_removed(response, &shape.record));
+        of_record(
+            findings,
+            &below(&pointer, "by"),
+            &expand.by,
+            &with_removed(response, &shape.record),
+        );
     }
-    let scope = inputs.clone().with("record", with_removed(response, &shape.record));
+    let scope = inputs
+        .clone()
+        .with("record", with_removed(response, &shape.record));
     if let Some(condition) = &response.condition {
         expressions::condition(findings, &scope, &below(pointer, "where"), condition);
     }
     let scope = scope.with("body", Type::any());
     for (name, value) in &response.set {
-        expressions::tree(findings, &scope, &below(&below(pointer, "set"), name), value);
+        expressions::tree(
+            findings,
+            &scope,
+            &below(&below(pointer, "set"), name),
+            value,
+        );
     }
 }
 

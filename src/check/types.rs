@@ -152,12 +152,20 @@ impl fmt::Display for Kinds {
 impl Type {
     /// Nothing is known of it.
     pub fn any() -> Type {
-        Type { kinds: Kinds::ANY, members: Arc::default(), open: true, element: None }
+        Type {
+            kinds: Kinds::ANY,
+            members: Arc::default(),
+            open: true,
+            element: None,
+        }
     }
 
     /// A value of these kinds, of which nothing else is known.
     pub fn of(kinds: Kinds) -> Type {
-        Type { kinds, ..Type::any() }
+        Type {
+            kinds,
+            ..Type::any()
+        }
     }
 
     /// A text.
@@ -167,22 +175,40 @@ impl Type {
 
     /// An object with exactly these members.
     pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Member)>) -> Type {
-        let members = members.into_iter().map(|(name, member)| (name.to_owned(), member)).collect();
-        Type { kinds: Kinds::OBJECT, members: Arc::new(members), open: false, element: None }
+        let members = members
+            .into_iter()
+            .map(|(name, member)| (name.to_owned(), member))
+            .collect();
+        Type {
+            kinds: Kinds::OBJECT,
+            members: Arc::new(members),
+            open: false,
+            element: None,
+        }
     }
 
     /// A list of these.
     pub fn list(element: Type) -> Type {
-        Type { kinds: Kinds::ARRAY, element: Some(Arc::new(element)), ..Type::any() }
+        Type {
+            kinds: Kinds::ARRAY,
+            element: Some(Arc::new(element)),
+            ..Type::any()
+        }
     }
 
     /// What a literal value is, members and elements included.
     pub fn of_value(value: &Value) -> Type {
         match value {
             Value::Object(members) => Type::object(
-                members.iter().map(|(name, value)| (name.as_str(), Member::always(Type::of_value(value)))),
+                members
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), Member::always(Type::of_value(value)))),
             ),
-            Value::Array(elements) => match elements.iter().map(Type::of_value).reduce(|left, right| left.or(&right)) {
+            Value::Array(elements) => match elements
+                .iter()
+                .map(Type::of_value)
+                .reduce(|left, right| left.or(&right))
+            {
                 Some(element) => Type::list(element),
                 None => Type::list(Type::any()),
             },
@@ -193,7 +219,11 @@ impl Type {
     /// What a JSON Schema says; `definitions` are what `#/schemas/<name>` refers to. What it does not say, and
     /// what lies beyond a reference to itself, is unknown.
     pub fn of_schema(schema: &Value, definitions: &BTreeMap<String, Value>) -> Type {
-        Lowering { definitions, open_references: Vec::new() }.lower(schema, 0)
+        Lowering {
+            definitions,
+            open_references: Vec::new(),
+        }
+        .lower(schema, 0)
     }
 
     /// Whether nothing is known of it.
@@ -234,7 +264,12 @@ impl Type {
             (false, true) => other.element.clone(),
             _ => self.element.clone(),
         };
-        Type { kinds: self.kinds | other.kinds, members, open, element }
+        Type {
+            kinds: self.kinds | other.kinds,
+            members,
+            open,
+            element,
+        }
     }
 
     /// Whether it can be one of these.
@@ -245,7 +280,11 @@ impl Type {
     /// The member of that name. A number is an element where the value is an array.
     pub fn member(&self, name: &str) -> Found {
         if !self.can_be(Kinds::OBJECT) {
-            return if self.can_be(Kinds::ARRAY) { Found::Missing } else { Found::Scalar };
+            return if self.can_be(Kinds::ARRAY) {
+                Found::Missing
+            } else {
+                Found::Scalar
+            };
         }
         match self.members.get(name) {
             Some(member) => Found::Member(Member {
@@ -263,7 +302,10 @@ impl Type {
         match (&self.element, self.can_be(Kinds::ARRAY)) {
             (_, false) if self.can_be(Kinds::OBJECT) => Found::Missing,
             (_, false) => Found::Scalar,
-            (Some(element), true) => Found::Member(Member { of: Type::clone(element), required: true }),
+            (Some(element), true) => Found::Member(Member {
+                of: Type::clone(element),
+                required: true,
+            }),
             (None, true) => Found::Unknown,
         }
     }
@@ -277,7 +319,10 @@ impl Member {
 
     /// A member that may be absent.
     pub fn perhaps(of: Type) -> Member {
-        Member { of, required: false }
+        Member {
+            of,
+            required: false,
+        }
     }
 }
 
@@ -286,17 +331,22 @@ fn joined(left: &Type, right: &Type) -> Arc<BTreeMap<String, Member>> {
     let mut members = BTreeMap::new();
     for (name, member) in left.members.iter() {
         let member = match right.members.get(name) {
-            Some(other) => Member { of: member.of.or(&other.of), required: member.required && other.required },
+            Some(other) => Member {
+                of: member.of.or(&other.of),
+                required: member.required && other.required,
+            },
             None if right.open => Member::perhaps(Type::any()),
             None => Member::perhaps(member.of.clone()),
         };
         members.insert(name.clone(), member);
     }
     for (name, member) in right.members.iter() {
-        members.entry(name.clone()).or_insert_with(|| match left.open {
-            true => Member::perhaps(Type::any()),
-            false => Member::perhaps(member.of.clone()),
-        });
+        members
+            .entry(name.clone())
+            .or_insert_with(|| match left.open {
+                true => Member::perhaps(Type::any()),
+                false => Member::perhaps(member.of.clone()),
+            });
     }
     Arc::new(members)
 }
@@ -308,12 +358,20 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn lower(&mut self, schema: &'a Value, depth: usize) -> Type {
-        let Some(words) = schema.as_object() else { return Type::any() };
+        let Some(words) = schema.as_object() else {
+            return Type::any();
+        };
         if depth > DEPTH {
             return Type::any();
         }
-        if let Some(name) = words.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/schemas/")) {
-            let Some((name, target)) = self.definitions.get_key_value(name) else { return Type::any() };
+        if let Some(name) = words
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|text| text.strip_prefix("#/schemas/"))
+        {
+            let Some((name, target)) = self.definitions.get_key_value(name) else {
+                return Type::any();
+            };
             if self.open_references.contains(&name.as_str()) {
                 return Type::any();
             }
@@ -325,11 +383,19 @@ impl<'a> Lowering<'a> {
         let mut found = self.plain(words, depth);
         for keyword in ["oneOf", "anyOf"] {
             if let Some(choices) = words.get(keyword).and_then(Value::as_array) {
-                let choice = choices.iter().map(|choice| self.lower(choice, depth + 1)).reduce(|left, right| left.or(&right));
+                let choice = choices
+                    .iter()
+                    .map(|choice| self.lower(choice, depth + 1))
+                    .reduce(|left, right| left.or(&right));
                 found = both(found, choice.unwrap_or_else(Type::any));
             }
         }
-        for part in words.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        for part in words
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let part = self.lower(part, depth + 1);
             found = both(found, part);
         }
@@ -337,15 +403,23 @@ impl<'a> Lowering<'a> {
     }
 
     fn plain(&mut self, words: &'a serde_json::Map<String, Value>, depth: usize) -> Type {
-        let required: Vec<&str> =
-            words.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = words
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let members: BTreeMap<String, Member> = words
             .get("properties")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
             .map(|(name, schema)| {
-                let member = Member { of: self.lower(schema, depth + 1), required: required.contains(&name.as_str()) };
+                let member = Member {
+                    of: self.lower(schema, depth + 1),
+                    required: required.contains(&name.as_str()),
+                };
                 (name.clone(), member)
             })
             .collect();
@@ -356,8 +430,15 @@ impl<'a> Lowering<'a> {
             Some(_) => true,
             None => members.is_empty(),
         };
-        let element = words.get("items").map(|items| Arc::new(self.lower(items, depth + 1)));
-        Type { kinds: kinds(words), members: Arc::new(members), open, element }
+        let element = words
+            .get("items")
+            .map(|items| Arc::new(self.lower(items, depth + 1)));
+        Type {
+            kinds: kinds(words),
+            members: Arc::new(members),
+            open,
+            element,
+        }
     }
 }
 
@@ -366,7 +447,10 @@ fn kinds(words: &serde_json::Map<String, Value>) -> Kinds {
     match words.get("type") {
         Some(Value::String(_)) => words.get("type").map_or(Kinds::ANY, named),
         Some(Value::Array(names)) => names.iter().map(named).fold(Kinds::NONE, Kinds::bitor),
-        _ => match (words.get("const"), words.get("enum").and_then(Value::as_array)) {
+        _ => match (
+            words.get("const"),
+            words.get("enum").and_then(Value::as_array),
+        ) {
             (Some(value), _) => Kinds::of(value),
             (None, Some(values)) => values.iter().map(Kinds::of).fold(Kinds::NONE, Kinds::bitor),
             (None, None) if words.contains_key("properties") => Kinds::OBJECT,
@@ -398,7 +482,12 @@ fn both(left: Type, right: Type) -> Type {
             })
             .or_insert_with(|| member.clone());
     }
-    Type { kinds, members: Arc::new(members), open, element: left.element.or(right.element) }
+    Type {
+        kinds,
+        members: Arc::new(members),
+        open,
+        element: left.element.or(right.element),
+    }
 }
 
 #[cfg(test)]
@@ -416,10 +505,14 @@ mod tests {
             {"type": "object", "required": ["id", "text"], "properties": {"id": {"type": "string"}, "text": {"type": "string"}}},
             {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
         ]}));
-        let Found::Member(id) = choice.member("id") else { panic!("id is missing") };
+        let Found::Member(id) = choice.member("id") else {
+            panic!("id is missing")
+        };
         assert!(id.required);
         assert_eq!(id.of.kinds, Kinds::STRING | Kinds::INTEGER);
-        let Found::Member(text) = choice.member("text") else { panic!("text is missing") };
+        let Found::Member(text) = choice.member("text") else {
+            panic!("text is missing")
+        };
         assert!(!text.required);
         assert_eq!(choice.member("other"), Found::Missing);
     }
@@ -430,7 +523,9 @@ mod tests {
             {"type": "object", "properties": {"a": {"type": "string"}}},
             {"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}}
         ]}));
-        assert!(matches!(all.member("a"), Found::Member(member) if member.of.kinds == Kinds::STRING));
+        assert!(
+            matches!(all.member("a"), Found::Member(member) if member.of.kinds == Kinds::STRING)
+        );
         assert!(matches!(all.member("b"), Found::Member(_)));
         assert_eq!(all.member("c"), Found::Missing);
     }
@@ -442,20 +537,28 @@ mod tests {
             json!({"type": "object", "properties": {"next": {"$ref": "#/schemas/node"}}}),
         )]);
         let node = Type::of_schema(&json!({"$ref": "#/schemas/node"}), &definitions);
-        let Found::Member(next) = node.member("next") else { panic!("next is missing") };
+        let Found::Member(next) = node.member("next") else {
+            panic!("next is missing")
+        };
         assert!(next.of.is_any());
     }
 
     #[test]
     fn nothing_is_certain_of_a_value_that_may_be_null() {
-        let perhaps = of(json!({"type": ["object", "null"], "required": ["a"], "properties": {"a": {"type": "string"}}}));
+        let perhaps = of(
+            json!({"type": ["object", "null"], "required": ["a"], "properties": {"a": {"type": "string"}}}),
+        );
         assert!(matches!(perhaps.member("a"), Found::Member(member) if !member.required));
     }
 
     #[test]
     fn open_schemas_allow_anything() {
         assert_eq!(of(json!({"type": "object"})).member("a"), Found::Unknown);
-        assert_eq!(of(json!({"type": "object", "properties": {"a": {}}, "additionalProperties": true})).member("b"), Found::Unknown);
+        assert_eq!(
+            of(json!({"type": "object", "properties": {"a": {}}, "additionalProperties": true}))
+                .member("b"),
+            Found::Unknown
+        );
         assert_eq!(of(json!({"type": "string"})).member("a"), Found::Scalar);
     }
 }
