@@ -129,6 +129,14 @@ impl Journey {
         }
     }
 
+    /// Something of our own went wrong before this hop was sent.
+    pub fn prepared_badly(&self, failure: Failure) -> Failure {
+        Failure {
+            outcome: self.outcome_unsent(),
+            ..failure
+        }
+    }
+
     fn failure(&self, code: &str, what: &str, outcome: Outcome, verdict: Verdict) -> Failure {
         Failure {
             code: code.to_owned(),

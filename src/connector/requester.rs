@@ -106,7 +106,8 @@ impl Requester {
                 .check_literal(&url)
                 .map_err(|refused| journey.refused(&refused))?;
             let mut outgoing = Outgoing {
-                headers: headers(request, &body, at_home)?,
+                headers: headers(request, &body, at_home)
+                    .map_err(|failure| journey.prepared_badly(failure))?,
                 method,
                 url: url.into_owned(),
                 body,
@@ -114,10 +115,15 @@ impl Requester {
             };
             let plain_url = outgoing.url.clone();
             if trusted {
-                credentials.apply(&mut outgoing, self.clock.now_ms())?;
+                credentials
+                    .apply(&mut outgoing, self.clock.now_ms())
+                    .map_err(|failure| journey.prepared_badly(failure))?;
             }
-            let client = self.clients.client_for(&outgoing.url, proxy)?;
-            let sent = write(journey, &mut outgoing)?;
+            let client = self
+                .clients
+                .client_for(&outgoing.url, proxy)
+                .map_err(|failure| journey.prepared_badly(failure))?;
+            let sent = write(journey, &mut outgoing);
             let response = client
                 .execute(sent)
                 .await
@@ -276,7 +282,7 @@ fn headers(request: &HttpRequest, body: &Body, at_home: bool) -> Result<HeaderMa
 }
 
 /// The hop as the HTTP client takes it.
-fn write(journey: &mut Journey, outgoing: &mut Outgoing<'_>) -> Result<reqwest::Request, Failure> {
+fn write(journey: &mut Journey, outgoing: &mut Outgoing<'_>) -> reqwest::Request {
     let bytes = match outgoing.body.as_ref() {
         Body::Empty => Bytes::new(),
         Body::Json(bytes) | Body::Raw(bytes) => bytes.clone(),
@@ -294,7 +300,7 @@ fn write(journey: &mut Journey, outgoing: &mut Outgoing<'_>) -> Result<reqwest::
     } else {
         *sent.body_mut() = Some(reqwest::Body::wrap_stream(journey.set_out(bytes)));
     }
-    Ok(sent)
+    sent
 }
 
 /// `application/x-www-form-urlencoded` with a space as `%20`, which every reader takes and OAuth 1 signs.

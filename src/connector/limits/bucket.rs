@@ -100,7 +100,9 @@ impl Bucket {
 
     /// Counts a request that goes now.
     pub fn take(&mut self, now_ms: i64) {
-        self.under_way = self.under_way.saturating_add(1);
+        if self.shape.concurrent.is_some() {
+            self.under_way = self.under_way.saturating_add(1);
+        }
         if let Some(window) = &mut self.window {
             window.left = window.left.saturating_sub(1);
         }

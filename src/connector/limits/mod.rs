@@ -7,7 +7,6 @@ pub mod reset;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -58,7 +57,13 @@ pub struct Asker<'a> {
 /// The right to send one request. Dropped when the request has ended.
 #[must_use = "a permit that is dropped at once counts nothing as under way"]
 pub struct Permit {
-    held: Option<(Arc<Mutex<Gate>>, Arc<[usize]>)>,
+    held: Option<Held>,
+}
+
+/// Places among those under way.
+struct Held {
+    gate: Arc<Mutex<Gate>>,
+    concurrent: Arc<[usize]>,
 }
 
 /// There is no permit now.
@@ -144,8 +149,10 @@ impl Limits {
         match (until_ms, freed) {
             (None, None) => {
                 gate.each(&keys.all, |bucket| bucket.take(now_ms));
-                let held = (!keys.concurrent.is_empty())
-                    .then(|| (self.gate.clone(), keys.concurrent.clone()));
+                let held = (!keys.concurrent.is_empty()).then(|| Held {
+                    gate: self.gate.clone(),
+                    concurrent: keys.concurrent.clone(),
+                });
                 Ok(Permit { held })
             }
             (Some(until_ms), _) => Err(Blocked {
@@ -256,7 +263,7 @@ impl Gate {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some((gate, concurrent)) = self.held.take() {
+        if let Some(Held { gate, concurrent }) = self.held.take() {
             gate.lock().each(&concurrent, Bucket::give_back);
         }
     }
@@ -269,12 +276,10 @@ impl Blocked {
     }
 
     /// Done when a place may have become free: ask again then. Never done where only time helps.
-    pub fn freed(self) -> impl Future<Output = ()> + Send {
-        async move {
-            match self.freed {
-                Some(freed) => freed.await,
-                None => std::future::pending().await,
-            }
+    pub async fn freed(self) {
+        match self.freed {
+            Some(freed) => freed.await,
+            None => std::future::pending().await,
         }
     }
 }
