@@ -22,6 +22,7 @@ pub mod mask;
 pub mod message;
 pub mod paginator;
 pub mod prepare;
+pub mod reconcile;
 pub mod redirect;
 pub mod request;
 pub mod requester;
