@@ -239,3 +239,6 @@ pub(super) fn tree(value: &Value, pointer: &str, problems: &mut Vec<Problem>) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
