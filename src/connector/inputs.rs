@@ -34,6 +34,11 @@ struct Field {
 }
 
 impl Inputs {
+    /// Whether there is nothing to give.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Reads the inputs; `schemas` are the connector's, for `$ref`. `pointer` is where the inputs stand.
     pub fn compile(
         inputs: &manifest::Inputs,

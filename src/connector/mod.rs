@@ -73,6 +73,11 @@ impl Connector {
         compile::connector(written)
     }
 
+    /// Whether an account of it has nothing to configure.
+    pub fn needs_no_fields(&self) -> bool {
+        self.hosts.is_empty() && self.fields.is_empty()
+    }
+
     /// An action by its name.
     pub fn action(&self, name: &str) -> Option<&Arc<Action>> {
         self.actions.get(name)

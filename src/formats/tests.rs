@@ -15,7 +15,7 @@ use super::{checker, links, measure, names, phone, sms, tweet, validate};
 #[case("mail me@example.com", 19)] // no link within an address
 #[case("example.com", 23)]
 #[case("file.tar.bz2", 12)]
-#[case("https://a.example.org, https://b.example.org.", 48)]
+#[case("https://a.example.org, https://b.example.org.", 49)]
 #[case("👨‍👩‍👧‍👦", 2)]
 #[case("👍🏽", 2)]
 #[case("🇨🇭", 2)]

@@ -77,6 +77,19 @@ pub fn truncate(text: &str, length: usize, ellipsis: &str) -> String {
     )
 }
 
+/// The text with its links taken out: X replaces each by one of its own, so they tell nothing about whether two
+/// texts are the same.
+pub fn without_links(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut position = 0;
+    for link in links::find(text) {
+        kept.push_str(text.get(position..link.start).unwrap_or_default());
+        position = link.end;
+    }
+    kept.push_str(text.get(position..).unwrap_or_default());
+    kept
+}
+
 /// The links and graphemes of a text with what they weigh.
 fn pieces(text: &str) -> Vec<(Range<usize>, usize)> {
     let mut pieces = Vec::new();

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
-pub use self::compile::Compiler;
+pub use self::compile::{Compiler, Connectors};
 pub use self::outside::{Effect, Elements, Outside, Target};
 
 use crate::manifest::flow::{self, OnError, Retry};

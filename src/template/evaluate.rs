@@ -218,7 +218,6 @@ impl<'a> Reader<'a> {
                 };
                 match self.forgiven(wanted)? {
                     Some(found) => Ok(Some(found)),
-                    // The fallback is as strict as the place around it: a typo in it is a mistake.
                     None => self.evaluate(otherwise),
                 }
             }

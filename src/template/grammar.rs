@@ -61,7 +61,7 @@ fn help(source: &str, offset: usize) -> Option<&'static str> {
         "compare and compute with helpers: `gt a b`, `lt a b`, `add a b`, `multiply a b`"
     } else if text.contains('?') {
         "choose with `if`: `if (eq a b) 'x' 'y'`; forgive a missing path with `maybe`"
-    } else if text.contains("[") && !text.contains(".[") {
+    } else if text.contains('[') && !text.contains(".[") {
         "an element of a list is written with a dot: `items.0`"
     } else if text
         .trim_start_matches("{{")

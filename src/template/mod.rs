@@ -12,6 +12,7 @@ mod error;
 mod evaluate;
 mod grammar;
 pub mod helpers;
+mod lower;
 mod missing;
 mod path;
 mod reads;

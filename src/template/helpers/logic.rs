@@ -264,10 +264,7 @@ fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the casts saturate, and the fraction decides what they cut off"
-)]
+// The casts saturate, and the fraction decides what they cut off.
 fn compare_with_float(integer: i128, float: f64) -> Option<Ordering> {
     if float.is_nan() {
         return None;

@@ -70,12 +70,14 @@ impl Helper {
         }
     }
 
-    /// Whether a missing path among its arguments is no error.
-    pub fn is_forgiving(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Special(Special::Maybe | Special::Default | Special::Coalesce)
-        )
+    /// Whether a missing path in the argument at `position` is no error. The fallback of `default` is as
+    /// strict as the place around it: a typo in it is a mistake.
+    pub fn forgives(&self, position: usize) -> bool {
+        match self.kind {
+            Kind::Special(Special::Maybe | Special::Coalesce) => true,
+            Kind::Special(Special::Default) => position == 0,
+            Kind::Special(_) | Kind::Function(_) => false,
+        }
     }
 }
 

@@ -116,10 +116,7 @@ impl Quantity {
         }
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an integer that meets a fraction is rounded to its precision"
-    )]
+    // An integer that meets a fraction is rounded to its precision.
     fn to_float(self) -> f64 {
         match self {
             Quantity::Whole(whole) => whole as f64,
@@ -245,10 +242,7 @@ fn integer(a: &Arguments<'_>) -> Result<Value, Error> {
 }
 
 /// A float without fraction as an integer.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the cast saturates, and what saturates is refused as out of range"
-)]
+// The cast saturates, and what saturates is refused as out of range.
 fn from_float(a: &Arguments<'_>, float: f64) -> Result<Value, Error> {
     if float.is_finite() {
         value(a, Quantity::Whole(float as i128))

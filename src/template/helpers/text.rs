@@ -147,16 +147,8 @@ fn comparable(text: &str) -> String {
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&amp;", "&");
-    let normalized: String = decoded.nfc().collect();
-    let words = normalized.split_whitespace().filter_map(|word| {
-        let start = word.find("https://").or_else(|| word.find("http://"));
-        match start {
-            // What follows a link in the same word belongs to it, or is punctuation that goes with it.
-            Some(start) => word.get(..start).filter(|before| !before.is_empty()),
-            None => Some(word),
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
+    let normalized: String = tweet::without_links(&decoded).nfc().collect();
+    normalized.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn truncate(a: &Arguments<'_>) -> Result<Value, Error> {

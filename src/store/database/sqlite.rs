@@ -1,0 +1,350 @@
+//! A store in one SQLite file: opening it, step by step, and the threads that work on it. In the order that
+//! leaves a refused file alone: look, lock, open, migrate, start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{Error, Result, code};
+use super::host_lock::HostLock;
+use super::look::{self, APPLICATION_ID, Found};
+use super::migrations;
+use super::queue::Queue;
+use super::reader;
+use super::session::{SQLITE, Session};
+use super::sql::{Dialect, Sql};
+use super::task::Work;
+use super::writer::{BEGIN, Writer};
+use super::{Database, Options};
+
+/// 3.51.3 is the first without the mistake that could lose a commit when a write-ahead log starts over.
+const VERSION_MIN: i32 = 3_051_003;
+
+/// The write-ahead log is moved into the file each time it has grown by so many pages (of 4 KiB).
+const CHECKPOINT_PAGES: u32 = 2000;
+
+/// The files that this process has open. SQLite's locks on a file are the process's, and closing any handle
+/// on the file drops them all (POSIX), so a file that is open already must not be looked at again.
+static OPEN: Mutex<Vec<Arc<Path>>> = Mutex::new(Vec::new());
+
+pub(super) struct Sqlite {
+    writes: Arc<Queue>,
+    reads: Arc<Queue>,
+    writer: Mutex<Option<JoinHandle<Result<()>>>>,
+    threads: Vec<ThreadId>,
+}
+
+/// What the writer's thread owns, in the order in which it is let go of.
+struct Held {
+    connection: Connection,
+    lock: Option<HostLock>,
+    entry: OpenEntry,
+}
+
+struct OpenEntry(Arc<Path>);
+
+impl Drop for OpenEntry {
+    fn drop(&mut self) {
+        let mut open = OPEN.lock();
+        if let Some(index) = open.iter().position(|path| *path == self.0) {
+            open.swap_remove(index);
+        }
+    }
+}
+
+/// Opens or makes the store at `path`, and starts its threads.
+pub(super) fn open(path: &Path, options: &Options) -> Result<Sqlite> {
+    if rusqlite::version_number() < VERSION_MIN {
+        return Err(Error::new(
+            code::SQLITE_TOO_OLD,
+            format!(
+                "SQLite {} can lose commits; 3.51.3 or newer is needed",
+                rusqlite::version()
+            ),
+            "Build Tidegate with the SQLite that it brings along",
+        ));
+    }
+    let path = resolve(path)?;
+    let held = prepare(&path, options)?;
+    let mut readers = Vec::new();
+    for _ in 0..options.readers.max(1) {
+        readers.push(connect_reader(&path, options)?);
+    }
+    start(held, readers, options)
+}
+
+impl Sqlite {
+    fn stop(&self) {
+        self.writes.close();
+        self.reads.close();
+    }
+
+    fn join(&self) -> Result<()> {
+        match self.writer.lock().take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(Error::panicked()),
+        }
+    }
+}
+
+impl Database for Sqlite {
+    fn write(&self, work: Work) {
+        if let Err(refused) = self.writes.push(work) {
+            refused.finish(Err(Error::closed()));
+        }
+    }
+
+    fn read(&self, work: Work) {
+        if let Err(refused) = self.reads.push(work) {
+            refused.finish(Err(Error::closed()));
+        }
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &SQLITE
+    }
+
+    fn close(&self) -> Result<()> {
+        self.stop();
+        self.join()
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.stop();
+        // The last handle may go down inside a closure; that thread cannot wait for itself.
+        if !self.threads.contains(&thread::current().id())
+            && let Err(error) = self.join()
+        {
+            tracing::error!(%error, "the store was not closed cleanly; nothing that was acknowledged is lost");
+        }
+    }
+}
+
+/// One name for a file however it is given, so that its lock and its log have one name too.
+fn resolve(path: &Path) -> Result<Arc<Path>> {
+    if let Ok(canonical) = path.canonicalize() {
+        return Ok(canonical.into());
+    }
+    let absolute =
+        std::path::absolute(path).map_err(|error| Error::file(path, "finding", &error))?;
+    let (Some(directory), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(Error::new(
+            code::IO,
+            format!("the store {} has no file name", path.display()),
+            "Name a file with --store",
+        ));
+    };
+    match directory.canonicalize() {
+        Ok(directory) if directory.is_dir() => Ok(directory.join(name).into()),
+        Ok(_) => Err(directory_wanted(directory, "is not a directory")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(directory_wanted(directory, "does not exist"))
+        }
+        Err(error) => Err(Error::file(directory, "finding", &error)),
+    }
+}
+
+fn directory_wanted(directory: &Path, why: &str) -> Error {
+    let directory: PathBuf = directory.into();
+    Error::new(
+        code::IO,
+        format!("the directory {} of the store {why}", directory.display()),
+        "Make it first, or name another file with --store",
+    )
+}
+
+/// Looks, locks, opens and migrates. One at a time in a process, because of [`OPEN`].
+fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
+    let mut open = OPEN.lock();
+    let found = match open.contains(path) {
+        true => Found::Store,
+        false => look::look(path, options.migrations, options.host.is_some())?,
+    };
+    let mut lock = match &options.host {
+        Some(host) => Some(HostLock::take(
+            path,
+            &format!("listening on {}", host.listen),
+            options.now_ms,
+        )?),
+        None => None,
+    };
+    // A tool may change the schema only where no host is at work.
+    let preparing = || HostLock::take(path, "preparing the store", options.now_ms);
+    let temporary = if lock.is_none() && found == Found::Nothing {
+        Some(preparing()?)
+    } else {
+        None
+    };
+    let connection = connect_writer(path, options, found == Found::Nothing)?;
+    let mut session = Session::new(&connection, Arc::clone(path));
+    let applied = migrations::applied(&mut session)?;
+    let pending = migrations::pending(path, options.migrations, &applied, &SQLITE)?;
+    let _temporary = match temporary {
+        None if lock.is_none() && !pending.is_empty() => Some(preparing()?),
+        kept => kept,
+    };
+    for migration in &pending {
+        in_transaction(&mut session, |sql| {
+            migrations::apply(sql, migration, options.now_ms)?;
+            sql.batch(&format!("PRAGMA user_version = {}", migration.version))
+        })?;
+    }
+    // The log begins only here, and is emptied: a later look finds the version in the file's own header.
+    session.batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {};",
+        i64::from(CHECKPOINT_PAGES) * 4096 * 2
+    ))?;
+    if !pending.is_empty() {
+        session.batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    }
+    drop(session);
+    open.push(Arc::clone(path));
+    Ok(Held {
+        connection,
+        lock: lock.take(),
+        entry: OpenEntry(Arc::clone(path)),
+    })
+}
+
+fn connect_writer(path: &Arc<Path>, options: &Options, new: bool) -> Result<Connection> {
+    let failed = |error: rusqlite::Error| Error::sqlite(path, "opening", &error);
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if new {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .busy_timeout(busy_timeout(options))
+        .map_err(failed)?;
+    if connection.is_readonly("main").map_err(failed)? {
+        return Err(Error::new(
+            code::READ_ONLY,
+            format!("the store {} cannot be written", path.display()),
+            "Give Tidegate's user write access to the file and its directory",
+        ));
+    }
+    let mut session = Session::new(&connection, Arc::clone(path));
+    session.batch(&format!(
+        "PRAGMA synchronous = {}; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{}; PRAGMA mmap_size = 0;
+         PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+        options.synchronous.text(),
+        options.cache_kib
+    ))?;
+    if new {
+        session.batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+        in_transaction(&mut session, |sql| {
+            sql.batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
+            sql.batch(migrations::CREATE_TABLE)
+        })?;
+    }
+    drop(session);
+    Ok(connection)
+}
+
+fn connect_reader(path: &Arc<Path>, options: &Options) -> Result<Connection> {
+    let failed = |error: rusqlite::Error| Error::sqlite(path, "opening", &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .busy_timeout(busy_timeout(options))
+        .map_err(failed)?;
+    connection
+        .execute_batch(&format!(
+            "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{}; PRAGMA mmap_size = 0;
+             PRAGMA trusted_schema = OFF;",
+            options.reader_cache_kib
+        ))
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+fn busy_timeout(options: &Options) -> Duration {
+    Duration::from_millis(options.busy_timeout_ms)
+}
+
+fn in_transaction(
+    session: &mut Session<'_>,
+    mut run: impl FnMut(&mut dyn Sql) -> Result<()>,
+) -> Result<()> {
+    let outcome = session
+        .begin(BEGIN)
+        .and_then(|()| run(session))
+        .and_then(|()| session.commit());
+    if outcome.is_err() {
+        session.rollback();
+    }
+    outcome
+}
+
+fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqlite> {
+    let (writes, reads) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
+    let path = Arc::clone(&held.entry.0);
+    let mut reading = Vec::new();
+    let failed = |error: std::io::Error| Error::file(&path, "starting a thread for", &error);
+    for connection in readers {
+        let (queue, path) = (Arc::clone(&reads), Arc::clone(&path));
+        let run = move || reader::run(&queue, &mut Session::new(&connection, path));
+        match thread::Builder::new()
+            .name("store-reader".into())
+            .spawn(run)
+        {
+            Ok(thread) => reading.push(thread),
+            Err(error) => {
+                reads.close();
+                return Err(failed(error));
+            }
+        }
+    }
+    let mut threads: Vec<_> = reading.iter().map(|thread| thread.thread().id()).collect();
+    let (bounds, busy_timeout, queue) = (options.group, busy_timeout(options), Arc::clone(&writes));
+    let writer = thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || {
+            let path = Arc::clone(&held.entry.0);
+            let mut writer = Writer::new(
+                Session::new(&held.connection, Arc::clone(&path)),
+                queue,
+                bounds,
+                busy_timeout,
+            );
+            writer.run();
+            let read = reading
+                .into_iter()
+                .map(JoinHandle::join)
+                .all(|joined| joined.is_ok());
+            writer.checkpoint();
+            drop(writer);
+            let Held {
+                connection,
+                lock,
+                entry,
+            } = held;
+            let closed = connection
+                .close()
+                .map_err(|(_, error)| Error::sqlite(&path, "closing", &error));
+            drop((lock, entry));
+            if read { closed } else { Err(Error::panicked()) }
+        });
+    match writer {
+        Ok(writer) => {
+            threads.push(writer.thread().id());
+            Ok(Sqlite {
+                writes,
+                reads,
+                writer: Mutex::new(Some(writer)),
+                threads,
+            })
+        }
+        Err(error) => {
+            reads.close();
+            Err(failed(error))
+        }
+    }
+}

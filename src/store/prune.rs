@@ -1,0 +1,73 @@
+//! Retention: what is old enough is removed in small portions, so that the writer is never kept for long.
+
+use super::database::params;
+use super::{Result, Store, id};
+
+/// How old things may get; UTC epoch milliseconds, each the oldest time that is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Cutoffs {
+    /// Finished runs.
+    pub runs_ms: i64,
+    /// Requests and responses, and items that were filtered or skipped.
+    pub payloads_ms: i64,
+}
+
+/// How many rows one portion removes.
+pub const PORTION: u32 = 500;
+
+impl Store {
+    /// Removes one portion of what is too old; true when there may be more.
+    pub async fn prune(&self, cutoffs: Cutoffs) -> Result<bool> {
+        self.database
+            .transaction(move |sql| {
+                let runs = id::floor(cutoffs.runs_ms);
+                let payloads = id::floor(cutoffs.payloads_ms);
+                let mut old = Vec::new();
+                sql.query(
+                    "SELECT id FROM runs WHERE (id < $1 AND state IN ('succeeded', 'failed', 'cancelled')) \
+                     OR (id < $2 AND state IN ('filtered', 'skipped')) LIMIT $3",
+                    params![&runs, &payloads, PORTION],
+                    &mut |row| {
+                        old.push(row.text(0)?.to_owned());
+                        Ok(())
+                    },
+                )?;
+                for id in &old {
+                    sql.execute("DELETE FROM steps WHERE run = $1", params![id])?;
+                    sql.execute("DELETE FROM blobs WHERE run = $1", params![id])?;
+                    sql.execute("DELETE FROM runs WHERE id = $1", params![id])?;
+                }
+                let emptied = sql.execute(
+                    "UPDATE steps SET exchange = NULL WHERE (run, key, attempt) IN ( \
+                       SELECT run, key, attempt FROM steps WHERE run < $1 AND exchange IS NOT NULL \
+                       AND state <> 'sending' LIMIT $2)",
+                    params![&payloads, PORTION],
+                )?;
+                sql.execute("DELETE FROM matches WHERE made_at < $1", params![cutoffs.runs_ms])?;
+                sql.execute("DELETE FROM notices WHERE id < $1", params![&runs])?;
+                Ok(old.len() as u64 + emptied >= u64::from(PORTION))
+            })
+            .await
+    }
+
+    /// Forgets keys of a flow's ledger that were last listed before `last_seen_before_ms`, and all of older
+    /// generations; one portion. True when there may be more.
+    pub async fn forget_keys(
+        &self,
+        flow: String,
+        generation: i64,
+        last_seen_before_ms: i64,
+    ) -> Result<bool> {
+        self.database
+            .transaction(move |sql| {
+                let forgotten = sql.execute(
+                    "DELETE FROM ledger WHERE (flow, generation, key) IN ( \
+                       SELECT flow, generation, key FROM ledger WHERE flow = $1 \
+                       AND (generation < $2 OR last_seen < $3) LIMIT $4)",
+                    params![&flow, generation, last_seen_before_ms, PORTION],
+                )?;
+                Ok(forgotten >= u64::from(PORTION))
+            })
+            .await
+    }
+}

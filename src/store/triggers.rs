@@ -1,0 +1,366 @@
+//! One row per flow: how far its trigger has read, whether it works, and when it is due next.
+
+use serde::Serialize;
+
+use super::database::{Row, Sql, params};
+use super::notices::{self, Notice};
+use super::runs::{self, NewRun};
+use super::{Result, Store};
+
+/// How far a flow's trigger has read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TriggerRow {
+    /// The flow's name.
+    pub flow: String,
+    /// The hash of the definitions that new work is pinned to.
+    pub definition: String,
+    /// The hash of what decides which items there are: connector, query, key, connection.
+    pub source: String,
+    /// `enabled`, `disabled`, `attention` (its connection is refused) or `suspended`.
+    pub state: String,
+    /// Why it does not work.
+    pub reason: Option<String>,
+    /// Which ledger counts: a rewind begins a new one.
+    pub generation: i64,
+    /// Items dated before this are history; the service's time, UTC epoch milliseconds.
+    pub baseline_at: Option<i64>,
+    /// Items up to this value are history, where values are no times.
+    pub baseline_value: Option<String>,
+    /// Whether the first reading, which tells history from news, is done.
+    pub seeded: bool,
+    /// The newest value of a closed walk.
+    pub value: Option<String>,
+    /// The service's time when the last closed walk began; UTC epoch milliseconds.
+    pub covered_until: Option<i64>,
+    /// When the last wide look began; UTC epoch milliseconds.
+    pub deep_at: Option<i64>,
+    /// UTC epoch milliseconds; none for a flow that is started by hand.
+    pub due_at: Option<i64>,
+    /// When it was last asked; UTC epoch milliseconds.
+    pub polled_at: Option<i64>,
+    /// Failures since the last success.
+    pub failures: i64,
+    /// The last failure, as JSON.
+    pub error: Option<String>,
+}
+
+/// What a deployment says of a flow's trigger.
+#[derive(Clone, Debug)]
+pub struct TriggerSync {
+    /// The flow's name.
+    pub flow: String,
+    /// The name that it had before.
+    pub was: Option<String>,
+    /// See [`TriggerRow::definition`].
+    pub definition: String,
+    /// See [`TriggerRow::source`].
+    pub source: String,
+    /// Whether it is to work.
+    pub is_enabled: bool,
+    /// Whether values are times, so that history can be told by date.
+    pub is_dated: bool,
+    /// When a new trigger, or one whose schedule changed, is due first; none for one started by hand.
+    pub first_due_at: Option<i64>,
+    /// The latest due time that the schedule can explain: a later one is brought forward to `first_due_at`.
+    pub latest_due_at: Option<i64>,
+}
+
+const COLUMNS: &str = "flow, definition, source, state, reason, generation, baseline_at, baseline_value, seeded, value, \
+                       covered_until, deep_at, due_at, polled_at, failures, error";
+
+impl Store {
+    /// Every trigger, by flow.
+    pub async fn triggers(&self) -> Result<Vec<TriggerRow>> {
+        self.database
+            .read(|sql| {
+                select(
+                    sql,
+                    &format!("SELECT {COLUMNS} FROM triggers ORDER BY flow"),
+                    &[],
+                )
+            })
+            .await
+    }
+
+    /// One flow's trigger.
+    pub async fn trigger(&self, flow: String) -> Result<Option<TriggerRow>> {
+        self.database.read(move |sql| one(sql, &flow)).await
+    }
+
+    /// Triggers that are due, earliest first.
+    pub async fn due_triggers(&self, now_ms: i64, limit: u32) -> Result<Vec<TriggerRow>> {
+        self.database
+            .read(move |sql| {
+                let text = format!(
+                    "SELECT {COLUMNS} FROM triggers WHERE state = 'enabled' AND due_at <= $1 ORDER BY due_at LIMIT $2"
+                );
+                select(sql, &text, params![now_ms, limit])
+            })
+            .await
+    }
+
+    /// When the next trigger is due, of those that are not due yet.
+    pub async fn next_trigger_due_after(&self, now_ms: i64) -> Result<Option<i64>> {
+        self.database
+            .read(move |sql| {
+                let mut due = None;
+                sql.query(
+                    "SELECT MIN(due_at) FROM triggers WHERE state = 'enabled' AND due_at > $1",
+                    params![now_ms],
+                    &mut |row| {
+                        due = row.opt_int(0)?;
+                        Ok(())
+                    },
+                )?;
+                Ok(due)
+            })
+            .await
+    }
+
+    /// Brings the triggers to what is deployed, in one transaction: new flows get a row, renamed ones keep
+    /// theirs, vanished ones are disabled and keep their cursor.
+    pub async fn sync_triggers(&self, flows: Vec<TriggerSync>, now_ms: i64) -> Result<()> {
+        self.database
+            .transaction(move |sql| sync(sql, &flows, now_ms))
+            .await
+    }
+
+    /// Records that a poll failed, and when it is tried again.
+    pub async fn poll_failed(
+        &self,
+        flow: String,
+        error: String,
+        due_at: i64,
+        counts: bool,
+        now_ms: i64,
+    ) -> Result<()> {
+        self.database
+            .transaction(move |sql| {
+                sql.execute(
+                    "UPDATE triggers SET failures = failures + $2, error = $3, due_at = $4, polled_at = $5, \
+                     updated_at = $5 WHERE flow = $1",
+                    params![&flow, counts, &error, due_at, now_ms],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Moves the due time of a trigger without asking it.
+    pub async fn postpone_trigger(&self, flow: String, due_at: i64, now_ms: i64) -> Result<()> {
+        self.database
+            .transaction(move |sql| {
+                sql.execute(
+                    "UPDATE triggers SET due_at = $2, updated_at = $3 WHERE flow = $1",
+                    params![&flow, due_at, now_ms],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Stops or starts a trigger; starting makes it due at `due_at`.
+    pub async fn set_trigger_state(
+        &self,
+        flow: String,
+        state: &'static str,
+        reason: Option<String>,
+        due_at: Option<i64>,
+        now_ms: i64,
+    ) -> Result<bool> {
+        self.database
+            .transaction(move |sql| {
+                Ok(sql.execute(
+                    "UPDATE triggers SET state = $2, reason = $3, due_at = COALESCE($4, due_at), updated_at = $5 \
+                     WHERE flow = $1",
+                    params![&flow, state, reason.as_deref(), due_at, now_ms],
+                )? == 1)
+            })
+            .await
+    }
+
+    /// Begins a new ledger that reads again from `from_ms` (or from all that is listed): what comes then
+    /// starts new runs.
+    pub async fn rewind(&self, flow: String, from_ms: Option<i64>, now_ms: i64) -> Result<bool> {
+        self.database
+            .transaction(move |sql| {
+                close_open_walk(sql, &flow)?;
+                Ok(sql.execute(
+                    "UPDATE triggers SET generation = generation + 1, seeded = 1, value = NULL, \
+                     covered_until = $2, baseline_at = $2, baseline_value = NULL, deep_at = NULL, due_at = $3, \
+                     failures = 0, error = NULL, updated_at = $3 WHERE flow = $1",
+                    params![&flow, from_ms, now_ms],
+                )? == 1)
+            })
+            .await
+    }
+
+    /// A schedule without a poll fired: its runs and its next due time, in one transaction. False when it
+    /// had fired before.
+    pub async fn fire_schedule(
+        &self,
+        flow: String,
+        due_at: i64,
+        next_due_at: Option<i64>,
+        runs: Vec<NewRun>,
+        notice: Option<Notice>,
+        now_ms: i64,
+    ) -> Result<bool> {
+        self.database
+            .transaction(move |sql| {
+                let is_first = sql.execute(
+                    "UPDATE triggers SET due_at = $3, polled_at = $4, updated_at = $4 \
+                     WHERE flow = $1 AND due_at = $2 AND state = 'enabled'",
+                    params![&flow, due_at, next_due_at, now_ms],
+                )? == 1;
+                if is_first {
+                    for run in &runs {
+                        runs::insert(sql, run, now_ms)?;
+                    }
+                    if let Some(notice) = &notice {
+                        notices::insert(sql, notice)?;
+                    }
+                }
+                Ok(is_first)
+            })
+            .await
+    }
+}
+
+pub(super) fn one(sql: &mut dyn Sql, flow: &str) -> Result<Option<TriggerRow>> {
+    let text = format!("SELECT {COLUMNS} FROM triggers WHERE flow = $1");
+    Ok(select(sql, &text, params![flow])?.pop())
+}
+
+fn select(
+    sql: &mut dyn Sql,
+    text: &str,
+    params: &[super::database::Param<'_>],
+) -> Result<Vec<TriggerRow>> {
+    let mut rows = Vec::new();
+    sql.query(text, params, &mut |row| {
+        rows.push(from_row(row)?);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+fn from_row(row: &dyn Row) -> Result<TriggerRow> {
+    let optional =
+        |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
+    Ok(TriggerRow {
+        flow: row.text(0)?.to_owned(),
+        definition: row.text(1)?.to_owned(),
+        source: row.text(2)?.to_owned(),
+        state: row.text(3)?.to_owned(),
+        reason: optional(4)?,
+        generation: row.int(5)?,
+        baseline_at: row.opt_int(6)?,
+        baseline_value: optional(7)?,
+        seeded: row.flag(8)?,
+        value: optional(9)?,
+        covered_until: row.opt_int(10)?,
+        deep_at: row.opt_int(11)?,
+        due_at: row.opt_int(12)?,
+        polled_at: row.opt_int(13)?,
+        failures: row.int(14)?,
+        error: optional(15)?,
+    })
+}
+
+fn sync(sql: &mut dyn Sql, flows: &[TriggerSync], now_ms: i64) -> Result<()> {
+    let before = select(sql, &format!("SELECT {COLUMNS} FROM triggers"), &[])?;
+    for flow in flows {
+        if let Some(was) = &flow.was {
+            let is_taken = before.iter().any(|row| row.flow == flow.flow);
+            if !is_taken && before.iter().any(|row| &row.flow == was) {
+                rename(sql, was, &flow.flow)?;
+            }
+        }
+        match one(sql, &flow.flow)? {
+            None => add(sql, flow, now_ms)?,
+            Some(row) => update(sql, &row, flow, now_ms)?,
+        }
+    }
+    for row in &before {
+        let is_there = flows
+            .iter()
+            .any(|flow| flow.flow == row.flow || flow.was.as_ref() == Some(&row.flow));
+        if !is_there && row.state != "disabled" {
+            sql.execute(
+                "UPDATE triggers SET state = 'disabled', reason = 'its file is gone', updated_at = $2 WHERE flow = $1",
+                params![&row.flow, now_ms],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn rename(sql: &mut dyn Sql, was: &str, name: &str) -> Result<()> {
+    for table in ["triggers", "walks", "ledger", "runs", "notices"] {
+        sql.execute(
+            &format!("UPDATE {table} SET flow = $2 WHERE flow = $1"),
+            params![was, name],
+        )?;
+    }
+    Ok(())
+}
+
+fn add(sql: &mut dyn Sql, flow: &TriggerSync, now_ms: i64) -> Result<()> {
+    let state = if flow.is_enabled {
+        "enabled"
+    } else {
+        "disabled"
+    };
+    sql.execute(
+        "INSERT INTO triggers (flow, definition, source, state, generation, seeded, due_at, failures, updated_at) \
+         VALUES ($1, $2, $3, $4, 1, 0, $5, 0, $6)",
+        params![&flow.flow, &flow.definition, &flow.source, state, flow.first_due_at, now_ms],
+    )?;
+    Ok(())
+}
+
+fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) -> Result<()> {
+    // `attention` and `suspended` were found out at work, and end there; a person's choice is the file's.
+    let (state, reason) = match (flow.is_enabled, row.state.as_str()) {
+        (false, _) => ("disabled", None),
+        (true, "disabled") => ("enabled", None),
+        (true, "attention" | "suspended") if row.source != flow.source => ("enabled", None),
+        (true, _) => (row.state.as_str(), row.reason.as_deref()),
+    };
+    let due_at = match (row.due_at, flow.latest_due_at) {
+        (Some(due), Some(latest)) if due <= latest => Some(due),
+        _ => flow.first_due_at,
+    };
+    sql.execute(
+        "UPDATE triggers SET definition = $2, source = $3, state = $4, reason = $5, due_at = $6, updated_at = $7 \
+         WHERE flow = $1",
+        params![&flow.flow, &flow.definition, &flow.source, state, reason, due_at, now_ms],
+    )?;
+    if row.source != flow.source && row.seeded {
+        // Other items than before: what is older than what was covered is history and stays so.
+        close_open_walk(sql, &flow.flow)?;
+        if flow.is_dated && row.covered_until.is_some() {
+            sql.execute(
+                "UPDATE triggers SET baseline_at = covered_until, baseline_value = NULL, value = NULL WHERE flow = $1",
+                params![&flow.flow],
+            )?;
+        } else {
+            sql.execute(
+                "UPDATE triggers SET seeded = 0, value = NULL, covered_until = NULL, baseline_at = NULL, \
+                 baseline_value = NULL WHERE flow = $1",
+                params![&flow.flow],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+// What it found stays found: closing makes its held runs due.
+fn close_open_walk(sql: &mut dyn Sql, flow: &str) -> Result<()> {
+    sql.execute(
+        "UPDATE walks SET state = 'closed' WHERE flow = $1 AND state = 'open'",
+        params![flow],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! The host: what the lanes share. It owns the store, the executor, what is deployed and what is under way;
+//! it decides nothing about a run or a poll (see `engine` and `window`).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::accounts::Accounts;
+use super::definition::Definition;
+use super::definitions::Definitions;
+use super::events::{Events, What};
+use super::lanes::{Bounds, Lanes};
+use crate::clock::Clock;
+use crate::connector::{Connection, Connector, Executor};
+use crate::engine::Failure;
+use crate::store::notices::Notice;
+use crate::store::prune::Cutoffs;
+use crate::store::{self, Store};
+
+/// How much a host does at once, and how long it keeps things.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Runs at once, over all flows.
+    pub runs: usize,
+    /// Polls at once.
+    pub polls: usize,
+    /// Polling waits while more runs than this are unfinished.
+    pub backlog: u64,
+    /// How long a stop waits for what is under way, in milliseconds.
+    pub drain_ms: i64,
+    /// How long finished runs are kept, in milliseconds.
+    pub keep_runs_ms: i64,
+    /// How long requests, responses and filtered items are kept, in milliseconds.
+    pub keep_payloads_ms: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let day = 86_400_000;
+        Options { runs: 64, polls: 16, backlog: 100_000, drain_ms: 20_000, keep_runs_ms: 30 * day, keep_payloads_ms: 7 * day }
+    }
+}
+
+/// What is deployed.
+#[derive(Default)]
+pub struct Deployment {
+    /// By the flow's name.
+    pub flows: BTreeMap<String, Arc<Definition>>,
+    /// The connectors, by name.
+    pub connectors: BTreeMap<String, Arc<Connector>>,
+    /// The accounts.
+    pub accounts: Accounts,
+}
+
+/// Whether the host is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It works.
+    No,
+    /// It begins nothing new, and finishes what is under way.
+    Drain,
+}
+
+/// The host.
+pub struct Host {
+    /// What it remembers.
+    pub store: Store,
+    /// What it sends with.
+    pub executor: Executor,
+    /// What is compiled.
+    pub definitions: Definitions,
+    /// What happens is told here.
+    pub events: Events,
+    /// How much it does at once.
+    pub options: Options,
+    pub(super) clock: Clock,
+    pub(super) deployment: ArcSwap<Deployment>,
+    pub(super) lanes: Mutex<Lanes>,
+    pub(super) polling: Mutex<HashSet<String>>,
+    pub(super) polled: Mutex<HashSet<String>>,
+    pub(super) troubled: Mutex<HashSet<String>>,
+    pub(super) replaced: Mutex<HashSet<String>>,
+    pub(super) backlog: AtomicU64,
+    pub(super) are_polls_waiting: AtomicBool,
+    pub(super) wake: Notify,
+    pub(super) idle: Notify,
+    stop: AtomicU8,
+}
+
+impl Host {
+    /// A host that does not work yet; see [`super::work`].
+    pub fn new(store: Store, executor: Executor, clock: Clock, options: Options) -> Arc<Self> {
+        Arc::new(Host {
+            store,
+            executor,
+            definitions: Definitions::default(),
+            events: Events::default(),
+            options,
+            clock,
+            deployment: ArcSwap::default(),
+            lanes: Mutex::default(),
+            polling: Mutex::default(),
+            polled: Mutex::default(),
+            troubled: Mutex::default(),
+            replaced: Mutex::default(),
+            backlog: AtomicU64::new(0),
+            are_polls_waiting: AtomicBool::new(false),
+            wake: Notify::new(),
+            idle: Notify::new(),
+            stop: AtomicU8::new(0),
+        })
+    }
+
+    /// UTC epoch milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// What is deployed now.
+    pub fn deployment(&self) -> Arc<Deployment> {
+        self.deployment.load_full()
+    }
+
+    /// Takes up what is deployed from now on; runs that have begun keep what they began with.
+    pub fn deploy(&self, deployment: Deployment) {
+        self.deployment.store(Arc::new(deployment));
+        self.wake.notify_one();
+    }
+
+    /// Looks again at what is due: something was changed from outside.
+    pub fn stir(&self) {
+        let flows: Vec<String> = self.deployment.load().flows.keys().cloned().collect();
+        let mut lanes = self.lanes.lock();
+        for flow in flows {
+            lanes.stir(&flow);
+        }
+        drop(lanes);
+        self.wake.notify_one();
+    }
+
+    /// Begins nothing new from now on.
+    pub fn drain(&self) {
+        self.stop.store(1, Ordering::SeqCst);
+        self.lanes.lock().clear_buffers();
+        self.wake.notify_one();
+    }
+
+    /// Whether it is stopping.
+    pub fn stop(&self) -> Stop {
+        if self.stop.load(Ordering::Relaxed) == 0 { Stop::No } else { Stop::Drain }
+    }
+
+    /// Runs and polls at work.
+    pub fn under_way(&self) -> usize {
+        self.lanes.lock().in_flight() + self.polling.lock().len()
+    }
+
+    /// The account that a definition uses for a connector.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used: what is missing, in words.
+    pub fn connection(&self, definition: &Definition, connector: &str) -> Result<Arc<Connection>, Failure> {
+        let compiled = definition.connectors.get(connector).ok_or_else(|| {
+            Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`"))
+        })?;
+        let name = definition.connections.get(connector).map(String::as_str);
+        self.deployment.load().accounts.connection(connector, name, compiled)
+    }
+
+    /// An account by its own name, bound to the connector that it is of.
+    ///
+    /// # Errors
+    /// When it is unknown, switched off, or lacks something.
+    pub fn account(&self, definition: &Definition, name: &str) -> Result<Arc<Connection>, Failure> {
+        let deployment = self.deployment.load();
+        let connector = deployment.accounts.configured().get(name).map(|account| account.connector.clone());
+        let connector = connector.ok_or_else(|| {
+            Failure::not_sent("connection_unknown", format!("there is no connection `{name}`"))
+                .with_help("add it under `connections` in tidegate.yaml")
+        })?;
+        let compiled = definition.connectors.get(&connector).or_else(|| deployment.connectors.get(&connector));
+        let compiled = compiled.ok_or_else(|| {
+            Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`"))
+        })?;
+        deployment.accounts.connection(&connector, Some(name), compiled)
+    }
+
+    /// What is known of a flow's limits: those of the present deployment.
+    pub(super) fn bounds(&self, flow: &str) -> Bounds {
+        let deployment = self.deployment.load();
+        Bounds { limit: deployment.flows.get(flow).map_or(16, |definition| definition.flow.concurrency.limit) }
+    }
+
+    pub(super) fn tell(&self, flow: &str, what: impl FnOnce() -> What) {
+        if self.events.is_heard() {
+            self.events.tell(self.now_ms(), flow, what());
+        }
+    }
+
+    /// Records what a person should know, and says it in the log.
+    pub(super) async fn notice(&self, notice: Notice) -> store::Result<()> {
+        self.announce(&notice);
+        self.store.notice(notice).await
+    }
+
+    pub(super) fn announce(&self, notice: &Notice) {
+        let flow = notice.flow.as_deref().unwrap_or_default();
+        tracing::warn!(flow, connection = notice.connection.as_deref(), kind = notice.kind, "{}", notice.message);
+        self.tell(flow, || What::Notice { kind: notice.kind.clone(), message: notice.message.clone() });
+    }
+
+    /// Runs were committed: some are due, some are held.
+    pub(super) fn found(&self, flow: &str, queued: u64, held: u64) {
+        self.backlog.fetch_add(queued + held, Ordering::Relaxed);
+        if queued > 0 {
+            self.lanes.lock().stir(flow);
+            self.wake.notify_one();
+        }
+    }
+
+    /// A run is over.
+    pub(super) fn ended(&self) {
+        let before = self.backlog.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_sub(1)));
+        let is_relieved = before.is_ok_and(|before| before <= self.options.backlog);
+        if is_relieved && self.are_polls_waiting.swap(false, Ordering::Relaxed) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Makes a walk's held runs due, oldest first, in portions that never keep the writer for long.
+    pub(super) async fn release(&self, flow: &str, walk: String) -> store::Result<()> {
+        loop {
+            let released = self.store.release(walk.clone(), RELEASE, self.now_ms()).await?;
+            if released > 0 {
+                self.lanes.lock().stir(flow);
+                self.wake.notify_one();
+            }
+            if released < u64::from(RELEASE) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves a trigger's due time without asking it.
+    pub(super) async fn postpone(&self, flow: &str, due_ms: i64) -> store::Result<()> {
+        self.store.postpone_trigger(flow.to_owned(), due_ms, self.now_ms()).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn trigger_due(&self) -> &Notify {
+        &self.wake
+    }
+
+    pub(super) fn cutoffs(&self) -> Cutoffs {
+        let now_ms = self.now_ms();
+        Cutoffs { runs_ms: now_ms - self.options.keep_runs_ms, payloads_ms: now_ms - self.options.keep_payloads_ms }
+    }
+}
+
+const RELEASE: u32 = 500;

@@ -1,0 +1,180 @@
+//! From the engine's call to the connector's request: which account, which action, and a permit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::definition::Definition;
+use super::drive::Sent;
+use super::host::Host;
+use super::trouble;
+use crate::connector::limits::Permit;
+use crate::connector::{self, AdHoc, Connection};
+use crate::engine::{Call, Failure, Target, Verdict};
+use crate::store;
+use crate::store::connections::Standing;
+
+/// A request that is ready but for its permit.
+pub struct Prepared {
+    request: Request,
+}
+
+enum Request {
+    /// One request.
+    One(Box<connector::Prepared>),
+    /// A list, page by page: it asks for its permits itself.
+    Pages(Box<Pages>),
+}
+
+struct Pages {
+    connection: Arc<Connection>,
+    action: Arc<connector::Action>,
+    inputs: Value,
+    timeout_ms: Option<i64>,
+}
+
+/// A request with its permit, or the time to try for one again.
+pub enum Ready {
+    /// It can be sent.
+    Now(Sending),
+    /// A limit is reached.
+    Later {
+        /// UTC epoch milliseconds.
+        until_ms: i64,
+    },
+}
+
+/// A request that holds its permit.
+pub struct Sending {
+    request: Request,
+    permit: Option<Permit>,
+}
+
+/// What asking for a permit gave.
+pub enum Permitted {
+    /// A permit, or a time.
+    Ready(Ready),
+    /// As many requests as permitted are under way: a place comes free when one of them ends.
+    Crowded(Prepared),
+}
+
+// A place among the requests under way comes free soon: it is waited for, and nothing is settled for it.
+const CROWDED_MS: i64 = 100;
+
+/// Renders and validates the request of a call. `note`: what an earlier attempt noted before it began.
+///
+/// # Errors
+/// Nothing was sent: the account, the action or the input is wrong.
+pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<Value>) -> Result<Prepared, Failure> {
+    let inputs = call.inputs.as_ref().clone();
+    let request = match &call.target {
+        Target::Action { connector, action } => {
+            let connection = host.connection(definition, connector)?;
+            let action = action_of(definition, connector, action)?;
+            if action.paginator.is_some() && call.element.is_none() {
+                let timeout_ms = call.timeout_ms;
+                return Ok(Prepared { request: Request::Pages(Box::new(Pages { connection, action, inputs, timeout_ms })) });
+            }
+            host.executor.prepare(connector::Call {
+                element: call.element.clone(),
+                idempotency_key: call.idempotency_key.clone(),
+                timeout_ms: call.timeout_ms,
+                after_uncertain: call.after_uncertain,
+                journal: note,
+                ..connector::Call::new(&connection, &action, inputs)
+            })?
+        }
+        Target::Http => {
+            let name = inputs.get("connection").and_then(Value::as_str);
+            let connection = name.map(|name| host.account(definition, name)).transpose()?;
+            host.executor.prepare_ad_hoc(AdHoc {
+                connection: connection.as_ref(),
+                inputs,
+                timeout_ms: call.timeout_ms,
+                after_uncertain: call.after_uncertain,
+            })?
+        }
+    };
+    Ok(Prepared { request: Request::One(Box::new(request)) })
+}
+
+/// Asks for a permit without waiting.
+pub fn permit(host: &Host, prepared: Prepared) -> Permitted {
+    let Request::One(request) = prepared.request else {
+        return Permitted::Ready(Ready::Now(Sending { request: prepared.request, permit: None }));
+    };
+    match host.executor.permit(&request) {
+        Ok(permit) => Permitted::Ready(Ready::Now(Sending { request: Request::One(request), permit: Some(permit) })),
+        Err(blocked) if blocked.until_ms <= host.now_ms() + CROWDED_MS => {
+            Permitted::Crowded(Prepared { request: Request::One(request) })
+        }
+        Err(blocked) => Permitted::Ready(Ready::Later { until_ms: blocked.until_ms }),
+    }
+}
+
+/// Waits for a place among the requests under way.
+pub async fn wait(host: &Host, mut prepared: Prepared) -> Ready {
+    loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match permit(host, prepared) {
+            Permitted::Ready(ready) => return ready,
+            Permitted::Crowded(crowded) => prepared = crowded,
+        }
+    }
+}
+
+impl Sending {
+    /// What has to be committed before it is sent, for a repeat to know.
+    pub fn note(&self) -> Option<Value> {
+        match &self.request {
+            Request::One(request) => request.journal(),
+            Request::Pages(_) => None,
+        }
+    }
+
+    /// Sends it.
+    pub async fn send(self, host: &Host) -> Sent {
+        let sent = match (self.request, self.permit) {
+            (Request::One(request), Some(permit)) => host.executor.send(*request, permit).await,
+            (Request::One(_), None) => return Sent::nothing("a request was to be sent without a permit"),
+            (Request::Pages(pages), _) => {
+                let Pages { connection, action, inputs, timeout_ms } = *pages;
+                let call = connector::Call { timeout_ms, ..connector::Call::new(&connection, &action, inputs) };
+                host.executor.call(call).await
+            }
+        };
+        Sent {
+            exchange: sent.exchange.and_then(|exchange| serde_json::to_string(&exchange).ok()),
+            result: sent.result.map(connector::Page::into_output),
+        }
+    }
+}
+
+/// What a failed request says of the account that it was sent with.
+pub async fn report(host: &Host, definition: &Definition, target: &Target, failure: &Failure) -> store::Result<()> {
+    let standing = match failure.verdict {
+        Verdict::Reauth => Standing::Attention,
+        Verdict::Suspended => Standing::Suspended,
+        _ => return Ok(()),
+    };
+    let Target::Action { connector, .. } = target else { return Ok(()) };
+    match host.connection(definition, connector) {
+        Ok(connection) => trouble::stop_connection(host, &connection, standing, failure).await,
+        Err(_) => Ok(()),
+    }
+}
+
+/// A compiled action by its names.
+///
+/// # Errors
+/// When the definition does not have it.
+pub fn action_of(definition: &Definition, connector: &str, action: &str) -> Result<Arc<connector::Action>, Failure> {
+    definition
+        .connectors
+        .get(connector)
+        .and_then(|found| found.action(action))
+        .cloned()
+        .ok_or_else(|| Failure::not_sent("action_unknown", format!("there is no action {connector}.{action}")))
+}
+
