@@ -1,3 +1,4 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
 mod diagnostics;
+mod arrows;

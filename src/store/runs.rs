@@ -345,7 +345,7 @@ fn due_runs(
         runs.push(DueRun {
             id: row.text(0)?.to_owned(),
             definition: row.text(1)?.to_owned(),
-            has_begun: row.text(2)? == "running",
+            has_begun: row.text(2)? == "running" || !row.is_null(7)?,
             position: row.int(3)?,
             due_at: row.int(4)?,
             slot: row.opt_text(5)?.map(str::to_owned),

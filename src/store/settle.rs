@@ -1,5 +1,5 @@
 //! Finishing a piece of a run's work: the journal's rows and the run's next state in one transaction. A mark
-//! ("about to send") is a settlement that leaves the run as it is.
+//! ("about to send") is a settlement that leaves the run's place in the queue as it is.
 
 use super::database::{Sql, params};
 use super::runs::State;
@@ -22,8 +22,11 @@ pub struct Settlement {
 /// What becomes of a run.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Nothing yet: only the journal grows.
-    None,
+    /// It is about to send: the journal grows, and its place in the queue stays.
+    Mark {
+        /// Its live frames, as JSON.
+        frames: String,
+    },
     /// It goes on, now or later.
     Continue {
         /// Its live frames, as JSON.
@@ -58,17 +61,12 @@ impl Store {
 fn apply(sql: &mut dyn Sql, settlement: &Settlement) -> Result<bool> {
     let Settlement { run, now_ms, .. } = settlement;
     let is_live = match &settlement.change {
-        Change::None => {
-            let mut is_live = false;
-            sql.query(
-                "SELECT 1 FROM runs WHERE id = $1 AND state IN ('queued', 'running')",
-                params![run],
-                &mut |_| {
-                    is_live = true;
-                    Ok(())
-                },
-            )?;
-            is_live
+        // Neither the state nor the due time is set, so that no index is written.
+        Change::Mark { frames } => {
+            sql.execute(
+                "UPDATE runs SET frames = $2 WHERE id = $1 AND state IN ('queued', 'running')",
+                params![run, frames],
+            )? == 1
         }
         Change::Continue { frames, due_at } => {
             sql.execute(

@@ -160,7 +160,7 @@ async fn terminal_states_never_change() {
     store.insert_run(run.clone(), NOW).await.unwrap();
     let mark = StepRow { key: "0".to_owned(), attempt: 1, form: "action".to_owned(), state: "sending".to_owned(), started_at: NOW, ..StepRow::default() };
     let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, now_ms: NOW };
-    assert!(store.settle(settlement(Change::None, vec![mark.clone()])).await.unwrap());
+    assert!(store.settle(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()])).await.unwrap());
     assert!(store.end_run(run.id.clone(), State::Cancelled, None, NOW).await.unwrap());
     let late = StepRow { state: "succeeded".to_owned(), ..mark };
     let end = Change::End { state: State::Succeeded, error: None };

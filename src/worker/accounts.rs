@@ -8,20 +8,22 @@ use parking_lot::Mutex;
 
 use crate::connector::{Connection, Connector};
 use crate::engine::Failure;
+use crate::secrets::Secrets;
 use crate::settings;
 
 /// The accounts of a deployment.
 #[derive(Default)]
 pub struct Accounts {
     configured: BTreeMap<String, settings::Connection>,
+    secrets: Secrets,
     // By account and connector version: a run that began with an older connector keeps using that one.
     bound: Mutex<HashMap<(String, usize), Arc<Connection>>>,
 }
 
 impl Accounts {
-    /// Of these settings.
-    pub fn new(configured: BTreeMap<String, settings::Connection>) -> Self {
-        Accounts { configured, bound: Mutex::default() }
+    /// Of these settings; `secrets` reads what they only point at.
+    pub fn new(configured: BTreeMap<String, settings::Connection>, secrets: Secrets) -> Self {
+        Accounts { configured, secrets, bound: Mutex::default() }
     }
 
     /// The configured accounts.
@@ -60,7 +62,7 @@ impl Accounts {
             return Err(Failure::not_sent("connection_inactive", format!("connection `{name}` is switched off"))
                 .with_help("set `active: true` in tidegate.yaml"));
         }
-        let connection = Connection::bind(name, Arc::clone(compiled), settings).map_err(|problems| {
+        let connection = Connection::bind(name, Arc::clone(compiled), settings, &self.secrets).map_err(|problems| {
             let told: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
             Failure::not_sent("connection_incomplete", format!("connection `{name}`: {}", told.join("; ")))
         })?;

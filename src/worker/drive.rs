@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::definition::Definition;
 use super::events::What;
 use super::host::{Host, Stop};
-use super::journal::{self, Pending};
+use super::journal::{self, Notes, Pending};
 use super::lookup;
 use super::send::{self, Ready};
-use crate::engine::{self, Decision, Ending, Event, EntryState, Facts, Failure, Next, Run, advance};
+use crate::engine::{self, Call, Decision, Ending, Event, EntryState, Facts, Failure, Next, Run, advance};
 use crate::store::runs::{DueRun, State};
 use crate::store::settle::{Change, Settlement};
 use crate::store::{self};
@@ -36,6 +36,7 @@ struct Drive<'a> {
     created_ms: i64,
     run: Run,
     pending: Pending,
+    notes: Notes,
 }
 
 /// Works on a run until it waits or is over.
@@ -55,47 +56,51 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
         }
     };
     let facts = Facts { run_id: due.id.clone(), item, inputs: definition.inputs.clone(), started_ms: due.created_at };
-    let (run, event) = match take_up(host, due, &definition.flow, facts).await? {
+    let taken = match take_up(host, due, &definition.flow, facts).await? {
         Ok(taken) => taken,
         Err(failure) => return give_up(host, due, &failure).await,
     };
     let id = due.id.clone();
     let mut drive =
-        Drive { host, id, flow: definition, created_ms: due.created_at, run, pending: Pending::default() };
+        Drive { host, id, flow: definition, created_ms: due.created_at, run: taken.run, pending: Pending::default(), notes: taken.notes };
     if !due.has_begun {
         host.tell(&drive.flow.name, || What::RunBegan { run: due.id.clone() });
     }
-    drive.go(event).await
+    drive.go(taken.event).await
 }
 
-// A run that never settled anything has no frames, but it may have left a mark before a crash.
+// A run that never settled anything and left no mark has no frames: it begins.
 async fn take_up(
     host: &Host,
     due: &DueRun,
     flow: &engine::Flow,
     facts: Facts,
-) -> store::Result<Result<(Run, Event), Failure>> {
-    let scopes = due.frames.as_deref().map(Run::scopes).transpose();
-    let scopes = match scopes {
+) -> store::Result<Result<Taken, Failure>> {
+    let Some(frames) = due.frames.as_deref() else {
+        return Ok(Ok(Taken { run: Run::begin(flow, facts), event: Event::Begin, notes: Notes::default() }));
+    };
+    let scopes = match Run::visible_scopes(flow, frames) {
         Ok(scopes) => scopes,
         Err(failure) => return Ok(Err(failure)),
     };
-    let rows = host.store.steps(due.id.clone(), scopes).await?;
-    if due.frames.is_none() && rows.is_empty() {
-        return Ok(Ok((Run::begin(flow, facts), Event::Begin)));
-    }
+    let rows = host.store.steps(due.id.clone(), Some(scopes)).await?;
     let settled = journal::settlement(&rows);
+    let notes = Notes::of(&rows);
     let entries = match journal::entries(rows) {
         Ok(entries) => entries,
         Err(failure) => return Ok(Err(failure)),
     };
-    Ok(Run::resume(flow, facts, due.frames.as_deref(), entries).map(|run| {
-        let event = match settled {
-            Some(settlement) => Event::Settled(settlement),
-            None => Event::Crashed,
-        };
-        (run, event)
+    Ok(Run::resume(flow, facts, frames, entries).map(|run| {
+        let event = settled.map_or(Event::Crashed, Event::Settled);
+        Taken { run, event, notes }
     }))
+}
+
+// A run as it was left, and how it goes on.
+struct Taken {
+    run: Run,
+    event: Event,
+    notes: Notes,
 }
 
 impl Drive<'_> {
@@ -113,12 +118,13 @@ impl Drive<'_> {
                     if self.host.replaced.lock().remove(&self.id) {
                         return self.give_way().await;
                     }
-                    match send::prepare(self.host, &self.flow, &call) {
+                    match send::prepare(self.host, &self.flow, &call, self.notes.of_key(&call.key)) {
                         Err(failure) => Event::Failed(failure),
                         Ok(prepared) => match self.permit(prepared).await? {
                             Ready::Later { until_ms } => return self.leave(until_ms).await,
                             Ready::Now(sending) => {
-                                if !self.commit_before(call.needs_mark).await? {
+                                let note = sending.note();
+                                if !self.commit_before(&call, note).await? {
                                     return Ok(Left::Over);
                                 }
                                 let sent = sending.send(self.host).await;
@@ -161,22 +167,23 @@ impl Drive<'_> {
     }
 
     // What was settled before, and the mark of what is about to be sent: one commit. False when the run is
-    // over meanwhile.
-    async fn commit_before(&mut self, needs_mark: bool) -> store::Result<bool> {
+    // over meanwhile. `note` is what a repeat of a built-in action has to know.
+    async fn commit_before(&mut self, call: &Call, note: Option<Value>) -> store::Result<bool> {
         let now_ms = self.host.now_ms();
-        if needs_mark {
+        let had_progress = !self.pending.is_empty();
+        if call.needs_mark || note.is_some() {
             let mark = self.run.mark(&self.flow.flow, now_ms);
             self.pending.add(mark);
+        }
+        if let Some(note) = note {
+            self.pending.exchange(&call.key, Some(self.notes.keep(&call.key, note)));
         }
         if self.pending.is_empty() {
             return Ok(true);
         }
-        let is_only_mark = needs_mark && self.pending.len() == 1 && self.pending.has_only_marks();
-        let change = if is_only_mark {
-            Change::None
-        } else {
-            Change::Continue { frames: self.run.frames(), due_at: now_ms }
-        };
+        let frames = self.run.frames();
+        let change =
+            if had_progress { Change::Continue { frames, due_at: now_ms } } else { Change::Mark { frames } };
         self.settle(change, now_ms).await
     }
 
@@ -278,4 +285,11 @@ pub struct Sent {
     pub exchange: Option<String>,
     /// What came of it.
     pub result: Result<Value, Failure>,
+}
+
+impl Sent {
+    /// Nothing was sent.
+    pub fn nothing(why: &str) -> Self {
+        Sent { exchange: None, result: Err(Failure::not_sent("not_sent", why)) }
+    }
 }

@@ -1,6 +1,7 @@
 //! Between the engine's entries and the store's rows: what is written with the next settlement, and what a
 //! resumed run reads back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,6 +11,36 @@ use crate::store::steps::StepRow;
 
 /// The state of a row in which a person says what became of a step.
 pub const SETTLED: &str = "settled";
+
+/// What a built-in action noted before it began, by the step's key: a repeat has to know it. It stands in
+/// the exchange of the mark.
+#[derive(Default)]
+pub struct Notes {
+    by_key: HashMap<String, Value>,
+}
+
+impl Notes {
+    /// From a journal.
+    pub fn of(rows: &[StepRow]) -> Self {
+        let noted = rows.iter().filter_map(|row| {
+            let exchange: Value = serde_json::from_str(row.exchange.as_deref()?).ok()?;
+            Some((row.key.clone(), exchange.get("noted")?.clone()))
+        });
+        Notes { by_key: noted.collect() }
+    }
+
+    /// What an earlier attempt of a step noted.
+    pub fn of_key(&self, key: &str) -> Option<Value> {
+        self.by_key.get(key).cloned()
+    }
+
+    /// Keeps a note, and gives the text for the journal.
+    pub fn keep(&mut self, key: &str, note: Value) -> String {
+        let text = serde_json::json!({ "noted": note }).to_string();
+        self.by_key.insert(key.to_owned(), note);
+        text
+    }
+}
 
 /// Entries that the next settlement writes.
 #[derive(Default)]
@@ -35,16 +66,6 @@ impl Pending {
         self.entries.is_empty()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether nothing was settled: only what is about to be sent.
-    pub fn has_only_marks(&self) -> bool {
-        self.entries.iter().all(|entry| entry.state == EntryState::Sending)
-    }
-
     /// Those that nobody was told of yet.
     pub fn untold(&mut self) -> Vec<Entry> {
         let untold = self.entries.get(self.told..).unwrap_or_default().to_vec();
@@ -63,7 +84,7 @@ impl Pending {
         let mut exchange = self.exchange.take();
         let mut rows: Vec<StepRow> = std::mem::take(&mut self.entries).into_iter().map(row).collect();
         if let Some((key, text)) = exchange.take() {
-            match rows.iter_mut().find(|row| row.key == key && row.state != EntryState::Sending.as_str()) {
+            match rows.iter_mut().rfind(|row| row.key == key) {
                 Some(row) => row.exchange = Some(text),
                 // What it belongs to comes with a later settlement.
                 None => self.exchange = Some((key, text)),

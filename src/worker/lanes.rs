@@ -119,14 +119,14 @@ impl Lanes {
     }
 
     /// The next run that may begin, flows taking turns; `bounds` tells a flow's limits.
-    pub fn next(&mut self, total: usize, bounds: impl Fn(&DueRun) -> Bounds) -> Option<(String, DueRun)> {
+    pub fn next(&mut self, total: usize, bounds: impl Fn(&str) -> Bounds) -> Option<(String, DueRun)> {
         if self.in_flight >= total {
             return None;
         }
         for _ in 0..self.turns.len() {
             let flow = self.turns.pop_front()?;
             let Some(lane) = self.flows.get_mut(&flow) else { continue };
-            match lane.take(&bounds) {
+            match lane.take(bounds(&flow)) {
                 Some(run) => {
                     self.in_flight += 1;
                     if lane.buffer.is_empty() {
@@ -223,7 +223,7 @@ impl Lanes {
 
 impl Lane {
     // The first run of the buffer whose slot is free; with one key for all it is the first or none.
-    fn take(&mut self, bounds: &impl Fn(&DueRun) -> Bounds) -> Option<DueRun> {
+    fn take(&mut self, bounds: Bounds) -> Option<DueRun> {
         let mut full: HashSet<&str> = HashSet::new();
         let mut found = None;
         for (at, run) in self.buffer.iter().enumerate() {
@@ -234,7 +234,7 @@ impl Lane {
             let holders = self.slots.get(slot);
             let is_holder = holders.is_some_and(|runs| runs.contains(&run.id));
             let used = holders.map_or(0, HashSet::len);
-            if is_holder || used < bounds(run).limit as usize {
+            if is_holder || used < bounds.limit as usize {
                 found = Some(at);
                 break;
             }

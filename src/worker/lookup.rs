@@ -42,14 +42,7 @@ async fn ask(host: &Host, definition: &Definition, look: &LookUp) -> Result<Vec<
     let inputs = with
         .evaluate_pruned(&scope(host, definition, look))
         .map_err(|error| Failure::not_sent(error.code, error.message))?;
-    let prepared = host.executor.prepare(Call::new(&connection, &action, inputs))?;
-    let permit = host.executor.permit(&prepared).map_err(|blocked| Failure {
-        verdict: crate::engine::Verdict::RateLimited {
-            until_ms: blocked.until_ms.unwrap_or(host.now_ms() + 1_000),
-        },
-        ..Failure::not_sent("rate_limited", "the service's limit is reached")
-    })?;
-    let sent = host.executor.call(prepared, permit).await;
+    let sent = host.executor.call(Call::new(&connection, &action, inputs)).await;
     sent.result.map(|page| page.records)
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::definition::{Definition, Poll, Source};
 use super::events::What;
@@ -117,17 +117,17 @@ impl Claim<'_> {
         let now_ms = self.host.now_ms();
         let window = Window::next(&trigger.cursor, &poll.start, &self.row, self.is_first, now_ms);
         self.tell_gap(window.gap).await?;
-        Ok(Some(self.walk_row(trigger, &window, now_ms)))
+        Ok(Some(self.walk_row(&window, now_ms)))
     }
 
-    fn walk_row(&self, trigger: &Trigger, window: &Window, now_ms: i64) -> WalkRow {
+    fn walk_row(&self, window: &Window, now_ms: i64) -> WalkRow {
         WalkRow {
             id: id::new(now_ms),
             flow: self.row.flow.clone(),
             generation: self.row.generation,
             definition: self.definition.hash.clone(),
             mode: window.mode.word().to_owned(),
-            since: window.since.as_ref().map(|since| trigger.cursor.store(since)),
+            since: window.since.as_ref().map(ToString::to_string),
             lower_at: window.lower_ms,
             opened_at: now_ms,
             ..WalkRow::default()
@@ -145,7 +145,7 @@ impl Claim<'_> {
         let mode = Mode::from_word(&walk.mode);
         let window = Window::after_expiry(&trigger.cursor, mode, self.row.covered_until, now_ms);
         self.tell_gap(window.gap).await?;
-        Ok(self.walk_row(trigger, &window, now_ms))
+        Ok(self.walk_row(&window, now_ms))
     }
 
     async fn ask(&self, poll: &Poll, trigger: &Trigger, walk: &WalkRow) -> Result<Page, Trouble> {
@@ -163,7 +163,7 @@ impl Claim<'_> {
         let permit = match self.host.executor.permit(&prepared) {
             Ok(permit) => permit,
             Err(blocked) => {
-                let until_ms = blocked.until_ms.unwrap_or(self.host.now_ms() + CROWDED_MS);
+                let until_ms = blocked.until_ms.max(self.host.now_ms() + CROWDED_MS);
                 return Err(Trouble::Blocked { until_ms });
             }
         };
@@ -194,8 +194,8 @@ impl Claim<'_> {
             reading.oldest.as_ref(),
         );
         let is_last = answer.next.is_none() || is_covered;
-        let next = if is_last { None } else { answer.next.as_ref().map(|token| Value::from(token.clone()).to_string()) };
-        let newest = reading.newest.as_ref().map(|newest| trigger.cursor.store(newest));
+        let next = answer.next.as_ref().filter(|_| !is_last).and_then(|token| serde_json::to_string(token).ok());
+        let newest = reading.newest.as_ref().map(ToString::to_string);
         let close = is_last.then(|| self.close(poll, trigger, mode, &news, began_ms, &reading));
         let listed = reading.listed.len();
         let committed = self
@@ -243,7 +243,7 @@ impl Claim<'_> {
     fn close(&self, poll: &Poll, trigger: &Trigger, mode: Mode, news: &News, began_ms: i64, reading: &Reading) -> Close {
         let cursor = &trigger.cursor;
         let known = self.row.value.as_deref().and_then(|value| cursor.parse(value));
-        let value = known.max(reading.newest.clone()).map(|value| cursor.store(&value));
+        let value = known.max(reading.newest.clone()).map(|value| value.to_string());
         let is_seed = mode == Mode::Seed;
         let keep_newest = match (&poll.start, is_seed) {
             (Start::Last { last }, true) => Some(*last),

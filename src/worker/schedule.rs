@@ -8,7 +8,6 @@ use super::events::What;
 use super::host::Host;
 use super::page;
 use crate::clock::rfc3339;
-use crate::engine::schedule::missed;
 use crate::store::notices::Notice;
 use crate::store::runs::{NewRun, State};
 use crate::store::triggers::TriggerRow;
@@ -30,7 +29,7 @@ pub async fn fire(host: &Host, row: TriggerRow) -> store::Result<()> {
     let times = if now_ms - due_ms < LATE_MS {
         vec![due_ms]
     } else {
-        missed(schedule, &definition.flow.trigger.missed, &definition.name, due_ms, now_ms)
+        schedule.missed(definition.flow.trigger.missed, due_ms - 1, now_ms, &definition.name)
     };
     let runs: Vec<NewRun> = times.iter().map(|at_ms| run(host, &definition, *at_ms, now_ms)).collect();
     let notice = (now_ms - due_ms >= LATE_MS).then(|| Notice {

@@ -1,6 +1,7 @@
 //! From the engine's call to the connector's request: which account, which action, and a permit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,20 +9,35 @@ use super::definition::Definition;
 use super::drive::Sent;
 use super::host::Host;
 use super::trouble;
-use crate::connector::{self, Permit};
+use crate::connector::limits::Permit;
+use crate::connector::{self, AdHoc, Connection};
 use crate::engine::{Call, Failure, Target, Verdict};
-use crate::store::connections::Standing;
 use crate::store;
+use crate::store::connections::Standing;
 
 /// A request that is ready but for its permit.
 pub struct Prepared {
-    request: connector::Prepared,
+    request: Request,
+}
+
+enum Request {
+    /// One request.
+    One(Box<connector::Prepared>),
+    /// A list, page by page: it asks for its permits itself.
+    Pages(Box<Pages>),
+}
+
+struct Pages {
+    connection: Arc<Connection>,
+    action: Arc<connector::Action>,
+    inputs: Value,
+    timeout_ms: Option<i64>,
 }
 
 /// A request with its permit, or the time to try for one again.
 pub enum Ready {
     /// It can be sent.
-    Now(Box<Sending>),
+    Now(Sending),
     /// A limit is reached.
     Later {
         /// UTC epoch milliseconds.
@@ -31,8 +47,8 @@ pub enum Ready {
 
 /// A request that holds its permit.
 pub struct Sending {
-    request: connector::Prepared,
-    permit: Permit,
+    request: Request,
+    permit: Option<Permit>,
 }
 
 /// What asking for a permit gave.
@@ -43,61 +59,95 @@ pub enum Permitted {
     Crowded(Prepared),
 }
 
-/// Renders and validates the request of a call.
+// A place among the requests under way comes free soon: it is waited for, and nothing is settled for it.
+const CROWDED_MS: i64 = 100;
+
+/// Renders and validates the request of a call. `note`: what an earlier attempt noted before it began.
 ///
 /// # Errors
 /// Nothing was sent: the account, the action or the input is wrong.
-pub fn prepare(host: &Host, definition: &Definition, call: &Call) -> Result<Prepared, Failure> {
+pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<Value>) -> Result<Prepared, Failure> {
+    let inputs = call.inputs.as_ref().clone();
     let request = match &call.target {
         Target::Action { connector, action } => {
             let connection = host.connection(definition, connector)?;
             let action = action_of(definition, connector, action)?;
+            if action.paginator.is_some() && call.element.is_none() {
+                let timeout_ms = call.timeout_ms;
+                return Ok(Prepared { request: Request::Pages(Box::new(Pages { connection, action, inputs, timeout_ms })) });
+            }
             host.executor.prepare(connector::Call {
                 element: call.element.clone(),
                 idempotency_key: call.idempotency_key.clone(),
                 timeout_ms: call.timeout_ms,
                 after_uncertain: call.after_uncertain,
-                ..connector::Call::new(&connection, &action, call.inputs.as_ref().clone())
+                journal: note,
+                ..connector::Call::new(&connection, &action, inputs)
             })?
         }
         Target::Http => {
-            let name = call.inputs.get("connection").and_then(Value::as_str);
+            let name = inputs.get("connection").and_then(Value::as_str);
             let connection = name.map(|name| host.account(definition, name)).transpose()?;
-            host.executor.prepare_http(connection.as_deref(), &call.inputs, call.timeout_ms)?
+            host.executor.prepare_ad_hoc(AdHoc {
+                connection: connection.as_ref(),
+                inputs,
+                timeout_ms: call.timeout_ms,
+                after_uncertain: call.after_uncertain,
+            })?
         }
     };
-    Ok(Prepared { request })
+    Ok(Prepared { request: Request::One(Box::new(request)) })
 }
 
 /// Asks for a permit without waiting.
 pub fn permit(host: &Host, prepared: Prepared) -> Permitted {
-    match host.executor.permit(&prepared.request) {
-        Ok(permit) => Permitted::Ready(Ready::Now(Box::new(Sending { request: prepared.request, permit }))),
-        Err(blocked) => match blocked.until_ms {
-            Some(until_ms) => Permitted::Ready(Ready::Later { until_ms }),
-            None => Permitted::Crowded(prepared),
-        },
+    let Request::One(request) = prepared.request else {
+        return Permitted::Ready(Ready::Now(Sending { request: prepared.request, permit: None }));
+    };
+    match host.executor.permit(&request) {
+        Ok(permit) => Permitted::Ready(Ready::Now(Sending { request: Request::One(request), permit: Some(permit) })),
+        Err(blocked) if blocked.until_ms <= host.now_ms() + CROWDED_MS => {
+            Permitted::Crowded(Prepared { request: Request::One(request) })
+        }
+        Err(blocked) => Permitted::Ready(Ready::Later { until_ms: blocked.until_ms }),
     }
 }
 
 /// Waits for a place among the requests under way.
-pub async fn wait(host: &Host, prepared: Prepared) -> Ready {
-    let mut prepared = prepared;
+pub async fn wait(host: &Host, mut prepared: Prepared) -> Ready {
     loop {
-        let freed = host.executor.place(&prepared.request);
+        tokio::time::sleep(Duration::from_millis(5)).await;
         match permit(host, prepared) {
             Permitted::Ready(ready) => return ready,
             Permitted::Crowded(crowded) => prepared = crowded,
         }
-        freed.await;
     }
 }
 
 impl Sending {
+    /// What has to be committed before it is sent, for a repeat to know.
+    pub fn note(&self) -> Option<Value> {
+        match &self.request {
+            Request::One(request) => request.journal(),
+            Request::Pages(_) => None,
+        }
+    }
+
     /// Sends it.
     pub async fn send(self, host: &Host) -> Sent {
-        let sent = host.executor.call(self.request, self.permit).await;
-        Sent { exchange: sent.exchange.to_json(), result: sent.result.map(|page| page.output) }
+        let sent = match (self.request, self.permit) {
+            (Request::One(request), Some(permit)) => host.executor.send(*request, permit).await,
+            (Request::One(_), None) => return Sent::nothing("a request was to be sent without a permit"),
+            (Request::Pages(pages), _) => {
+                let Pages { connection, action, inputs, timeout_ms } = *pages;
+                let call = connector::Call { timeout_ms, ..connector::Call::new(&connection, &action, inputs) };
+                host.executor.call(call).await
+            }
+        };
+        Sent {
+            exchange: sent.exchange.and_then(|exchange| serde_json::to_string(&exchange).ok()),
+            result: sent.result.map(connector::Page::into_output),
+        }
     }
 }
 
