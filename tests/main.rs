@@ -1,4 +1,5 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
+mod check;
 mod diagnostics;
 mod arrows;

@@ -1,0 +1,392 @@
+//! The actions of a connector: what they take, whether their effect fits their method, how they are looked
+//! up, how they page. The request and the answer are checked in `requests`.
+
+use super::connector::{connection_scope, known_names};
+use super::findings::{Findings, below, suggestion};
+use super::scope::Scope;
+use super::selectors::{of_record, selector};
+use super::shapes::{self, Shape, inputs_type, shape};
+use super::types::{Kinds, Type};
+use super::values::{self, Target};
+use super::{errors, expressions, requests, schemas};
+use crate::manifest::connector::paginate::{Into, Paginate};
+use crate::manifest::connector::request::Method;
+use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect, Reconcile};
+use crate::manifest::{Connector, Severity};
+
+/// The names that the element of a `foreach` may not have.
+const TAKEN: &[&str] = &[
+    "inputs",
+    "connection",
+    "cursor",
+    "record",
+    "response",
+    "body",
+];
+
+/// One action.
+pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, action: &Action) {
+    let pointer = below("/actions", name);
+    let shape = shape(connector, action);
+    name_is_readable(findings, &pointer, name);
+    known_names(
+        findings,
+        ("unknown_part", "part"),
+        &below(&pointer, "use"),
+        action.uses.as_slice(),
+        &connector.parts,
+    );
+    known_names(
+        findings,
+        ("unknown_auth", "auth scheme"),
+        &below(&pointer, "auth"),
+        action.auth.as_slice(),
+        &connector.connection.auth,
+    );
+    schemas::inputs(
+        findings,
+        &below(&pointer, "inputs"),
+        &action.inputs,
+        &connector.schemas,
+    );
+    if let Some(schema) = &action.response.schema {
+        schemas::schema(
+            findings,
+            &format!("{pointer}/response/schema"),
+            schema,
+            &connector.schemas,
+        );
+    }
+    if let Some(limits) = &action.limits {
+        errors::limits(findings, connector, &below(&pointer, "limits"), limits);
+    }
+    let inputs = Scope::new().with("inputs", inputs_type(&shape.inputs, &connector.schemas));
+    let reconciles = matches!(action.effect, Effect::Classed(ClassedEffect::Lookup { .. }));
+    errors::rules(
+        findings,
+        &inputs,
+        &below(&pointer, "errors"),
+        &action.errors,
+        reconciles,
+    );
+    for (part_name, part) in shapes::parts(connector, action) {
+        errors::rules(
+            findings,
+            &inputs,
+            &format!("{}/errors", below("/parts", part_name)),
+            &part.errors,
+            reconciles,
+        );
+    }
+    if action.builtin.is_none() {
+        let mut scope = connection_scope(connector)
+            .with("inputs", inputs_type(&shape.inputs, &connector.schemas));
+        foreach(findings, &pointer, action, &inputs, &mut scope);
+        host(
+            findings,
+            connector,
+            &below(&pointer, "host"),
+            action.host.as_deref(),
+        );
+        host_is_known(findings, connector, &pointer, action);
+        requests::requests(findings, connector, &pointer, action, &scope);
+        requests::responses(findings, connector, &pointer, action, &inputs, &shape);
+        effect_fits_method(findings, connector, &pointer, action);
+    }
+    if let Some(paged) = &action.paginate {
+        paginate(findings, &below(&pointer, "paginate"), paged);
+    }
+    if let Some(limit) = &action.limit {
+        values::value(
+            findings,
+            &inputs,
+            &below(&pointer, "limit"),
+            limit,
+            &serde_json::json!({"type": "integer"}),
+            &connector.schemas,
+        );
+    }
+    if let Effect::Classed(ClassedEffect::Lookup { reconcile }) = &action.effect {
+        look_up(
+            findings,
+            connector,
+            &format!("{pointer}/effect/reconcile"),
+            reconcile,
+            &inputs,
+        );
+    }
+}
+
+/// How the next page is asked for.
+pub fn paginate(findings: &mut Findings<'_>, pointer: &str, paginate: &Paginate) {
+    let optional = |findings: &mut Findings<'_>, name: &str, text: &Option<String>| {
+        if let Some(text) = text {
+            selector(findings, &below(pointer, name), text);
+        }
+    };
+    match paginate {
+        Paginate::Cursor {
+            token,
+            header,
+            last_record,
+            into,
+            ..
+        } => {
+            let given = [token.is_some(), header.is_some(), last_record.is_some()]
+                .iter()
+                .filter(|given| **given)
+                .count();
+            if given != 1 {
+                findings.error(
+                    "paginate_token",
+                    pointer,
+                    "the next page's token must come from exactly one place",
+                    "write one of `token`, `header` and `last_record`",
+                );
+            }
+            optional(findings, "token", token);
+            optional(findings, "last_record", last_record);
+            one_place(findings, pointer, into);
+        }
+        Paginate::NextUrl { url, .. } => selector(findings, &below(pointer, "url"), url),
+        Paginate::LinkHeader { .. } => {}
+        Paginate::Page { into, total, .. } => {
+            optional(findings, "total", total);
+            one_place(findings, pointer, into);
+        }
+        Paginate::Offset {
+            into, total, size, ..
+        } => {
+            if *size == 0 {
+                findings.error(
+                    "limit_zero",
+                    &below(pointer, "size"),
+                    "a page of 0 records never ends",
+                    "write how many records a full page has",
+                );
+            }
+            optional(findings, "total", total);
+            one_place(findings, pointer, into);
+        }
+    }
+}
+
+fn one_place(findings: &mut Findings<'_>, pointer: &str, into: &Into) {
+    let given = [
+        into.query.is_some(),
+        into.header.is_some(),
+        into.body.is_some(),
+    ]
+    .iter()
+    .filter(|given| **given)
+    .count();
+    if given != 1 {
+        findings.error(
+            "paginate_into",
+            &below(pointer, "into"),
+            "a page's token or number must go to exactly one place",
+            "write one of `query`, `header` and `body`",
+        );
+    }
+}
+
+/// A host's name.
+pub fn host(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, name: Option<&str>) {
+    if let Some(name) = name
+        && !connector.hosts.contains_key(name)
+    {
+        let help = suggestion(name, connector.hosts.keys().map(String::as_str));
+        findings.error(
+            "unknown_host",
+            pointer,
+            format!("there is no host `{name}`"),
+            help,
+        );
+    }
+}
+
+fn host_is_known(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    action: &Action,
+) {
+    let named = action.host.is_some() || connector.defaults.host.is_some();
+    if !named && connector.hosts.len() != 1 {
+        let help = match connector.hosts.len() {
+            0 => "write `hosts: {api: \"https://...\"}`".to_owned(),
+            _ => format!(
+                "write `host` here or below `defaults`: {}",
+                connector
+                    .hosts
+                    .keys()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        };
+        findings.error(
+            "host_missing",
+            pointer,
+            "it is not said to which host this request goes",
+            help,
+        );
+    }
+}
+
+fn name_is_readable(findings: &mut Findings<'_>, pointer: &str, name: &str) {
+    if !schemas::is_identifier(name) {
+        findings.key_error(
+            "bad_identifier",
+            pointer,
+            format!("`{name}` cannot be named by a flow"),
+            "use letters, digits and `_`, and begin with a letter",
+        );
+    }
+}
+
+fn foreach(
+    findings: &mut Findings<'_>,
+    pointer: &str,
+    action: &Action,
+    inputs: &Scope,
+    scope: &mut Scope,
+) {
+    let Some(foreach) = &action.foreach else {
+        return;
+    };
+    let pointer = below(pointer, "foreach");
+    if TAKEN.contains(&foreach.name.as_str()) || schemas::is_helper(&foreach.name) {
+        findings.error(
+            "name_taken",
+            &below(&pointer, "as"),
+            format!("`{}` means something else already", foreach.name),
+            "give the element a name of its own",
+        );
+    }
+    let list = expressions::expression(findings, inputs, &below(&pointer, "list"), &foreach.list);
+    let element = match list {
+        // A value that is no list counts as a list of one.
+        Some(list) => match (
+            list.element.clone(),
+            list.kinds.without(Kinds::ARRAY | Kinds::NULL),
+        ) {
+            (Some(element), Kinds::NONE) => Type::clone(&element),
+            (Some(element), alone) => element.or(&Type {
+                kinds: alone,
+                ..list
+            }),
+            (None, _) => Type::any(),
+        },
+        None => Type::any(),
+    };
+    scope.set(&foreach.name, element);
+}
+
+fn effect_fits_method(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    action: &Action,
+) {
+    let inherited = shapes::parts(connector, action)
+        .into_iter()
+        .find_map(|(_, part)| part.request.method);
+    let method = action.request.method.or(inherited).unwrap_or_default();
+    let reads = matches!(method, Method::Get | Method::Head);
+    let pointer = below(pointer, "effect");
+    match (&action.effect, reads) {
+        // A search by POST is common, a change by DELETE with `read` is a slip.
+        (Effect::Plain(PlainEffect::Read), false) if method == Method::Post => {
+            findings.warning("effect_read_writes", &pointer, "`read` says that this POST changes nothing", "keep it for a search; otherwise write what makes a repeat safe: `natural`, a key, a lookup, or `none`");
+        }
+        (Effect::Plain(PlainEffect::Read), false) => {
+            findings.error(
+                "effect_read_writes",
+                &pointer,
+                "`read` says that nothing changes, but this method changes something",
+                "write what makes a repeat safe: `natural`, a key, a lookup, or `none`",
+            );
+        }
+        (Effect::Plain(PlainEffect::None), true) => {
+            findings.warning(
+                "effect_none_reads",
+                &pointer,
+                "`none` says that a repeat is not safe, but this method only reads",
+                "write `effect: read`",
+            );
+        }
+        _ => {}
+    }
+}
+
+fn look_up(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    reconcile: &Reconcile,
+    inputs: &Scope,
+) {
+    if reconcile.within <= reconcile.after {
+        findings.error(
+            "reconcile_window",
+            &below(pointer, "within"),
+            "absence would be certain before the first look",
+            "make `within` longer than `after`",
+        );
+    }
+    let Some(action) = connector.actions.get(&reconcile.action) else {
+        let help = suggestion(
+            &reconcile.action,
+            connector.actions.keys().map(String::as_str),
+        );
+        findings.error(
+            "unknown_action",
+            &below(pointer, "action"),
+            format!("there is no action `{}`", reconcile.action),
+            help,
+        );
+        return;
+    };
+    if action.effect != Effect::Plain(PlainEffect::Read) {
+        findings.error(
+            "reconcile_not_read",
+            &below(pointer, "action"),
+            format!(
+                "`{}` changes something, so it cannot look anything up",
+                reconcile.action
+            ),
+            "name an action with `effect: read`",
+        );
+    }
+    let Shape {
+        inputs: wanted,
+        record,
+        ..
+    } = shape(connector, action);
+    let target = Target {
+        name: &reconcile.action,
+        inputs: &wanted,
+        definitions: &connector.schemas,
+        given: &[],
+        missing: Severity::Error,
+    };
+    values::feed(
+        findings,
+        inputs,
+        &below(pointer, "with"),
+        &reconcile.with,
+        target,
+    );
+    of_record(findings, &below(pointer, "id"), &reconcile.id, &record);
+    if let Some(time) = &reconcile.time {
+        of_record(findings, &below(pointer, "time"), time, &record);
+    }
+    let scope = inputs.clone().with("record", record);
+    expressions::condition(
+        findings,
+        &scope,
+        &below(pointer, "match"),
+        &reconcile.r#match,
+    );
+}

@@ -1,0 +1,318 @@
+//! Finds what a flow names: connectors with their actions and triggers, and the connection that each connector
+//! is used with. Tells what is not there, with what was probably meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::{Findings, below, suggestion};
+use crate::manifest::catalog::{Catalog, Origin};
+use crate::manifest::connector::{Action, Auth, Trigger};
+use crate::manifest::{Connector, Flow};
+use crate::settings::{Connection, FlowSettings};
+
+/// The names that one flow can use.
+pub struct Names<'a> {
+    catalog: &'a Catalog,
+    flow: &'a Flow,
+    name: &'a str,
+    /// Connectors whose connection has been looked for: it is told once, at the first use.
+    seen: BTreeSet<String>,
+}
+
+impl<'a> Names<'a> {
+    /// For the flow of this name.
+    pub fn new(catalog: &'a Catalog, name: &'a str, flow: &'a Flow) -> Self {
+        Names {
+            catalog,
+            flow,
+            name,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// The action that `<connector>.<action>` names.
+    pub fn action(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &str,
+    ) -> Option<(&'a Connector, &'a Action)> {
+        let (connector, name) =
+            self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
+        let found = member(
+            findings,
+            ("unknown_action", "action"),
+            pointer,
+            (&connector.connector, name),
+            &connector.actions,
+        )?;
+        Some((connector, found))
+    }
+
+    /// The trigger that `<connector>.<trigger>` names.
+    pub fn trigger(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &str,
+    ) -> Option<(&'a Connector, &'a Trigger)> {
+        let (connector, name) =
+            self.connector(findings, pointer, written, "trigger", "x.new_tweet")?;
+        let found = member(
+            findings,
+            ("unknown_trigger", "trigger"),
+            pointer,
+            (&connector.connector, name),
+            &connector.triggers,
+        )?;
+        Some((connector, found))
+    }
+
+    /// The flow's own `connections`: that they name what there is.
+    pub fn connections(&self, findings: &mut Findings<'_>) {
+        connections(
+            findings,
+            self.catalog,
+            "/connections",
+            &self.flow.connections,
+        );
+    }
+
+    /// A connection by its name.
+    pub fn connection(&self, findings: &mut Findings<'_>, pointer: &str, name: &str) {
+        known_connection(findings, self.catalog, pointer, name);
+    }
+
+    /// The connection that this flow uses a connector with, if it is clear which.
+    pub fn connection_of(&self, connector: &str) -> Option<(&'a str, &'a Connection)> {
+        let settings = self.catalog.settings.value.as_ref();
+        let chosen = self.chosen(connector);
+        if let Some(name) = chosen {
+            return settings
+                .connections
+                .get_key_value(name)
+                .map(|(name, connection)| (name.as_str(), connection));
+        }
+        match self.candidates(connector).as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a `tidegate.yaml`.
+    pub fn has_settings(&self) -> bool {
+        has_settings(self.catalog)
+    }
+
+    fn chosen(&self, connector: &str) -> Option<&'a String> {
+        let settings: Option<&'a FlowSettings> = self.catalog.settings.value.flows.get(self.name);
+        settings
+            .and_then(|flow| flow.connections.get(connector))
+            .or_else(|| self.flow.connections.get(connector))
+    }
+
+    fn candidates(&self, connector: &str) -> Vec<(&'a str, &'a Connection)> {
+        let all = self.catalog.settings.value.connections.iter();
+        all.filter(|(_, connection)| connection.connector == connector)
+            .map(|(name, connection)| (name.as_str(), connection))
+            .collect()
+    }
+
+    fn connector<'w>(
+        &mut self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        written: &'w str,
+        kind: &str,
+        example: &str,
+    ) -> Option<(&'a Connector, &'w str)> {
+        let Some((connector, name)) = written.split_once('.') else {
+            findings.error(
+                "action_syntax",
+                pointer,
+                format!("`{written}` names no {kind}"),
+                format!("write `<connector>.<{kind}>`, for example `{example}`"),
+            );
+            return None;
+        };
+        let Some(loaded) = self.catalog.connectors.get(connector) else {
+            // What is wrong with one that cannot be read has been told.
+            if self.catalog.broken_connectors.contains(connector) {
+                return None;
+            }
+            let help = suggestion(
+                connector,
+                self.catalog.connectors.keys().map(String::as_str),
+            );
+            findings.error(
+                "unknown_connector",
+                pointer,
+                format!("there is no connector `{connector}`"),
+                help,
+            );
+            return None;
+        };
+        let found = loaded.value.as_ref();
+        if self.seen.insert(connector.to_owned()) {
+            self.usable_connection(findings, pointer, connector, found);
+        }
+        Some((found, name))
+    }
+
+    fn usable_connection(
+        &self,
+        findings: &mut Findings<'_>,
+        pointer: &str,
+        connector: &str,
+        found: &Connector,
+    ) {
+        if let Some((name, connection)) = self.connection_of(connector) {
+            if !connection.active {
+                findings.warning(
+                    "connection_inactive",
+                    pointer,
+                    format!("the connection `{name}` is not active: this flow waits"),
+                    "write `active: true` in tidegate.yaml, or use another connection",
+                );
+            }
+            return;
+        }
+        // One that was chosen and is not there is told where it was chosen.
+        if self.chosen(connector).is_some() {
+            return;
+        }
+        let candidates = self.candidates(connector);
+        if candidates.len() > 1 {
+            let names: Vec<&str> = candidates.iter().map(|(name, _)| *name).collect();
+            let message = format!("`{connector}` has several connections, and none is named");
+            findings.error(
+                "connection_ambiguous",
+                pointer,
+                message,
+                format!(
+                    "write `connections: {{{connector}: <name>}}`; there are: {}",
+                    names.join(", ")
+                ),
+            );
+        } else if needs_connection(found) {
+            let message = format!("there is no connection for `{connector}`");
+            let help = format!(
+                "describe one in tidegate.yaml: `connections: {{my-{connector}: {{connector: {connector}, fields: ...}}}}`"
+            );
+            match self.has_settings() {
+                true => findings.error("connection_missing", pointer, message, help),
+                false => findings.warning("connection_missing", pointer, message, help),
+            }
+        }
+    }
+}
+
+/// Chosen connections, of a flow or in `tidegate.yaml`: connector to connection.
+pub fn connections(
+    findings: &mut Findings<'_>,
+    catalog: &Catalog,
+    pointer: &str,
+    chosen: &BTreeMap<String, String>,
+) {
+    for (connector, name) in chosen {
+        let place = below(pointer, connector);
+        if !catalog.connectors.contains_key(connector) {
+            if catalog.broken_connectors.contains(connector) {
+                continue;
+            }
+            let help = suggestion(connector, catalog.connectors.keys().map(String::as_str));
+            findings.key_error(
+                "unknown_connector",
+                &place,
+                format!("there is no connector `{connector}`"),
+                help,
+            );
+            continue;
+        }
+        known_connection(findings, catalog, &place, name);
+        if let Some(connection) = catalog.settings.value.connections.get(name)
+            && connection.connector != *connector
+        {
+            let message = format!(
+                "the connection `{name}` is one of `{}`, not of `{connector}`",
+                connection.connector
+            );
+            let fitting = catalog
+                .settings
+                .value
+                .connections
+                .iter()
+                .filter(|(_, other)| other.connector == *connector);
+            findings.error(
+                "connection_mismatch",
+                &place,
+                message,
+                suggestion(name, fitting.map(|(name, _)| name.as_str())),
+            );
+        }
+    }
+}
+
+/// Whether there is a `tidegate.yaml`.
+pub fn has_settings(catalog: &Catalog) -> bool {
+    catalog.settings.origin == Origin::File
+}
+
+/// Whether a connector can do nothing without a configured account.
+pub fn needs_connection(connector: &Connector) -> bool {
+    let spec = &connector.connection;
+    spec.fields.values().any(|field| field.required)
+        || spec
+            .auth
+            .values()
+            .any(|scheme| !matches!(scheme, Auth::None {}))
+}
+
+fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, name: &str) {
+    if catalog.settings.value.connections.contains_key(name) {
+        return;
+    }
+    let message = format!("there is no connection `{name}`");
+    if has_settings(catalog) {
+        let help = suggestion(
+            name,
+            catalog
+                .settings
+                .value
+                .connections
+                .keys()
+                .map(String::as_str),
+        );
+        findings.error("unknown_connection", pointer, message, help);
+    } else {
+        findings.warning(
+            "unknown_connection",
+            pointer,
+            message,
+            "describe it in tidegate.yaml, below `connections`",
+        );
+    }
+}
+
+fn member<'c, T>(
+    findings: &mut Findings<'_>,
+    (code, kind): (&'static str, &str),
+    pointer: &str,
+    (connector, name): (&str, &str),
+    members: &'c BTreeMap<String, T>,
+) -> Option<&'c T> {
+    let found = members.get(name);
+    if found.is_none() {
+        let help = suggestion(name, members.keys().map(String::as_str));
+        let offset = connector.chars().count() + 1;
+        let span = (offset, name.chars().count().max(1));
+        findings.within(
+            crate::manifest::Severity::Error,
+            code,
+            pointer,
+            span,
+            format!("`{connector}` has no {kind} `{name}`"),
+            help,
+        );
+    }
+    found
+}

@@ -1,0 +1,336 @@
+//! `tidegate.yaml`: that it names what there is, gives what is required, and has addresses that can be read.
+
+use std::collections::BTreeMap;
+
+use super::connector::base_url;
+use super::findings::{Findings, below, suggestion};
+use super::schemas::is_identifier;
+use super::values::report;
+use super::{Surroundings, flow, inputs};
+use crate::manifest::catalog::Catalog;
+use crate::manifest::{Connector, Diagnostic, Inputs};
+use crate::settings::{Connection, Settings, Source};
+
+/// Everything that is wrong with the settings.
+pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagnostic> {
+    let settings: &Settings = catalog.settings.value.as_ref();
+    let mut findings = Findings::new(&catalog.settings.source);
+    addresses(&mut findings, settings);
+    amounts(&mut findings, settings);
+    for (name, connection) in &settings.connections {
+        self::connection(&mut findings, catalog, name, connection, surroundings);
+    }
+    for name in settings.flows.keys() {
+        let pointer = below("/flows", name);
+        match catalog.flows.get(name) {
+            Some(loaded) => flow::settings(
+                &mut findings,
+                catalog,
+                &pointer,
+                name,
+                loaded.value.as_ref(),
+            ),
+            // What is wrong with one that cannot be read has been told.
+            None if catalog.broken_flows.contains(name) => {}
+            None => {
+                let help = suggestion(name, catalog.flows.keys().map(String::as_str));
+                findings.key_error(
+                    "unknown_flow",
+                    &pointer,
+                    format!("there is no flow `{name}`"),
+                    help,
+                );
+            }
+        }
+    }
+    findings.into_diagnostics()
+}
+
+fn connection(
+    findings: &mut Findings<'_>,
+    catalog: &Catalog,
+    name: &str,
+    connection: &Connection,
+    surroundings: &Surroundings<'_>,
+) {
+    let pointer = below("/connections", name);
+    if !is_identifier(name) {
+        findings.key_error(
+            "bad_identifier",
+            &pointer,
+            format!("`{name}` cannot be a connection's name"),
+            "use letters, digits, `_` and `-`, and begin with a letter",
+        );
+    }
+    let Some(loaded) = catalog.connectors.get(&connection.connector) else {
+        if catalog.broken_connectors.contains(&connection.connector) {
+            return;
+        }
+        let help = suggestion(
+            &connection.connector,
+            catalog.connectors.keys().map(String::as_str),
+        );
+        findings.error(
+            "unknown_connector",
+            &below(&pointer, "connector"),
+            format!("there is no connector `{}`", connection.connector),
+            help,
+        );
+        return;
+    };
+    let connector: &Connector = loaded.value.as_ref();
+    fields(findings, &pointer, connector, connection, surroundings);
+    for (host, text) in &connection.hosts {
+        let place = below(&below(&pointer, "hosts"), host);
+        if connector.hosts.contains_key(host) {
+            base_url(findings, &place, text);
+        } else {
+            let help = suggestion(host, connector.hosts.keys().map(String::as_str));
+            findings.key_error(
+                "unknown_host",
+                &place,
+                format!("`{}` has no host `{host}`", connector.connector),
+                help,
+            );
+        }
+    }
+    defaults(findings, &pointer, connector, connection);
+    if let Some(proxy) = &connection.proxy {
+        let is_proxy = url::Url::parse(proxy)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+        if !is_proxy {
+            findings.error(
+                "proxy_invalid",
+                &below(&pointer, "proxy"),
+                "this is no address of a proxy",
+                "write for example `http://proxy.example.org:3128`",
+            );
+        }
+    }
+}
+
+fn fields(
+    findings: &mut Findings<'_>,
+    pointer: &str,
+    connector: &Connector,
+    connection: &Connection,
+    surroundings: &Surroundings<'_>,
+) {
+    let known = &connector.connection.fields;
+    let place = below(pointer, "fields");
+    for (name, source) in &connection.fields {
+        let place = below(&place, name);
+        let Some(field) = known.get(name) else {
+            let help = suggestion(name, known.keys().map(String::as_str));
+            findings.key_error(
+                "unknown_field",
+                &place,
+                format!(
+                    "a connection of `{}` has no field `{name}`",
+                    connector.connector
+                ),
+                help,
+            );
+            continue;
+        };
+        match source {
+            Source::Env { env } if !(surroundings.is_set)(env) => {
+                findings.warning(
+                    "environment_unset",
+                    &below(&place, "env"),
+                    format!("the environment variable `{env}` is not set here"),
+                    "set it where the host runs",
+                );
+            }
+            Source::Env { .. } | Source::File { .. } => {}
+            Source::Value(value) => {
+                let one: Inputs = BTreeMap::from([(name.clone(), field.clone())]);
+                let schema = serde_json::Value::Object(field.schema.clone());
+                let value = crate::manifest::typed::typed(
+                    value,
+                    &schema,
+                    findings.source(),
+                    &place,
+                    &connector.schemas,
+                );
+                let values = serde_json::Map::from_iter([(name.clone(), value)]);
+                for problem in inputs::inputs(&values, &one, &connector.schemas) {
+                    report(findings, &below(pointer, "fields"), problem);
+                }
+            }
+        }
+    }
+    for (name, field) in known {
+        if field.required
+            && field.default_value().is_none()
+            && !connection.fields.contains_key(name)
+        {
+            findings.error(
+                "field_missing",
+                &place,
+                format!(
+                    "a connection of `{}` needs the field `{name}`",
+                    connector.connector
+                ),
+                format!("write `{name}: {{env: NAME}}`"),
+            );
+        }
+    }
+}
+
+/// Defaults are inputs of some of the connector's actions.
+fn defaults(
+    findings: &mut Findings<'_>,
+    pointer: &str,
+    connector: &Connector,
+    connection: &Connection,
+) {
+    for name in connection.defaults.keys() {
+        let own = connector
+            .actions
+            .values()
+            .flat_map(|action| action.inputs.keys());
+        let shared = connector.parts.values().flat_map(|part| part.inputs.keys());
+        let known: Vec<&str> = own.chain(shared).map(String::as_str).collect();
+        if !known.contains(&name.as_str()) {
+            let place = below(&below(pointer, "defaults"), name);
+            findings.key_error(
+                "input_unknown",
+                &place,
+                format!(
+                    "no action of `{}` has an input `{name}`",
+                    connector.connector
+                ),
+                suggestion(name, known),
+            );
+        }
+    }
+}
+
+fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
+    if let Some(listen) = &settings.listen
+        && listen != "off"
+        && !is_listen(listen)
+    {
+        findings.error(
+            "listen_invalid",
+            "/listen",
+            format!("`{listen}` is no address to listen at"),
+            "write an address and a port, for example 127.0.0.1:7400, or off",
+        );
+    }
+    for (position, pattern) in settings.egress.allow.iter().enumerate() {
+        if !is_egress(pattern) {
+            let place = format!("/egress/allow/{position}");
+            findings.error("egress_invalid", &place, format!("`{pattern}` is no address that can be permitted"), "write an address and a port, for example 127.0.0.1:*, 10.0.0.0/8:443, [::1]:8080 or host.name:443");
+        }
+    }
+}
+
+fn amounts(findings: &mut Findings<'_>, settings: &Settings) {
+    let worker = &settings.worker;
+    for (amount, name) in [
+        (u64::from(worker.runs), "runs"),
+        (u64::from(worker.polls), "polls"),
+        (worker.backlog, "backlog"),
+    ] {
+        if amount == 0 {
+            findings.error(
+                "limit_zero",
+                &below("/worker", name),
+                format!("with 0 {name} nothing is ever done"),
+                "write at least 1",
+            );
+        }
+    }
+    let retention = &settings.retention;
+    if retention.payloads > retention.runs {
+        findings.warning(
+            "retention_order",
+            "/retention/payloads",
+            "payloads are removed with their runs, which are kept for a shorter time",
+            "keep `runs` at least as long as `payloads`",
+        );
+    }
+}
+
+/// `address:port`; a name may stand for the address.
+fn is_listen(text: &str) -> bool {
+    if text.parse::<std::net::SocketAddr>().is_ok() {
+        return true;
+    }
+    let Some((name, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    is_name(name) && port.parse::<u16>().is_ok()
+}
+
+/// `127.0.0.1:*`, `10.0.0.0/8:443`, `[::1]:8080`, `[fd00::]/8:*`, `host.name:443`.
+fn is_egress(text: &str) -> bool {
+    let Some((address, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    if port != "*" && port.parse::<u16>().is_err() {
+        return false;
+    }
+    let (address, prefix) = match address.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (address, None),
+    };
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'));
+    let longest = match (bare, address.parse::<std::net::Ipv4Addr>()) {
+        (Some(inner), _) if inner.parse::<std::net::Ipv6Addr>().is_ok() => 128,
+        (None, Ok(_)) => 32,
+        (None, Err(_)) => return prefix.is_none() && is_name(address),
+        _ => return false,
+    };
+    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= longest))
+}
+
+fn is_name(text: &str) -> bool {
+    let labels_are_fine = text.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    // All digits would be a mistyped address.
+    labels_are_fine && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_what_is_none() {
+        for (text, is_one) in [
+            ("127.0.0.1:*", true),
+            ("10.0.0.0/8:443", true),
+            ("[::1]:8080", true),
+            ("[fd00::]/8:*", true),
+            ("db.internal:5432", true),
+            ("10.0.0.0/33:443", false),
+            ("10.0.0:443", false),
+            ("127.0.0.1", false),
+            ("::1:80", false),
+            ("127.0.0.1:http", false),
+            ("*:80", false),
+        ] {
+            assert_eq!(is_egress(text), is_one, "{text}");
+        }
+        for (text, is_one) in [
+            ("127.0.0.1:7400", true),
+            ("[::]:80", true),
+            ("localhost:1", true),
+            ("7400", false),
+            ("127.0.0.1:99999", false),
+        ] {
+            assert_eq!(is_listen(text), is_one, "{text}");
+        }
+    }
+}
