@@ -1,223 +1,88 @@
-//! The values of a connection's fields: from the environment, from a file, or as written. A value never gets
-//! into a message; errors name the variable or the path. Called when connections are bound.
+//! Where the values of connection fields come from: written down, the environment, or a file. Values are
+//! read when a connection is bound and never written anywhere.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::settings::Source;
 
-/// The largest secret file that is read, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
-
-/// A value that no log and no message shows.
-#[derive(Clone, PartialEq)]
-pub struct Secret(Value);
-
-/// Where values are looked up.
-#[derive(Clone)]
+/// Reads the sources of one project.
+#[derive(Clone, Debug, Default)]
 pub struct Secrets {
-    environment: Environment,
-    /// What relative paths are relative to.
     directory: PathBuf,
+    environment: Environment,
 }
 
-#[derive(Clone)]
+/// The environment that `{env: NAME}` reads.
+#[derive(Clone, Debug, Default)]
 enum Environment {
+    #[default]
     Process,
-    Given(BTreeMap<String, String>),
-}
-
-/// Why a value is not to be had.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{message}")]
-pub struct Missing {
-    /// `secret_not_set`, `secret_empty`, `secret_unreadable` or `secret_not_text`.
-    pub code: &'static str,
-    /// What is wrong with which variable or file.
-    pub message: String,
-    /// What to do.
-    pub help: String,
-}
-
-impl Secret {
-    /// Wraps a value.
-    pub fn new(value: Value) -> Self {
-        Secret(value)
-    }
-
-    /// The value itself. Whoever asks takes care of where it goes.
-    pub fn expose(&self) -> &Value {
-        &self.0
-    }
-
-    /// The value as it is written into a header: text as it is, anything else as JSON.
-    pub fn expose_text(&self) -> String {
-        match &self.0 {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(***)")
-    }
+    Fixed(BTreeMap<String, String>),
 }
 
 impl Secrets {
-    /// The process's environment, and files relative to the project's folder.
-    pub fn new(directory: &Path) -> Self {
+    /// The process's environment, and files relative to the project's directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
         Secrets {
+            directory: directory.into(),
             environment: Environment::Process,
-            directory: directory.to_owned(),
         }
     }
 
-    /// The same with these variables instead of the process's.
-    pub fn with_environment(mut self, variables: BTreeMap<String, String>) -> Self {
-        self.environment = Environment::Given(variables);
+    /// The same with an environment of its own, for trying and for tests.
+    #[must_use]
+    pub fn with_environment(mut self, environment: BTreeMap<String, String>) -> Self {
+        self.environment = Environment::Fixed(environment);
         self
     }
 
-    /// The value of a field.
-    ///
-    /// # Errors
-    /// [`Missing`] when the variable is not set, the file can not be read, or either is empty or no text.
-    pub fn resolve(&self, source: &Source) -> Result<Secret, Missing> {
+    /// A field's value. The error says what is missing and where it was looked for, never a value.
+    pub fn read(&self, source: &Source) -> Result<Value, String> {
         match source {
-            Source::Value(value) => Ok(Secret::new(value.clone())),
-            Source::Env { env } => self.variable(env),
-            Source::File { file } => self.file(file),
+            Source::Value(value) => Ok(value.clone()),
+            Source::Env { env } => self
+                .variable(env)
+                .filter(|value| !value.is_empty())
+                .map(Value::String)
+                .ok_or_else(|| format!("the environment variable `{env}` is not set")),
+            Source::File { file } => {
+                let path = self.directory.join(file);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => Ok(Value::from(text.trim_end_matches(['\r', '\n']))),
+                    Err(error) => Err(format!("the file {} cannot be read: {error}", path.display())),
+                }
+            }
         }
     }
 
-    fn variable(&self, name: &str) -> Result<Secret, Missing> {
-        let value = match &self.environment {
-            Environment::Given(variables) => variables.get(name).cloned(),
-            Environment::Process => std::env::var_os(name)
-                .map(std::ffi::OsString::into_string)
-                .transpose()
-                .map_err(|_| {
-                    let message = format!("the environment variable {name} is not UTF-8");
-                    missing("secret_not_text", message, "set it to text".to_owned())
-                })?,
-        };
-        match value {
-            None => Err(missing(
-                "secret_not_set",
-                format!("the environment variable {name} is not set"),
-                format!("set it before starting: export {name}=..."),
-            )),
-            Some(value) if value.is_empty() => Err(missing(
-                "secret_empty",
-                format!("the environment variable {name} is empty"),
-                format!("give it a value: export {name}=..."),
-            )),
-            Some(value) => Ok(Secret::new(value.into())),
+    fn variable(&self, name: &str) -> Option<String> {
+        match &self.environment {
+            Environment::Process => std::env::var(name).ok(),
+            Environment::Fixed(values) => values.get(name).cloned(),
         }
-    }
-
-    fn file(&self, path: &str) -> Result<Secret, Missing> {
-        let unreadable = |error: std::io::Error| {
-            missing(
-                "secret_unreadable",
-                format!("the secret file {path} can not be read: {error}"),
-                "check that it is there and that this user may read it; relative paths begin at the project's folder".to_owned(),
-            )
-        };
-        let mut bytes = Vec::new();
-        std::fs::File::open(self.directory.join(path))
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            let message = format!("the secret file {path} is larger than 64 KiB");
-            let help = "name the file that holds nothing but the secret".to_owned();
-            return Err(missing("secret_unreadable", message, help));
-        }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let message = format!("the secret file {path} is not UTF-8");
-            missing(
-                "secret_not_text",
-                message,
-                "write the secret into it as text".to_owned(),
-            )
-        })?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() {
-            let message = format!("the secret file {path} is empty");
-            return Err(missing(
-                "secret_empty",
-                message,
-                "write the secret into it".to_owned(),
-            ));
-        }
-        Ok(Secret::new(text.into()))
-    }
-}
-
-fn missing(code: &'static str, message: String, help: String) -> Missing {
-    Missing {
-        code,
-        message,
-        help,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn resolve(field: Value) -> Result<Secret, Missing> {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("token"), "s3cret\r\n").unwrap();
-        std::fs::write(folder.path().join("blank"), "\n").unwrap();
-        std::fs::write(folder.path().join("bytes"), [0xFF, 0xFE]).unwrap();
-        std::fs::write(folder.path().join("large"), vec![b'a'; 70_000]).unwrap();
-        let variables = [("TOKEN", "t0ken"), ("BLANK", "")];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Secrets::new(folder.path())
-            .with_environment(variables.into())
-            .resolve(&serde_json::from_value(field).unwrap())
-    }
 
     #[test]
     fn values_come_from_where_they_are_said_to_be() {
-        for (field, value) in [
-            (json!({"env": "TOKEN"}), json!("t0ken")),
-            (json!({"file": "token"}), json!("s3cret")),
-            (json!("as written"), json!("as written")),
-            (json!(5), json!(5)),
-        ] {
-            assert_eq!(resolve(field).unwrap().expose(), &value);
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        for (field, code, name) in [
-            (json!({"env": "NOPE"}), "secret_not_set", "NOPE"),
-            (json!({"env": "BLANK"}), "secret_empty", "BLANK"),
-            (json!({"file": "nope"}), "secret_unreadable", "nope"),
-            (json!({"file": "blank"}), "secret_empty", "blank"),
-            (json!({"file": "bytes"}), "secret_not_text", "bytes"),
-            (json!({"file": "large"}), "secret_unreadable", "large"),
-        ] {
-            let missing = resolve(field).unwrap_err();
-            assert_eq!(missing.code, code);
-            assert!(missing.message.contains(name), "{missing}");
-        }
-    }
-
-    #[test]
-    fn a_secret_is_not_shown() {
-        let secret = resolve(json!({"file": "token"})).unwrap();
-        assert!(!format!("{secret:?}").contains("s3cret"));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "abc\n").unwrap();
+        let environment = BTreeMap::from([("KEY".to_owned(), "k1".to_owned()), ("EMPTY".to_owned(), String::new())]);
+        let secrets = Secrets::new(folder.path()).with_environment(environment);
+        let env = |name: &str| Source::Env { env: name.to_owned() };
+        let file = |name: &str| Source::File { file: name.to_owned() };
+        assert_eq!(secrets.read(&env("KEY")).unwrap(), "k1");
+        assert_eq!(secrets.read(&file("token")).unwrap(), "abc");
+        assert_eq!(secrets.read(&Source::Value(Value::from(5))).unwrap(), 5);
+        assert!(secrets.read(&env("EMPTY")).unwrap_err().contains("`EMPTY` is not set"));
+        assert!(secrets.read(&env("NONE")).unwrap_err().contains("`NONE`"));
+        assert!(secrets.read(&file("none")).unwrap_err().contains("none cannot be read"));
     }
 }

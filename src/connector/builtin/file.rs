@@ -1,0 +1,379 @@
+//! `file.append`: a text as lines at the end of a file, below the permitted folders only.
+//!
+//! What is guaranteed. The file's length is journaled before the first attempt. A repeat looks from there on
+//! for its own text as whole lines and, finding it, writes nothing; a piece of it at the file's very end is
+//! what a crash left, and is cut off before it is written again. So each text is there at least once, and
+//! exactly once as long as the texts of one file differ (put an id into each): of two equal texts in flight
+//! at the same crash, one can be taken for the other. Appends of this process to one file follow each other;
+//! other programs may append as well, their lines are never cut. A text is on the disk (`fdatasync`) before
+//! its step counts as done.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::engine::{Failure, Outcome, Verdict};
+
+/// Where files may be appended to, and who is at it.
+#[derive(Debug, Default)]
+pub struct Files {
+    folders: Vec<PathBuf>,
+    locks: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+}
+
+/// An append, ready to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    path: PathBuf,
+    text: String,
+    offset: u64,
+    is_repeat: bool,
+}
+
+impl Files {
+    /// The folders below which files may be written; relative paths are below the first.
+    pub fn new(folders: Vec<PathBuf>) -> Files {
+        Files {
+            folders,
+            locks: Mutex::default(),
+        }
+    }
+
+    /// From checked inputs. A journal of an earlier attempt makes it a repeat from that offset.
+    pub fn prepare(&self, inputs: &Value, journal: Option<Value>) -> Result<Append, Failure> {
+        let text = |name: &str| inputs.get(name).and_then(Value::as_str).unwrap_or_default();
+        let path = self.permitted(text("path"))?;
+        let mut line = text("text").to_owned();
+        if !line.ends_with('\n') {
+            line.push('\n');
+        }
+        let journaled = journal
+            .as_ref()
+            .and_then(|journal| journal.get("offset"))
+            .and_then(Value::as_u64);
+        let offset = match journaled {
+            Some(offset) => offset,
+            None => match std::fs::metadata(&path) {
+                Ok(metadata) => metadata.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                Err(error) => return Err(failed(&path, &error, Outcome::NotSent)),
+            },
+        };
+        Ok(Append {
+            path,
+            text: line,
+            offset,
+            is_repeat: journaled.is_some(),
+        })
+    }
+
+    /// Does it and gives `{path, offset, bytes}`.
+    pub async fn append(&self, append: Append) -> Result<Value, Failure> {
+        let lock = Arc::clone(self.locks.lock().entry(append.path.clone()).or_default());
+        let folders = self.folders.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = lock.lock();
+            append.run(&folders)
+        });
+        match work.await {
+            Ok(result) => result,
+            Err(error) => Err(Failure {
+                outcome: Outcome::Unknown,
+                verdict: Verdict::Retry { after_ms: None },
+                ..Failure::not_sent("file_failed", format!("the append was broken off: {error}"))
+            }),
+        }
+    }
+
+    /// The file's path below a permitted folder, by its words alone; links are looked at when it is opened.
+    fn permitted(&self, written: &str) -> Result<PathBuf, Failure> {
+        let written = Path::new(written);
+        let refused = |why: &str| {
+            let folders: Vec<String> = self
+                .folders
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect();
+            Failure::not_sent(
+                "file_refused",
+                format!("the path `{}` {why}", written.display()),
+            )
+            .with_help(format!(
+                "files may be written below {}; see `files` in tidegate.yaml",
+                folders.join(", ")
+            ))
+        };
+        if written
+            .components()
+            .any(|part| matches!(part, Component::ParentDir))
+        {
+            return Err(refused("leads out of its folder"));
+        }
+        if written.file_name().is_none() {
+            return Err(refused("names no file"));
+        }
+        let is_below = |path: &Path| self.folders.iter().any(|folder| path.starts_with(folder));
+        match (written.is_absolute(), self.folders.first()) {
+            (true, _) if is_below(written) => Ok(written.to_owned()),
+            (false, Some(first)) => Ok(first.join(written)),
+            _ => Err(refused("is outside the permitted folders")),
+        }
+    }
+}
+
+impl Append {
+    /// `{path, offset}`, to be journaled before it is done.
+    pub fn journal(&self) -> Value {
+        json!({"path": self.path, "offset": self.offset})
+    }
+
+    /// What will be written.
+    pub fn preview(&self) -> Value {
+        json!({"path": self.path, "text": self.text})
+    }
+
+    fn run(&self, folders: &[PathBuf]) -> Result<Value, Failure> {
+        let unsent = |error: &io::Error| failed(&self.path, error, Outcome::NotSent);
+        let mut file = self.open(folders).map_err(|error| unsent(&error))?;
+        let mut end = file
+            .seek(SeekFrom::End(0))
+            .map_err(|error| unsent(&error))?;
+        if self.is_repeat {
+            match self
+                .earlier(&mut file, end)
+                .map_err(|error| unsent(&error))?
+            {
+                Earlier::Whole(offset) => return Ok(self.output(offset)),
+                Earlier::Torn(offset) => {
+                    file.set_len(offset).map_err(|error| unsent(&error))?;
+                    end = offset;
+                }
+                Earlier::Nothing => {}
+            }
+        }
+        let starts_anew =
+            end == 0 || ends_with_newline(&mut file, end).map_err(|error| unsent(&error))?;
+        let written = (|| {
+            file.seek(SeekFrom::Start(end))?;
+            if !starts_anew {
+                file.write_all(b"\n")?;
+            }
+            file.write_all(self.text.as_bytes())?;
+            file.sync_data()
+        })();
+        // A full disk may have taken a part; the repeat cuts it off.
+        written.map_err(|error| failed(&self.path, &error, Outcome::Unknown))?;
+        Ok(self.output(end + u64::from(!starts_anew)))
+    }
+
+    /// Opens the file, after its real folder has been found to be below a permitted one.
+    fn open(&self, folders: &[PathBuf]) -> io::Result<File> {
+        let parent = self.path.parent().unwrap_or(Path::new("."));
+        if let Some(folder) = folders.iter().find(|folder| parent.starts_with(folder)) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let existing = parent
+            .ancestors()
+            .find(|ancestor| ancestor.exists())
+            .unwrap_or(parent);
+        let real = existing.canonicalize()?;
+        let is_below = folders
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok())
+            .any(|folder| real.starts_with(folder));
+        let is_link =
+            std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
+        if !is_below || is_link {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "a link leads out of the permitted folders",
+            ));
+        }
+        std::fs::create_dir_all(parent)?;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&self.path)
+    }
+
+    /// What an earlier attempt left behind the journaled offset.
+    fn earlier(&self, file: &mut File, end: u64) -> io::Result<Earlier> {
+        if end <= self.offset {
+            return Ok(Earlier::Nothing);
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        let text = self.text.as_bytes();
+        let starts = std::iter::once(0).chain(
+            tail.iter()
+                .enumerate()
+                .filter(|(_, byte)| **byte == b'\n')
+                .map(|(place, _)| place + 1),
+        );
+        for start in starts {
+            let rest = tail.get(start..).unwrap_or_default();
+            if rest.starts_with(text) {
+                return Ok(Earlier::Whole(self.offset + start as u64));
+            }
+            if !rest.is_empty() && text.starts_with(rest) {
+                return Ok(Earlier::Torn(self.offset + start as u64));
+            }
+        }
+        Ok(Earlier::Nothing)
+    }
+
+    fn output(&self, offset: u64) -> Value {
+        json!({"path": self.path, "offset": offset, "bytes": self.text.len()})
+    }
+}
+
+/// What an earlier attempt left, and where it begins.
+enum Earlier {
+    Whole(u64),
+    Torn(u64),
+    Nothing,
+}
+
+fn ends_with_newline(file: &mut File, end: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(end.saturating_sub(1)))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn failed(path: &Path, error: &io::Error, outcome: Outcome) -> Failure {
+    let verdict = match error.kind() {
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => Verdict::Fail,
+        _ => Verdict::Retry { after_ms: None },
+    };
+    let message = format!("{} cannot be appended to: {error}", path.display());
+    Failure {
+        outcome,
+        verdict,
+        ..Failure::not_sent("file_failed", message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(path: &str, text: &str) -> Value {
+        json!({"path": path, "text": text})
+    }
+
+    async fn append(files: &Files, path: &str, text: &str, journal: Option<Value>) -> Value {
+        let prepared = files.prepare(&inputs(path, text), journal).unwrap();
+        let journal = prepared.journal();
+        files.append(prepared).await.unwrap();
+        journal
+    }
+
+    #[tokio::test]
+    async fn lines_follow_each_other_and_a_repeat_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(vec![folder.path().to_owned()]);
+        let path = folder.path().join("a/items.jsonl");
+        append(&files, "a/items.jsonl", "one", None).await;
+        let journal = append(&files, "a/items.jsonl", "two", None).await;
+        append(&files, "a/items.jsonl", "three\n", None).await;
+        append(&files, "a/items.jsonl", "two", Some(journal)).await;
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "one\ntwo\nthree\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_tore_is_cut_off_and_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(vec![folder.path().to_owned()]);
+        let path = folder.path().join("items");
+        std::fs::write(&path, "one\n").unwrap();
+        let journal = files
+            .prepare(&inputs("items", "two and more"), None)
+            .unwrap()
+            .journal();
+        for torn in [
+            "one\n",
+            "one\ntwo an",
+            "one\nother\ntwo",
+            "one\ntwo and more",
+        ] {
+            std::fs::write(&path, torn).unwrap();
+            append(&files, "items", "two and more", Some(journal.clone())).await;
+            let expected = if torn.contains("other") {
+                "one\nother\ntwo and more\n"
+            } else {
+                "one\ntwo and more\n"
+            };
+            assert_eq!(
+                std::fs::read_to_string(&path).unwrap(),
+                expected,
+                "{torn:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_of_someone_else_without_an_end_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(vec![folder.path().to_owned()]);
+        let path = folder.path().join("items");
+        std::fs::write(&path, "unfinished").unwrap();
+        append(&files, "items", "one", None).await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "unfinished\none\n");
+    }
+
+    #[tokio::test]
+    async fn concurrent_appends_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(vec![folder.path().to_owned()]);
+        let appends = (0..50).map(|number| {
+            let prepared = files
+                .prepare(&inputs("items", &format!("line {number}")), None)
+                .unwrap();
+            files.append(prepared)
+        });
+        for result in futures_util::future::join_all(appends).await {
+            result.unwrap();
+        }
+        let text = std::fs::read_to_string(folder.path().join("items")).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), 50, "{text}");
+    }
+
+    #[tokio::test]
+    async fn paths_stay_below_the_permitted_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let files = Files::new(vec![folder.path().to_owned()]);
+        let absolute = outside.path().join("x").display().to_string();
+        for path in ["../x", "a/../../x", absolute.as_str(), "", "/"] {
+            assert_eq!(
+                files.prepare(&inputs(path, "t"), None).unwrap_err().code,
+                "file_refused",
+                "{path}"
+            );
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
+            let prepared = files.prepare(&inputs("link/x", "t"), None).unwrap();
+            assert_eq!(
+                files.append(prepared).await.unwrap_err().verdict,
+                Verdict::Fail
+            );
+            assert!(!outside.path().join("x").exists());
+        }
+    }
+}

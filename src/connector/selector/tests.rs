@@ -1,0 +1,95 @@
+use serde_json::json;
+
+use super::*;
+use crate::connector::compile;
+use crate::manifest::connector::Response;
+
+fn select(response: Value, body: Value) -> Result<Vec<Value>, Failure> {
+    let written: Response = serde_json::from_value(response).unwrap();
+    let mut problems = Vec::new();
+    let selector = compile::selector(&written, false, "/response", &mut problems);
+    assert_eq!(problems, Vec::new());
+    let mut scope = Scope::new();
+    scope.set("inputs", json!({"lang": "en"}));
+    let records = selector.select(body, &mut scope);
+    assert_eq!(scope.get("body"), None);
+    records
+}
+
+#[test]
+fn absent_records_are_none() {
+    let many = json!({"records": "data", "many": true});
+    assert_eq!(
+        select(many.clone(), json!({"meta": {"result_count": 0}})).unwrap(),
+        Vec::<Value>::new()
+    );
+    assert_eq!(
+        select(many.clone(), json!({"data": null})).unwrap(),
+        Vec::<Value>::new()
+    );
+    assert_eq!(
+        select(many, json!({"data": [1, 2]})).unwrap(),
+        [json!(1), json!(2)]
+    );
+    let one = json!({"records": "data"});
+    assert_eq!(
+        select(one.clone(), json!({"data": {"id": "1"}})).unwrap(),
+        [json!({"id": "1"})]
+    );
+    assert_eq!(select(one, json!({})).unwrap(), Vec::<Value>::new());
+    assert_eq!(select(json!({}), json!([1, 2])).unwrap(), [json!([1, 2])]);
+}
+
+#[test]
+fn side_lists_are_joined_by_one_key_or_several() {
+    let records = select(
+        json!({"records": "data", "many": true, "expand": [
+            {"list": "includes.users", "key": "id", "by": "author_id", "into": "author"},
+            {"list": "includes.media", "key": "media_key", "by": "attachments.media_keys", "into": "media"}
+        ]}),
+        json!({
+            "data": [
+                {"id": "1", "author_id": "7", "attachments": {"media_keys": ["b", "gone", "a"]}},
+                {"id": "2", "author_id": 8},
+                {"id": "3", "author_id": "deleted"}
+            ],
+            "includes": {"users": [{"id": "7", "username": "ann"}, {"id": "8"}], "media": [{"media_key": "a"}, {"media_key": "b"}]}
+        }),
+    )
+    .unwrap();
+    assert_eq!(records[0]["author"]["username"], "ann");
+    assert_eq!(
+        records[0]["media"],
+        json!([{"media_key": "b"}, {"media_key": "a"}])
+    );
+    assert_eq!(records[1]["author"]["id"], "8");
+    assert_eq!(records[2], json!({"id": "3", "author_id": "deleted"}));
+}
+
+#[test]
+fn records_are_completed_then_chosen_then_cut() {
+    let records = select(
+        json!({"records": "data", "many": true, "where": "and (eq record.lang inputs.lang) (eq record.page 2)",
+            "set": {"page": "{{body.page}}", "link": "x/{{record.id}}", "none": "{{maybe record.none}}"},
+            "remove": ["secret", "nested.deep"]}),
+        json!({"page": 2, "data": [
+            {"id": "1", "lang": "en", "secret": "s", "nested": {"deep": 1, "kept": 2}},
+            {"id": "2", "lang": "de"}
+        ]}),
+    )
+    .unwrap();
+    assert_eq!(
+        records,
+        [json!({"id": "1", "lang": "en", "nested": {"kept": 2}, "page": 2, "link": "x/1"})]
+    );
+}
+
+#[test]
+fn a_missing_path_in_a_condition_is_told() {
+    let failure = select(
+        json!({"records": "data", "many": true, "where": "eq record.lnag 'en'"}),
+        json!({"data": [{"lang": "en"}]}),
+    )
+    .unwrap_err();
+    assert_eq!(failure.code, "template_missing_path");
+}
