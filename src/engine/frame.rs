@@ -145,9 +145,6 @@ pub(super) struct Underway {
     /// When the present attempt began.
     #[serde(skip)]
     pub sent_ms: i64,
-    /// Whether the journal says that it is being sent.
-    #[serde(skip)]
-    pub is_marked: bool,
     /// Why the last attempt failed.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -193,7 +190,6 @@ impl Underway {
             elements: Vec::new(),
             results: Vec::new(),
             sent_ms: now_ms,
-            is_marked: false,
             failure: None,
         }
     }

@@ -18,6 +18,7 @@ impl<'a> Walk<'a> {
         let Some(mut entry) = self.attempt_entry(step, EntryState::Succeeded) else {
             return;
         };
+        self.run.mark = None;
         if self.is_at_element() {
             entry.output = Some(output.clone());
             self.entries.push(entry);
@@ -51,7 +52,7 @@ impl<'a> Walk<'a> {
         if failure.outcome == Outcome::Unknown {
             current.uncertain_since_ms.get_or_insert(current.sent_ms);
         }
-        current.is_marked = false;
+        self.run.mark = None;
         current.failure = Some(failure);
         match judgement {
             Judgement::Fail => self.give_up_with_last(step),

@@ -135,7 +135,7 @@ impl Definition {
 
     /// When it is due next after a time, where it has a schedule.
     pub fn next_due(&self, after_ms: i64) -> Option<i64> {
-        Some(self.flow.trigger.schedule.as_ref()?.next_due(after_ms, &self.name))
+        self.flow.trigger.schedule.as_ref()?.next_due(after_ms, &self.name)
     }
 }
 

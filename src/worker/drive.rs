@@ -11,7 +11,7 @@ use super::host::{Host, Stop};
 use super::journal::{self, Notes, Pending};
 use super::lookup;
 use super::send::{self, Ready};
-use crate::engine::{self, Call, Decision, Ending, Event, EntryState, Facts, Failure, Next, Run, advance};
+use crate::engine::{self, Call, Decision, Ending, Event, EntryState, Facts, Failure, Next, Reason, Run, advance};
 use crate::store::runs::{DueRun, State};
 use crate::store::settle::{Change, Settlement};
 use crate::store::{self};
@@ -90,7 +90,7 @@ async fn take_up(
         Ok(entries) => entries,
         Err(failure) => return Ok(Err(failure)),
     };
-    Ok(Run::resume(flow, facts, frames, entries).map(|run| {
+    Ok(Run::resume(flow, facts, Some(frames), entries).map(|run| {
         let event = settled.map_or(Event::Crashed, Event::Settled);
         Taken { run, event, notes }
     }))
@@ -145,6 +145,12 @@ impl Drive<'_> {
                         return Ok(Left::Over);
                     }
                     lookup::look(self.host, &self.flow, &self.id, &look).await?
+                }
+                Next::Wait { reason: Reason::Commit, .. } => {
+                    if !self.settle_progress(now_ms).await? {
+                        return Ok(Left::Over);
+                    }
+                    Event::Due
                 }
                 Next::Wait { due_ms, .. } => return self.leave(due_ms).await,
                 Next::Unknown => return self.park().await,

@@ -29,7 +29,7 @@ pub async fn fire(host: &Host, row: TriggerRow) -> store::Result<()> {
     let times = if now_ms - due_ms < LATE_MS {
         vec![due_ms]
     } else {
-        schedule.missed(definition.flow.trigger.missed, due_ms - 1, now_ms, &definition.name)
+        schedule.missed(definition.flow.trigger.missed, due_ms, now_ms, &definition.name)
     };
     let runs: Vec<NewRun> = times.iter().map(|at_ms| run(host, &definition, *at_ms, now_ms)).collect();
     let notice = (now_ms - due_ms >= LATE_MS).then(|| Notice {

@@ -160,3 +160,31 @@ fn an_element_nobody_knows_about_waits_for_a_person() {
         Some("timeout")
     );
 }
+
+#[test]
+fn a_retry_of_a_failed_run_does_only_what_was_not_done() {
+    let flow = flow(
+        r#"
+steps:
+  - {id: first, action: service.post, with: {a: 1}}
+  - {wait: 1h}
+  - {foreach: [1, 2], steps: [{action: service.post, with: {n: "{{element}}", a: "{{steps.first.output}}"}}]}
+  - {action: service.send_all, with: {to: [1, 2, 3]}}
+"#,
+    );
+    let mut failed = World::new(&flow, json!({}));
+    let ending = failed.finish(|call| match call.element.as_ref().and_then(Value::as_i64) {
+        Some(2) => Err(refused()),
+        _ => Ok(json!("old")),
+    });
+    assert!(matches!(ending, Ending::Failed(_)));
+    assert_eq!(failed.calls.len(), 6);
+    let mut retry = World::new(&flow, json!({}));
+    retry.run.reuse(failed.journal);
+    assert_eq!(retry.finish(|_| Ok(json!("new"))), Ending::Succeeded);
+    let keys: Vec<&str> = retry.calls.iter().map(|call| call.key.as_str()).collect();
+    assert_eq!(keys, ["3[1]"]);
+    assert_eq!(retry.now_ms, START_MS, "the wait is over");
+    assert_eq!(retry.output("3")["results"][0]["output"], "old");
+    assert_eq!(retry.output("3")["results"][1]["output"], "new");
+}

@@ -297,3 +297,9 @@ on_failure: [{if: "eq item.a", set: {a: 1}}]
         Some("did you mean `read`?")
     );
 }
+
+#[test]
+fn the_forms_are_those_of_the_language() {
+    let forms: Vec<&str> = crate::steps::FORMS.iter().map(|form| form.name).collect();
+    assert_eq!(forms, manifest::flow::KEYWORDS);
+}

@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn frames_of_another_make_are_refused_without_a_panic(frames in "[\\[\\]{}:,\"a-z0-9_]{0,60}") {
         let flow = flow(EVERYTHING);
-        prop_assert_eq!(Run::resume(&flow, facts(json!({})), &frames, Vec::new()).err().map(|failure| failure.code), Some("frames_unreadable".to_owned()));
+        prop_assert_eq!(Run::resume(&flow, facts(json!({})), Some(&frames), Vec::new()).err().map(|failure| failure.code), Some("frames_unreadable".to_owned()));
     }
 }
 
@@ -179,7 +179,7 @@ fn frames_that_do_not_fit_the_flow_are_refused() {
         r#"{"section":"steps","clock_ms":0,"frames":[{"block":0,"at":0,"turn":0,"started_ms":0},{"block":0,"at":0,"turn":0,"started_ms":0}]}"#,
         r#"{"section":"steps","clock_ms":0,"frames":[{"block":0,"at":0,"turn":0,"started_ms":0}],"current":{"phase":"sending","attempt":1,"entered_ms":0}}"#,
     ] {
-        let refused = Run::resume(&flow, facts(json!({})), frames, Vec::new());
+        let refused = Run::resume(&flow, facts(json!({})), Some(frames), Vec::new());
         assert_eq!(
             refused.err().map(|failure| failure.code).as_deref(),
             Some("frames_unreadable"),
@@ -261,4 +261,51 @@ fn much_that_is_decided_at_once_is_committed_in_parts() {
             .count(),
         5_000
     );
+}
+
+#[test]
+fn a_journal_with_holes_is_refused() {
+    let flow = flow(EVERYTHING);
+    let item = items()[0].clone();
+    let (mut loop_seen, mut elements_seen) = (false, false);
+    let mut world = World::new(&flow, item);
+    let mut event = Event::Begin;
+    loop {
+        event = match world.on(event) {
+            Next::Call(call) => {
+                let frames = world.frames.clone().unwrap();
+                let without = |key: &str| {
+                    let left = world
+                        .journal
+                        .iter()
+                        .filter(|entry| entry.key != key)
+                        .cloned()
+                        .collect();
+                    Run::resume(&flow, world.facts.clone(), Some(&frames), left)
+                        .err()
+                        .map(|failure| failure.code)
+                };
+                let incomplete = Some("journal_incomplete".to_owned());
+                if call.key == "2.then.1[2].0" {
+                    assert_eq!(without("2.then.1"), incomplete, "the loop's list");
+                    assert_eq!(without("2.then.1[0]"), incomplete, "what a turn left");
+                    loop_seen = true;
+                }
+                if call.key == "3[1]" {
+                    assert_eq!(without("3[0]"), incomplete, "what an element gave");
+                    elements_seen = true;
+                }
+                match echo(&call) {
+                    Ok(output) => Event::Answered { output },
+                    Err(failure) => Event::Failed(failure),
+                }
+            }
+            Next::Wait { due_ms, .. } => {
+                world.now_ms = due_ms;
+                Event::Due
+            }
+            _ => break,
+        };
+    }
+    assert!(loop_seen && elements_seen);
 }

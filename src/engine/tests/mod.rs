@@ -164,7 +164,7 @@ impl<'f> World<'f> {
     /// The process dies and the run is taken up from what was committed.
     pub fn lose(&mut self) {
         self.run = match &self.frames {
-            None => Run::begin(self.flow, self.facts.clone()),
+            None => Run::resume(self.flow, self.facts.clone(), None, self.journal.clone()).unwrap(),
             Some(frames) => {
                 let visible = Run::visible_scopes(self.flow, frames).unwrap();
                 let entries = self
@@ -172,7 +172,7 @@ impl<'f> World<'f> {
                     .iter()
                     .filter(|entry| visible.contains(&entry.scope));
                 let entries = entries.cloned().collect();
-                Run::resume(self.flow, self.facts.clone(), frames, entries).unwrap()
+                Run::resume(self.flow, self.facts.clone(), Some(frames), entries).unwrap()
             }
         };
     }

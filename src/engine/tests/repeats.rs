@@ -435,3 +435,16 @@ fn events_that_do_not_fit_change_nothing() {
         assert_eq!(world.run.frames(), frames);
     }
 }
+
+#[test]
+fn a_mark_is_heeded_where_no_frames_were_ever_committed() {
+    let flow = flow("steps: [{action: service.post}]");
+    let mut world = World::new(&flow, json!({}));
+    call(world.decide(Event::Begin).next);
+    world.mark();
+    assert_eq!(world.frames, None);
+    world.now_ms += 1_000;
+    world.lose();
+    assert!(matches!(world.on(Event::Crashed), Next::Unknown));
+    assert_eq!(world.entry("0").started_ms, START_MS);
+}
