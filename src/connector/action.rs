@@ -1,11 +1,14 @@
 //! One operation of a connector, compiled: everything that a call needs and that no call changes.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::errors::Errors;
 use super::foreach::ForEach;
 use super::inputs::Inputs;
 use super::paginator::Paginator;
+use super::reconcile::Reconcile;
 use super::request::Request;
 use super::selector::Selector;
 use crate::engine::Failure;
@@ -21,14 +24,14 @@ pub struct Action {
     pub name: String,
     /// What makes a repeat of it safe.
     pub effect: Effect,
+    /// How an attempt whose outcome is not known is looked up; for the effect `lookup`.
+    pub reconcile: Option<Reconcile>,
     /// What a step gives it.
     pub inputs: Inputs,
     /// One request per element of a list.
     pub foreach: Option<ForEach>,
-    /// How often the service may be asked; the first is the index 0 of the executor's permits.
+    /// How often the service may be asked.
     pub limits: Vec<Limit>,
-    /// The limits' scope key: the actions that share each.
-    pub(super) shared_by: Vec<String>,
     /// Of one attempt, in milliseconds.
     pub timeout_ms: i64,
     /// The schemes that it accepts, best first.
@@ -38,7 +41,7 @@ pub struct Action {
     /// How the next page is asked for.
     pub paginator: Option<Paginator>,
     /// Members of the body that are masked before it is stored.
-    pub secret: Vec<String>,
+    pub secret: Arc<[String]>,
     pub(super) host: String,
     pub(super) request: Request,
     pub(super) selector: Selector,
@@ -64,15 +67,15 @@ impl Action {
             connector: "http".to_owned(),
             name: "http".to_owned(),
             effect: Effect::Plain(crate::manifest::connector::PlainEffect::None),
+            reconcile: None,
             inputs: Inputs::default(),
             foreach: None,
             limits: Vec::new(),
-            shared_by: Vec::new(),
             timeout_ms: super::compile::TIMEOUT_MS,
             schemes: Vec::new(),
             builtin: None,
             paginator: None,
-            secret: Vec::new(),
+            secret: Arc::default(),
             host: String::new(),
             request: Request::compile(
                 &crate::manifest::connector::Request::default(),

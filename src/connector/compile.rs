@@ -2,6 +2,7 @@
 //! merged, then every template, selector, pattern and constant made ready. All problems are told at once,
 //! each at the place where its words stand.
 
+mod action;
 mod cursor;
 mod errors;
 mod merge;
@@ -14,17 +15,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::action::{Action, LimitOf};
 use super::connection::Schemes;
-use super::foreach::ForEach;
 use super::inputs::Inputs;
-use super::paginator::Paginator;
-use super::request::Request;
 use super::selector::{JmesPath, NotReadable, PathSource};
 use super::trigger::Trigger;
-use super::{Connector, errors::Errors};
+use super::Connector;
 use crate::manifest;
-use crate::manifest::connector::{ClassedEffect, Effect, PlainEffect};
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::problem::Problem;
 use crate::template::{Expression, Template, Tree};
@@ -62,7 +58,7 @@ pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem
         .map(|(name, action)| {
             (
                 name.clone(),
-                Arc::new(compile_action(written, name, action, &mut problems)),
+                Arc::new(action::action(written, name, action, &mut problems)),
             )
         })
         .collect();
@@ -114,96 +110,6 @@ pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem
         actions,
         triggers,
     })
-}
-
-fn compile_action(
-    connector: &manifest::Connector,
-    name: &str,
-    own: &manifest::connector::Action,
-    problems: &mut Vec<Problem>,
-) -> Action {
-    let pointer = format!("/actions/{name}");
-    for part in own.uses.as_slice() {
-        if !connector.parts.contains_key(part) {
-            problems.push(unknown(
-                "part",
-                part,
-                &format!("{pointer}/use"),
-                connector.parts.keys(),
-            ));
-        }
-    }
-    let action = merged(connector, own);
-    for scheme in action.auth.as_slice() {
-        if !connector.connection.auth.contains_key(scheme) {
-            let schemes = connector.connection.auth.keys();
-            problems.push(unknown(
-                "auth scheme",
-                scheme,
-                &format!("{pointer}/auth"),
-                schemes,
-            ));
-        }
-    }
-    let host = host_of(connector, &action, &pointer, problems);
-    check_effect(connector, name, &action, &pointer, problems);
-    let request = Request::compile(&action.request, &format!("{pointer}/request"), problems);
-    let limits = action.limits.clone().unwrap_or_default();
-    let foreach = action.foreach.as_ref().and_then(|foreach| {
-        let list = expression(&foreach.list, &format!("{pointer}/foreach/list"), problems)?;
-        Some(ForEach {
-            list,
-            name: foreach.name.clone(),
-            on_partial: foreach.on_partial,
-        })
-    });
-    let paginator = action
-        .paginate
-        .as_ref()
-        .map(|written| Paginator::compile(written, &format!("{pointer}/paginate"), problems));
-    Action {
-        connector: connector.connector.clone(),
-        name: name.to_owned(),
-        effect: action.effect.clone(),
-        inputs: Inputs::compile(
-            &action.inputs,
-            &connector.schemas,
-            "input",
-            &format!("{pointer}/inputs"),
-            problems,
-        ),
-        foreach,
-        shared_by: limits
-            .iter()
-            .map(|limit| match limit.actions.is_empty() {
-                true => name.to_owned(),
-                false => limit.actions.as_slice().join(" "),
-            })
-            .collect(),
-        timeout_ms: action.timeout.map_or(TIMEOUT_MS, |timeout| timeout.ms),
-        schemes: action.auth.as_slice().to_vec(),
-        builtin: action.builtin,
-        secret: action.response.secret.as_slice().to_vec(),
-        host,
-        selector: selector(
-            &action.response,
-            paginator.is_some(),
-            &format!("{pointer}/response"),
-            problems,
-        ),
-        format: action.response.format.unwrap_or_default(),
-        errors: Errors::compile(
-            &action.errors,
-            &limits,
-            &format!("{pointer}/errors"),
-            problems,
-        ),
-        limit: limit_of(action.limit.as_ref(), &format!("{pointer}/limit"), problems),
-        reads_connection: request.reads("connection"),
-        limits,
-        paginator,
-        request,
-    }
 }
 
 fn compile_trigger(
@@ -262,115 +168,6 @@ fn compile_trigger(
             .max(widest),
         every_ms: written.every.map_or(EVERY_MS, |every| every.ms),
         cursor,
-    }
-}
-
-fn host_of(
-    connector: &manifest::Connector,
-    action: &manifest::connector::Action,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) -> String {
-    if action.builtin.is_some() {
-        return String::new();
-    }
-    let only = || {
-        (connector.hosts.len() == 1)
-            .then(|| connector.hosts.keys().next().cloned())
-            .flatten()
-    };
-    match action.host.clone().or_else(only) {
-        Some(host) if connector.hosts.contains_key(&host) => host,
-        Some(host) => {
-            problems.push(unknown(
-                "host",
-                &host,
-                &format!("{pointer}/host"),
-                connector.hosts.keys(),
-            ));
-            host
-        }
-        None => {
-            let problem = Problem::new(
-                pointer,
-                "no_host",
-                "it is not said which of `hosts` this action asks",
-            );
-            problems.push(problem.with_help("give `host`, here or under `defaults`"));
-            String::new()
-        }
-    }
-}
-
-fn check_effect(
-    connector: &manifest::Connector,
-    name: &str,
-    action: &manifest::connector::Action,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) {
-    let Effect::Classed(ClassedEffect::Lookup { reconcile }) = &action.effect else {
-        return;
-    };
-    let pointer = format!("{pointer}/effect/reconcile");
-    match connector.actions.get(&reconcile.action) {
-        None => problems.push(unknown(
-            "action",
-            &reconcile.action,
-            &format!("{pointer}/action"),
-            connector.actions.keys(),
-        )),
-        Some(found) if found.effect != Effect::Plain(PlainEffect::Read) => {
-            problems.push(Problem::new(
-                format!("{pointer}/action"),
-                "reconcile_not_read",
-                format!(
-                    "`{}` is looked up by `{}`, which must be a `read` action",
-                    name, reconcile.action
-                ),
-            ))
-        }
-        Some(_) => {}
-    }
-    expression(&reconcile.r#match, &format!("{pointer}/match"), problems);
-    path(&reconcile.id, &format!("{pointer}/id"), problems);
-    if let Some(time) = &reconcile.time {
-        path(time, &format!("{pointer}/time"), problems);
-    }
-    tree(
-        &Value::Object(reconcile.with.clone()),
-        &format!("{pointer}/with"),
-        problems,
-    );
-}
-
-fn limit_of(
-    written: Option<&Value>,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<LimitOf> {
-    match written? {
-        Value::String(text) => match Template::compile(text) {
-            Ok(template) => Some(LimitOf::Computed(template)),
-            Err(error) => {
-                problems.push(Problem::from_template(pointer, error));
-                None
-            }
-        },
-        other => match other
-            .as_u64()
-            .and_then(|number| usize::try_from(number).ok())
-        {
-            Some(number) => Some(LimitOf::Number(number)),
-            None => {
-                problems.push(Problem::new(
-                    pointer,
-                    "limit_invalid",
-                    "a limit is a number of records, or a template of one",
-                ));
-                None
-            }
-        },
     }
 }
 

@@ -8,12 +8,14 @@ pub use self::schemes::Schemes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::Connector;
 use super::action::Action;
 use super::auth::Credentials;
+use super::limits::{Asker, Keys, Limits};
 use super::mask::Mask;
 use super::message::HostSet;
 use crate::engine::Failure;
@@ -33,7 +35,7 @@ pub struct Connection {
     /// Whether it may be used.
     pub active: bool,
     /// Hides its secrets in texts.
-    pub mask: Mask,
+    pub mask: Arc<Mask>,
     /// A proxy for its requests.
     pub proxy: Option<String>,
     /// Where its credentials may go.
@@ -43,6 +45,8 @@ pub struct Connection {
     pub(super) defaults: Map<String, Value>,
     /// The fields that requests see.
     pub(super) public: Value,
+    /// By action, found when it is first called.
+    limit_keys: RwLock<BTreeMap<String, Keys>>,
     credentials: BTreeMap<String, Result<Arc<Credentials>, String>>,
 }
 
@@ -101,7 +105,8 @@ impl Connection {
         Ok(Connection {
             name: name.to_owned(),
             active: settings.active,
-            mask: Mask::new(secret_values),
+            mask: Arc::new(Mask::new(secret_values.iter().map(String::as_str))),
+            limit_keys: RwLock::default(),
             proxy: settings.proxy.clone(),
             allowed: HostSet::new(hosts.values().cloned()),
             hosts,
@@ -165,6 +170,19 @@ impl Connection {
         tests
             .into_iter()
             .find(|action| self.credentials(action).is_ok())
+    }
+
+    /// The limits that an action counts against.
+    pub(super) fn limit_keys(&self, action: &Action, limits: &Limits) -> Result<Keys, Failure> {
+        if let Some(keys) = self.limit_keys.read().get(&action.name) {
+            return Ok(keys.clone());
+        }
+        let asker = Asker { connector: &self.connector.name, connection: &self.name, action: &action.name };
+        let keys = limits
+            .keys(asker, &action.limits)
+            .map_err(|message| Failure::not_sent("limit_invalid", message))?;
+        self.limit_keys.write().insert(action.name.clone(), keys.clone());
+        Ok(keys)
     }
 
     /// The base URL that an action asks.

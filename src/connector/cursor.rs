@@ -190,6 +190,11 @@ impl Cursor {
         }
     }
 
+    /// Whether a position says when its record was made.
+    pub fn is_dated(&self) -> bool {
+        matches!(self.kind, Kind::Snowflake { .. } | Kind::Datetime { .. })
+    }
+
     /// Whether records have an order at all.
     pub fn is_ordered(&self) -> bool {
         !matches!(self.kind, Kind::None)

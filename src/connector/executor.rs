@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::builtin::Files;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Veil};
 use super::limits::{Blocked, Limits, Permit};
-use super::mask::Mask;
-use super::message::HostSet;
+use super::message::{HostSet, HttpRequest, HttpResponse};
 use super::prepare::{AdHoc, Call, Prepared, Work};
 use super::requester::Requester;
 use crate::clock::Clock;
@@ -53,18 +52,17 @@ impl Executor {
 
     /// Inputs completed and checked, the request rendered. Nothing is sent.
     pub fn prepare(&self, call: Call<'_>) -> Result<Prepared, Failure> {
-        Prepared::new(call, &self.files)
+        Prepared::new(call, &self.files, &self.limits)
     }
 
     /// The same for an `http` step.
     pub fn prepare_ad_hoc(&self, call: AdHoc<'_>) -> Result<Prepared, Failure> {
-        Prepared::ad_hoc(call, &self.ad_hoc)
+        Prepared::ad_hoc(call, &self.ad_hoc, &self.limits)
     }
 
     /// Leave to send now, or until when there is none. Never waits.
     pub fn permit(&self, prepared: &Prepared) -> Result<Permit, Blocked> {
-        self.limits
-            .acquire(&prepared.limit_keys(), self.clock.now_ms())
+        self.limits.acquire(&prepared.keys, self.clock.now_ms())
     }
 
     /// Sends one request: a page. The permit is given back when the answer has been read.
@@ -74,66 +72,58 @@ impl Executor {
                 exchange: None,
                 result: builtin.run(&self.files).await.map(Page::of_output),
             },
-            Work::Request(_) | Work::AdHoc(_) => self.exchange(prepared).await,
+            Work::Request(ref request) | Work::AdHoc(ref request) => {
+                let answer = self.travel(&prepared, request).await;
+                self.receive(prepared, answer)
+            }
         };
         drop(permit);
         sent
     }
 
-    async fn exchange(&self, mut prepared: Prepared) -> Sent {
-        let no_mask = Mask::default();
+    async fn travel(&self, prepared: &Prepared, request: &HttpRequest) -> Travelled {
+        let timeout = Duration::from_millis(prepared.timeout_ms.max(1).unsigned_abs());
         let nowhere = HostSet::default();
-        let connection = prepared.connection.clone();
-        let (mask, allowed, proxy) = match &connection {
-            Some(connection) => (
-                &connection.mask,
-                &connection.allowed,
-                connection.proxy.as_deref(),
-            ),
-            None => (&no_mask, &nowhere, None),
-        };
-        let (Work::Request(request) | Work::AdHoc(request)) = &prepared.work else {
-            return Sent {
-                exchange: None,
-                result: Ok(Page::default()),
-            };
+        let (allowed, proxy) = match &prepared.connection {
+            Some(connection) => (&connection.allowed, connection.proxy.as_deref()),
+            None => (&nowhere, None),
         };
         let started_ms = self.clock.now_ms();
-        let timeout = Duration::from_millis(prepared.timeout_ms.max(1).unsigned_abs());
-        let outcome = self
-            .requester
-            .send(request, &prepared.credentials, allowed, timeout, proxy)
-            .await;
-        let now_ms = self.clock.now_ms();
-        let keys = prepared.limit_keys();
-        let exchange = Exchange::new(
-            request,
-            outcome.as_ref().ok(),
-            mask,
-            &prepared.action.secret,
-            started_ms,
-            now_ms,
-        );
-        let result = match outcome {
-            Ok(response) => {
-                self.limits.learn(&keys, &response, now_ms);
-                prepared.read(&response, mask, now_ms)
-            }
-            Err(failure) => Err(Failure {
-                message: mask.text(&failure.message),
-                ..failure
-            }),
-        };
-        if let Err(Failure {
-            verdict: Verdict::RateLimited { until_ms },
-            ..
-        }) = &result
-        {
-            self.limits.block(&keys, *until_ms);
-        }
-        Sent {
-            exchange: Some(exchange),
-            result,
-        }
+        let answer = self.requester.send(request, &prepared.credentials, allowed, timeout, proxy).await;
+        Travelled { answer, started_ms }
     }
+
+    fn receive(&self, mut prepared: Prepared, travelled: Travelled) -> Sent {
+        let now_ms = self.clock.now_ms();
+        let mask = match &prepared.connection {
+            Some(connection) => Arc::clone(&connection.mask),
+            None => Arc::default(),
+        };
+        let (result, response) = match travelled.answer {
+            Ok(response) => {
+                self.limits.learn(&prepared.keys, &response, now_ms);
+                (prepared.read(&response, &mask, now_ms), Some(response))
+            }
+            Err(failure) => (Err(Failure { message: mask.text(&failure.message), ..failure }), None),
+        };
+        if let Err(Failure { verdict: Verdict::RateLimited { until_ms }, .. }) = &result {
+            self.limits.block(&prepared.keys, *until_ms);
+        }
+        let veil = Veil { mask, members: Arc::clone(&prepared.action.secret) };
+        let exchange = match prepared.work {
+            Work::Request(request) | Work::AdHoc(request) => {
+                let elapsed_ms = now_ms.saturating_sub(travelled.started_ms);
+                Some(Exchange::new(request, response, veil, travelled.started_ms, elapsed_ms))
+            }
+            Work::Builtin(_) => None,
+        };
+        Sent { exchange, result }
+    }
+}
+
+/// What came back, and when it set out.
+struct Travelled {
+    answer: Result<HttpResponse, Failure>,
+    /// UTC epoch milliseconds.
+    started_ms: i64,
 }

@@ -34,6 +34,11 @@ struct Field {
 }
 
 impl Inputs {
+    /// Whether there is nothing to give.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Reads the inputs; `schemas` are the connector's, for `$ref`. `pointer` is where the inputs stand.
     pub fn compile(
         inputs: &manifest::Inputs,
@@ -209,6 +214,9 @@ mod tests {
     #[case(json!({"type": "integer"}), json!(5.0), "")]
     #[case(json!({"type": "boolean"}), json!("yes"), "the input `a` of x.post must be true or false, not text (`yes`)")]
     #[case(json!({"type": "string", "enum": ["recency", "relevancy"]}), json!("recent"), "the input `a` of x.post must be one of \"recency\", \"relevancy\" (`recent`)")]
+    #[case(json!({"type": ["string", "array"], "format": "phone", "items": {"type": "string", "format": "phone"}}), json!(["+41791234567", 5]), "the input `a` of x.post has a wrong element at place 2: it must be text, not an integer ([\"+41791234567\",5])")]
+    #[case(json!({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}), json!([]), "the input `a` of x.post has 0 elements; at least 1 must be given ([])")]
+    #[case(json!({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}), json!({}), "the input `a` of x.post must be text or a list, not an object ({})")]
     #[case(json!({"$ref": "#/schemas/small"}), json!(9), "")]
     #[case(json!({"type": "array", "items": {"type": "string"}, "minItems": 1}), json!(["a"]), "")]
     fn one_sentence_says_what_is_wrong(

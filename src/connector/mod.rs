@@ -22,6 +22,7 @@ pub mod mask;
 pub mod message;
 pub mod paginator;
 pub mod prepare;
+pub mod reconcile;
 pub mod redirect;
 pub mod request;
 pub mod requester;
@@ -70,6 +71,11 @@ impl Connector {
     /// Compiles a written connector, or tells everything that is wrong with it.
     pub fn compile(written: &manifest::Connector) -> Result<Connector, Vec<Problem>> {
         compile::connector(written)
+    }
+
+    /// Whether an account of it has nothing to configure.
+    pub fn needs_no_fields(&self) -> bool {
+        self.hosts.is_empty() && self.fields.is_empty()
     }
 
     /// An action by its name.

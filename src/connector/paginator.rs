@@ -2,6 +2,8 @@
 //! Guards: a token that comes again (in a cycle of any length), a page that comes again, a next URL on
 //! another origin. A short or empty page is not the end while a token is given.
 
+mod link;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -192,7 +194,7 @@ impl Paginator {
                 Some(url) if !url.is_empty() => same_origin(answer.url, &url).map(Some),
                 _ => Ok(None),
             },
-            Form::LinkHeader => match next_link(answer.headers) {
+            Form::LinkHeader => match link::next(answer.headers) {
                 Some(url) => same_origin(answer.url, &url).map(Some),
                 None => Ok(None),
             },
@@ -309,66 +311,6 @@ fn fingerprint(listed: &[Value]) -> Option<String> {
             .map(|byte| format!("{byte:02x}"))
             .collect(),
     )
-}
-
-/// The target of `rel="next"` in `Link` headers (RFC 8288). Commas inside `<...>` and quotes do not separate.
-fn next_link(headers: &[(String, String)]) -> Option<String> {
-    headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("link"))
-        .find_map(|(_, value)| {
-            links(value)
-                .into_iter()
-                .find(Link::is_next)
-                .map(|link| link.target)
-        })
-}
-
-struct Link {
-    target: String,
-    parameters: String,
-}
-
-impl Link {
-    fn is_next(&self) -> bool {
-        self.parameters.split(';').any(|parameter| {
-            let Some((name, value)) = parameter.split_once('=') else {
-                return false;
-            };
-            name.trim().eq_ignore_ascii_case("rel")
-                && value
-                    .trim()
-                    .trim_matches('"')
-                    .split_ascii_whitespace()
-                    .any(|relation| relation.eq_ignore_ascii_case("next"))
-        })
-    }
-}
-
-fn links(value: &str) -> Vec<Link> {
-    let mut found = Vec::new();
-    let mut rest = value;
-    while let Some((_, after)) = rest.split_once('<') {
-        let Some((target, after)) = after.split_once('>') else {
-            break;
-        };
-        let mut is_quoted = false;
-        let end = after
-            .find(|letter| {
-                if letter == '"' {
-                    is_quoted = !is_quoted;
-                }
-                letter == ',' && !is_quoted
-            })
-            .unwrap_or(after.len());
-        let (parameters, remaining) = after.split_at(end);
-        found.push(Link {
-            target: target.to_owned(),
-            parameters: parameters.to_owned(),
-        });
-        rest = remaining;
-    }
-    found
 }
 
 #[cfg(test)]

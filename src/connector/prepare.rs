@@ -10,6 +10,7 @@ use super::action::Action;
 use super::auth::Credentials;
 use super::builtin::{self, Builtin};
 use super::connection::Connection;
+use super::limits::{Asker, Keys, Limits};
 use super::message::{Body, HttpRequest, Method};
 use super::paginator::PageToken;
 use super::request::append_query;
@@ -62,6 +63,8 @@ pub struct Prepared {
     /// Holds `inputs`, for selectors and rules.
     pub(super) scope: Scope,
     pub(super) page: Option<PageToken>,
+    /// The limits that it counts against.
+    pub(super) keys: Keys,
     pub(super) timeout_ms: i64,
     pub(super) after_uncertain: bool,
 }
@@ -108,7 +111,7 @@ impl<'a> Call<'a> {
 
 impl Prepared {
     /// Prepares a call. `files` are where `file.append` may write.
-    pub(super) fn new(call: Call<'_>, files: &builtin::Files) -> Result<Prepared, Failure> {
+    pub(super) fn new(call: Call<'_>, files: &builtin::Files, limits: &Limits) -> Result<Prepared, Failure> {
         let connection = call.connection;
         let action = call.action;
         if !connection.active {
@@ -148,13 +151,14 @@ impl Prepared {
             work,
             scope,
             page: call.page.cloned(),
+            keys: connection.limit_keys(action, limits)?,
             timeout_ms: call.timeout_ms.unwrap_or(action.timeout_ms),
             after_uncertain: call.after_uncertain,
         })
     }
 
     /// Prepares an `http` step.
-    pub(super) fn ad_hoc(call: AdHoc<'_>, action: &Arc<Action>) -> Result<Prepared, Failure> {
+    pub(super) fn ad_hoc(call: AdHoc<'_>, action: &Arc<Action>, limits: &Limits) -> Result<Prepared, Failure> {
         let request = ad_hoc_request(&call.inputs)?;
         let credentials = match call.connection {
             Some(connection) if !connection.allowed.contains(&request.url) => {
@@ -169,6 +173,15 @@ impl Prepared {
             Some(connection) => connection.best_credentials()?,
             None => Arc::default(),
         };
+        let keys = match call.connection {
+            Some(connection) => connection.limit_keys(action, limits)?,
+            // What a 429 blocks is the host that gave it.
+            None => {
+                let host = request.url.host_str().unwrap_or_default();
+                let asker = Asker { connector: &action.name, connection: &action.name, action: host };
+                limits.keys(asker, &[]).map_err(|message| Failure::not_sent("limit_invalid", message))?
+            }
+        };
         Ok(Prepared {
             connection: call.connection.cloned(),
             action: Arc::clone(action),
@@ -176,6 +189,7 @@ impl Prepared {
             work: Work::AdHoc(request),
             scope: Scope::new(),
             page: None,
+            keys,
             timeout_ms: call.timeout_ms.unwrap_or(action.timeout_ms),
             after_uncertain: call.after_uncertain,
         })
@@ -269,11 +283,4 @@ pub(super) fn elements(call: &Call<'_>) -> Result<Option<Vec<Value>>, Failure> {
 /// The most records that a call wants.
 pub(super) fn most(call: &Call<'_>) -> Result<Option<usize>, Failure> {
     call.action.most(&call.scope()?)
-}
-
-impl Prepared {
-    /// The limits that it counts against.
-    pub(super) fn limit_keys(&self) -> Vec<super::limits::Key> {
-        Vec::new()
-    }
 }

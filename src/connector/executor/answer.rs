@@ -3,15 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::super::errors::{Answer, Judgement};
-use super::super::mask::Mask;
+use super::super::mask::{MASKED, Mask};
 use super::super::message::HttpResponse;
 use super::super::paginator::{self, Following, PageToken};
 use super::super::prepare::{Prepared, Work};
 use crate::engine::{Failure, Outcome, Verdict};
 use crate::manifest::connector::Format;
-
-/// What stands in place of a secret member.
-const HIDDEN: &str = "***";
 
 /// One page of an answer; for most actions the only one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,7 +99,7 @@ impl Prepared {
             Err(_) if response.body.iter().all(u8::is_ascii_whitespace) => Value::Null,
             Err(error) => return Err(unreadable(response, host, &error)),
         };
-        for member in &self.action.secret {
+        for member in self.action.secret.iter() {
             hide(&mut body, member);
         }
         let page = self.page_of(body, response);
@@ -180,7 +177,7 @@ fn hide(value: &mut Value, name: &str) {
         Value::Object(members) => {
             for (member, value) in members.iter_mut() {
                 match member == name && !value.is_null() {
-                    true => *value = Value::from(HIDDEN),
+                    true => *value = Value::from(MASKED),
                     false => hide(value, name),
                 }
             }

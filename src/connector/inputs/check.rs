@@ -15,7 +15,7 @@ use crate::manifest::problem::Problem;
 /// How a value is checked.
 #[derive(Debug)]
 pub enum Check {
-    /// One type and bounds.
+    /// Types and bounds.
     Simple(Simple),
     /// Anything that JSON Schema can say; built when first needed.
     Full {
@@ -24,10 +24,11 @@ pub enum Check {
     },
 }
 
-/// A schema of one scalar type.
+/// A schema of scalars, or a list of them.
 #[derive(Debug, Default)]
 pub struct Simple {
-    kind: Option<Kind>,
+    /// Empty where any type will do.
+    kinds: Vec<Kind>,
     min_length: Option<u64>,
     max_length: Option<u64>,
     minimum: Option<f64>,
@@ -35,6 +36,10 @@ pub struct Simple {
     pattern: Option<Regex>,
     format: Option<String>,
     options: Vec<Value>,
+    /// Of a list: its elements, and how many.
+    items: Option<Box<Simple>>,
+    min_items: Option<u64>,
+    max_items: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,7 @@ enum Kind {
     Integer,
     Number,
     Boolean,
+    List,
 }
 
 /// Words of a schema that check nothing.
@@ -95,21 +101,24 @@ impl Check {
 }
 
 impl Simple {
-    /// `None` where the schema says more than one scalar type and its bounds.
+    /// `None` where the schema says more than types and their bounds.
     fn compile(schema: &Map<String, Value>) -> Result<Option<Simple>, (&'static str, String)> {
         let mut simple = Simple::default();
         for (word, value) in schema {
             let is_known = match word.as_str() {
-                "type" => {
-                    simple.kind = match value.as_str() {
-                        Some("string") => Some(Kind::Text),
-                        Some("integer") => Some(Kind::Integer),
-                        Some("number") => Some(Kind::Number),
-                        Some("boolean") => Some(Kind::Boolean),
-                        _ => None,
-                    };
-                    simple.kind.is_some()
-                }
+                "type" => match kinds(value) {
+                    Some(kinds) => {
+                        simple.kinds = kinds;
+                        true
+                    }
+                    None => false,
+                },
+                "items" => match value.as_object().map(Simple::compile).transpose()?.flatten() {
+                    Some(items) => set(&mut simple.items, Some(Box::new(items))),
+                    None => false,
+                },
+                "minItems" => set(&mut simple.min_items, value.as_u64()),
+                "maxItems" => set(&mut simple.max_items, value.as_u64()),
                 "minLength" => set(&mut simple.min_length, value.as_u64()),
                 "maxLength" => set(&mut simple.max_length, value.as_u64()),
                 "minimum" => set(&mut simple.minimum, value.as_f64()),
@@ -142,27 +151,44 @@ impl Simple {
                 return Ok(None);
             }
         }
-        Ok(simple.kind.is_some().then_some(simple))
+        Ok((!simple.kinds.is_empty()).then_some(simple))
     }
 
     fn wrong_with(&self, value: &Value) -> Option<String> {
-        match (self.kind, value) {
-            (Some(Kind::Text), Value::String(text)) => self.wrong_text(text),
-            (Some(Kind::Integer), Value::Number(number)) => match number.as_f64() {
+        let permits = |kind: Kind| self.kinds.contains(&kind);
+        match value {
+            Value::String(text) if permits(Kind::Text) => self.wrong_text(text),
+            Value::Number(number) if permits(Kind::Number) => {
+                self.wrong_number(number.as_f64().unwrap_or_default())
+            }
+            Value::Number(number) if permits(Kind::Integer) => match number.as_f64() {
                 Some(float) if float.fract() == 0.0 => self.wrong_number(float),
                 _ => Some("must be an integer".to_owned()),
             },
-            (Some(Kind::Number), Value::Number(number)) => {
-                self.wrong_number(number.as_f64().unwrap_or_default())
+            Value::Bool(_) if permits(Kind::Boolean) => None,
+            Value::Array(elements) if permits(Kind::List) => self.wrong_list(elements),
+            other => {
+                let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
+                Some(format!("must be {}, not {}", names.join(" or "), kind(other)))
             }
-            (Some(Kind::Boolean), Value::Bool(_)) => None,
-            (kind, _) => Some(format!(
-                "must be {}, not {}",
-                Kind::name(kind),
-                self::kind(value)
-            )),
         }
         .or_else(|| self.wrong_option(value))
+    }
+
+    fn wrong_list(&self, elements: &[Value]) -> Option<String> {
+        let count = elements.len() as u64;
+        if let Some(least) = self.min_items.filter(|least| count < *least) {
+            return Some(format!("has {count} elements; at least {least} must be given"));
+        }
+        if let Some(most) = self.max_items.filter(|most| count > *most) {
+            return Some(format!("has {count} elements; at most {most} may be given"));
+        }
+        let items = self.items.as_ref()?;
+        let (place, wrong) = elements
+            .iter()
+            .enumerate()
+            .find_map(|(place, element)| Some((place, items.wrong_with(element)?)))?;
+        Some(format!("has a wrong element at place {}: it {wrong}", place + 1))
     }
 
     fn wrong_text(&self, text: &str) -> Option<String> {
@@ -189,7 +215,8 @@ impl Simple {
             return Some(format!("does not match `{pattern}`"));
         }
         let format = self.format.as_deref()?;
-        formats::validate(format, text).err()
+        let why = formats::validate(format, text).err()?;
+        Some(format!("is no `{format}`: {why}"))
     }
 
     fn wrong_number(&self, number: f64) -> Option<String> {
@@ -215,15 +242,33 @@ impl Simple {
 }
 
 impl Kind {
-    fn name(kind: Option<Kind>) -> &'static str {
-        match kind {
-            Some(Kind::Text) => "text",
-            Some(Kind::Integer) => "an integer",
-            Some(Kind::Number) => "a number",
-            Some(Kind::Boolean) => "true or false",
-            None => "anything",
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Integer => "an integer",
+            Kind::Number => "a number",
+            Kind::Boolean => "true or false",
+            Kind::List => "a list",
         }
     }
+}
+
+fn kinds(written: &Value) -> Option<Vec<Kind>> {
+    let names = match written {
+        Value::Array(names) => names.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    names
+        .iter()
+        .map(|name| match name.as_str() {
+            Some("string") => Some(Kind::Text),
+            Some("integer") => Some(Kind::Integer),
+            Some("number") => Some(Kind::Number),
+            Some("boolean") => Some(Kind::Boolean),
+            Some("array") => Some(Kind::List),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A value's type, in words.
