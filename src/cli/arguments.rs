@@ -35,7 +35,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "FOLDER", env = "TIDEGATE_DIR", default_value = ".", help_heading = GLOBAL)]
     pub dir: PathBuf,
     /// Where the state is kept, instead of the settings' `store`
-    #[arg(long, global = true, value_name = "FILE", env = "TIDEGATE_STORE", help_heading = GLOBAL)]
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEGATE_STORE", hide_env_values = true, help_heading = GLOBAL)]
     pub store: Option<String>,
     /// Where the host listens for /health and /api, instead of the settings' `listen`; or `off`
     #[arg(long, global = true, value_name = "ADDRESS", env = "TIDEGATE_LISTEN", help_heading = GLOBAL)]

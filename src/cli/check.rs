@@ -24,15 +24,16 @@ pub struct Check {
     /// The project's folder, instead of --dir
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// A value for an input of one flow, or of every flow that has such an input
+    #[arg(long = "set", value_name = "[FLOW.]INPUT=VALUE")]
+    sets: Vec<String>,
 }
 
 impl Check {
     pub fn perform(self, context: Context) -> Result {
-        let place = match self.folder {
-            Some(directory) => Place { directory, ..context.place },
-            None => context.place,
-        };
-        let project = project::load(&place);
+        let directory = self.folder.unwrap_or_else(|| context.place.directory.clone());
+        let place = Place { directory, sets: self.sets, ..context.place };
+        let project = project::check(&place)?;
         if context.output.is_json() {
             context.output.json(&to_json(&project.diagnostics))?;
         } else {

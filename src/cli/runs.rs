@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::exit::Result;
-use super::table::{Form, Table};
+use super::table::Table;
 use super::text::{elapsed, one_line};
 use super::{Context, given};
 use crate::app::{open, runs};

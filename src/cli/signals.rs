@@ -7,7 +7,7 @@ use std::io;
 use tokio::sync::watch;
 
 use super::demo::screen;
-use super::exit::Exit;
+use super::exit::STOPPED;
 
 /// Listens from now on; the future ends with the first signal.
 ///
@@ -21,7 +21,7 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         sender.send_replace(true);
         signals.next().await;
         screen::restore();
-        std::process::exit(Exit::Stopped as i32);
+        std::process::exit(STOPPED);
     });
     Ok(async move {
         // An error means that the sender is gone, which it is only once it has sent.
