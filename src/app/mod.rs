@@ -19,6 +19,8 @@ pub mod schema;
 pub mod time;
 pub mod triggers;
 pub mod up;
+mod value;
+mod watch;
 
 pub use error::{Error, Exit, Result};
 pub use open::View;

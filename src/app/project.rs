@@ -25,33 +25,25 @@ pub struct Project {
     pub sets: BTreeMap<String, Map<String, Value>>,
 }
 
-/// Reads and checks a project. What is wrong with its files is among the diagnostics.
-///
-/// # Errors
-/// A `--set` that makes no sense: `set_syntax`, `set_unknown`.
-pub fn load(place: &Place) -> Result<Project> {
+/// Reads and checks a project. It never fails: what is wrong with its files, or with a `--set`, is among the
+/// diagnostics.
+pub fn load(place: &Place) -> Project {
     Project::of(Catalog::load(&place.directory), &place.sets)
 }
 
 /// `tidegate check`: the same, and everything compiled as for a deployment.
-///
-/// # Errors
-/// See [`load`].
-pub fn check(place: &Place) -> Result<Project> {
-    let mut project = load(place)?;
+pub fn check(place: &Place) -> Project {
+    let mut project = load(place);
     if !project.has_errors() {
         project.compile();
     }
-    Ok(project)
+    project
 }
 
 impl Project {
-    /// Checks what was read.
-    ///
-    /// # Errors
-    /// See [`load`].
-    pub fn of(mut catalog: Catalog, given: &[String]) -> Result<Project> {
-        let sets = sets(&catalog, given)?;
+    /// Checks what was read; `given` is what `--set` gave.
+    pub fn of(mut catalog: Catalog, given: &[String]) -> Project {
+        let (sets, wrong) = sets(&catalog, given);
         // What the command line gives is not missing in the settings; it is checked at deployment.
         let settings: &mut Settings = Arc::make_mut(&mut catalog.settings.value);
         for (flow, inputs) in &sets {
@@ -64,8 +56,9 @@ impl Project {
             is_set: &|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()),
             schedule: &|trigger| Schedule::of_trigger(trigger).err(),
         };
-        let diagnostics = check::catalog(&catalog, &surroundings);
-        Ok(Project { catalog, diagnostics, sets })
+        let mut diagnostics = check::catalog(&catalog, &surroundings);
+        diagnostics.extend(wrong);
+        Project { catalog, diagnostics, sets }
     }
 
     /// Whether something stops it from being deployed.
@@ -170,13 +163,18 @@ pub(super) fn diagnostics(source: &Source, prefix: &str, problems: Vec<Problem>)
     told.collect()
 }
 
-fn sets(catalog: &Catalog, given: &[String]) -> Result<BTreeMap<String, Map<String, Value>>> {
-    let mut sets: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+type Sets = BTreeMap<String, Map<String, Value>>;
+
+// What the command line gives to flows, and what of it makes no sense.
+fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
+    let mut sets = Sets::new();
+    let mut wrong = Vec::new();
     for set in given {
-        let (name, text) = set.split_once('=').ok_or_else(|| {
-            Error::usage("set_syntax", format!("`--set {set}` is no `flow.input=value`"))
-                .with_help("write for example --set tweet-to-sms.query='#tidegate'")
-        })?;
+        let Some((name, text)) = set.split_once('=') else {
+            let message = format!("`{set}` is no `flow.input=value`");
+            wrong.push(of_set("set_syntax", message, Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned())));
+            continue;
+        };
         let (flow, input) = match name.split_once('.') {
             Some((flow, input)) => (Some(flow), input),
             None => (None, name),
@@ -192,27 +190,26 @@ fn sets(catalog: &Catalog, given: &[String]) -> Result<BTreeMap<String, Map<Stri
             sets.entry(name.clone()).or_default().insert(input.to_owned(), value);
         }
         if !is_known {
-            return Err(set_unknown(catalog, flow, input));
+            wrong.push(set_unknown(catalog, flow, input));
         }
     }
-    Ok(sets)
+    (sets, wrong)
 }
 
-fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Error {
-    let known = match flow {
-        None => catalog.flows.values().flat_map(|loaded| loaded.value.inputs.keys()).collect::<Vec<_>>(),
-        Some(flow) => match catalog.flows.get(flow) {
-            Some(loaded) => loaded.value.inputs.keys().collect(),
-            None => {
-                let unknown = flow_unknown(flow, catalog.flows.keys().map(String::as_str));
-                return Error { exit: Exit::Usage, ..unknown };
-            }
-        },
-    };
-    let subject = flow.map_or_else(|| "no flow has an".to_owned(), |flow| format!("the flow `{flow}` has no"));
-    let error = Error::usage("set_unknown", format!("{subject} input `{input}`"));
-    match did_you_mean(input, known.iter().map(|name| name.as_str())) {
-        Some(close) => error.with_help(format!("did you mean `{close}`?")),
-        None => error,
+fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic {
+    let close = |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
+    let names = catalog.flows.iter().filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
+    let known = names.flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str)).collect();
+    match flow {
+        Some(flow) if !catalog.flows.contains_key(flow) => {
+            let known = catalog.flows.keys().map(String::as_str).collect();
+            of_set("set_unknown", format!("there is no flow `{flow}`"), close(flow, known))
+        }
+        Some(flow) => of_set("set_unknown", format!("the flow `{flow}` has no input `{input}`"), close(input, known)),
+        None => of_set("set_unknown", format!("no flow has an input `{input}`"), close(input, known)),
     }
+}
+
+fn of_set(code: &'static str, message: String, help: Option<String>) -> Diagnostic {
+    Diagnostic { code, severity: Severity::Error, file: "--set".into(), line: 0, column: 0, length: 1, message, help }
 }
