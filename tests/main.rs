@@ -1,5 +1,6 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
 mod check;
+mod cli;
 mod diagnostics;
 mod arrows;

@@ -33,7 +33,7 @@ impl Check {
     pub fn perform(self, context: Context) -> Result {
         let directory = self.folder.unwrap_or_else(|| context.place.directory.clone());
         let place = Place { directory, sets: self.sets, ..context.place };
-        let project = project::check(&place)?;
+        let project = project::check(&place);
         if context.output.is_json() {
             context.output.json(&to_json(&project.diagnostics))?;
         } else {

@@ -33,7 +33,7 @@ Examples:
 
 impl Connectors {
     pub fn perform(self, context: &Context) -> Result {
-        let project = project::load(&context.place)?;
+        let project = project::load(&context.place);
         match self {
             Connectors::List => {
                 let rows = connectors::list(&project);

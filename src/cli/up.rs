@@ -1,17 +1,23 @@
 //! `tidegate up`: the host, its listener, and what it says about itself on standard error.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
+use tokio::task::JoinHandle;
 
 use super::diagnostics::{Style, render};
 use super::exit::Result;
 use super::table::Form;
 use super::text::{count, elapsed};
 use super::{Context, output, signals};
-use crate::app::up::{self, Change, Live};
+use crate::app::up::{self, Change};
 use crate::manifest::Diagnostic;
 use crate::web;
 use crate::worker::{Event, What};
@@ -39,13 +45,13 @@ impl Up {
         let stop = signals::stop()?;
         let host = up::start(&context.place).await?;
         let live = host.live();
-        tell(&live, &host.deployed())?;
+        tell(&host.deployed())?;
         // Before the work: a host that cannot be seen should not work unseen.
         let (served, serving) = oneshot::channel::<()>();
         let server = match web::bind(live.listen()).await? {
             Some(listener) => {
                 tracing::info!("listening on http://{}", listener.address());
-                Some(tokio::spawn(listener.serve(live.clone(), async {
+                Some(tokio::spawn(listener.serve(live, async {
                     // An error means that the host ended in another way: the same for who listens.
                     let _ = serving.await;
                 })))
@@ -55,22 +61,33 @@ impl Up {
         if tracing::enabled!(tracing::Level::DEBUG) {
             tokio::spawn(log_events(host.events()));
         }
-        tokio::spawn(tell_changes(live, host.changes()));
+        tokio::spawn(tell_changes(host.changes()));
         let summary = host.work(stop).await;
         drop(served);
         if let Some(server) = server {
-            server.await.map_err(std::io::Error::other)??;
+            end(server).await?;
         }
         context.output.one(&summary?, summarise)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn tell_changes(live: Live, mut changes: broadcast::Receiver<Change>) {
+/// Lets answers under way finish, for a moment: a reader that does not read must not keep the host.
+async fn end(mut server: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    match tokio::time::timeout(Duration::from_secs(1), &mut server).await {
+        Ok(served) => served.map_err(io::Error::other)?,
+        Err(_) => {
+            server.abort();
+            Ok(())
+        }
+    }
+}
+
+async fn tell_changes(mut changes: broadcast::Receiver<Change>) {
     loop {
         match changes.recv().await {
             Ok(change) => {
-                if let Err(error) = tell(&live, &change) {
+                if let Err(error) = tell(&change) {
                     tracing::warn!(%error, "what became of a change of files can not be told");
                 }
             }
@@ -81,24 +98,24 @@ async fn tell_changes(live: Live, mut changes: broadcast::Receiver<Change>) {
     }
 }
 
-fn tell(live: &Live, change: &Change) -> std::io::Result<()> {
+fn tell(change: &Change) -> io::Result<()> {
     match change {
-        Change::Deployed { flows, diagnostics } => {
-            show(live, diagnostics)?;
+        Change::Deployed { flows, diagnostics, files } => {
+            show(diagnostics, files)?;
             tracing::info!(flows = %flows.join(", "), "{} at work", count(flows.len() as u64, "flow"));
         }
-        Change::Refused { diagnostics } => {
-            show(live, diagnostics)?;
+        Change::Refused { diagnostics, files } => {
+            show(diagnostics, files)?;
             tracing::error!("the changed files have errors: what worked before goes on");
         }
     }
     Ok(())
 }
 
-fn show(live: &Live, diagnostics: &[Diagnostic]) -> std::io::Result<()> {
-    let project = live.project();
+fn show(diagnostics: &[Diagnostic], files: &BTreeMap<PathBuf, Arc<str>>) -> io::Result<()> {
     for found in diagnostics {
-        output::note(render(found, project.text(&found.file), Style::Plain).trim_end())?;
+        let text = files.get(&found.file).map(|text| &**text);
+        output::note(render(found, text, Style::Plain).trim_end())?;
     }
     Ok(())
 }
