@@ -22,8 +22,8 @@ use crate::secrets::Secrets;
 use crate::store::triggers::TriggerSync;
 use crate::worker::{Accounts, CompiledConnector, Definition, Definitions, Deployment, Written};
 
-// How often a trigger is polled that nobody said anything about.
-const HOURLY: Duration = Duration::from_secs(3_600);
+/// How often a trigger is polled that nobody said anything about.
+pub(super) const HOURLY: Duration = Duration::from_secs(3_600);
 
 /// What is handed to the worker and the store.
 pub struct Prepared {
@@ -92,6 +92,16 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
 /// Whether the settings let a flow work.
 pub fn is_enabled(project: &Project, flow: &str) -> bool {
     project.catalog.settings.value.flows.get(flow).and_then(|settings| settings.enabled).unwrap_or(true)
+}
+
+/// The connectors that a flow uses, by name.
+pub(super) fn connectors_of(flow: &Flow) -> BTreeSet<String> {
+    named(flow).connectors
+}
+
+/// The connector that a flow polls.
+pub(super) fn polled_connector(flow: &Flow) -> Option<&str> {
+    flow.trigger.poll.as_deref()?.split_once('.').map(|(connector, _)| connector)
 }
 
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
@@ -257,7 +267,7 @@ impl Work<'_> {
 }
 
 // The settings' interval, else the flow's own, else its trigger's: written down, so that runs are pinned to it.
-fn schedule(trigger: &mut Trigger, every: Option<Duration>, connectors: &BTreeMap<String, Arc<manifest::Connector>>) {
+pub(super) fn schedule(trigger: &mut Trigger, every: Option<Duration>, connectors: &BTreeMap<String, Arc<manifest::Connector>>) {
     if every.is_some() && !trigger.manual {
         trigger.every = every;
         trigger.cron = None;
@@ -284,7 +294,7 @@ fn is_dated(trigger: &Trigger, connectors: &BTreeMap<String, Arc<manifest::Conne
 
 fn named(flow: &Flow) -> Named {
     let mut named = Named::default();
-    if let Some((connector, _)) = flow.trigger.poll.as_deref().and_then(|poll| poll.split_once('.')) {
+    if let Some(connector) = polled_connector(flow) {
         named.connectors.insert(connector.to_owned());
     }
     collect(&flow.steps, &mut named);

@@ -1,8 +1,9 @@
 //! `tidegate triggers`: how far each flow has read, and reading again.
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Error, Result, Time, View};
+use super::{Error, Result, Time, View, project};
 use crate::store::triggers::TriggerRow;
 
 /// One flow's trigger.
@@ -36,8 +37,10 @@ pub struct Row {
 
 /// Every trigger, by flow.
 pub async fn list(view: &View) -> Result<Vec<Row>> {
-    let _ = view;
-    Err(Error::problem("unfinished", "unfinished"))
+    match &view.store {
+        Some(store) => Ok(store.triggers().await?.into_iter().map(Row::from).collect()),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// One flow's trigger.
@@ -45,17 +48,40 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
 /// # Errors
 /// `flow_unknown`.
 pub async fn show(view: &View, flow: &str) -> Result<Row> {
-    let _ = (view, flow);
-    Err(Error::problem("unfinished", "unfinished"))
+    find(view, flow).await.map(Row::from)
 }
 
 /// Reads again from a time on, or everything that the service lists: what comes then starts new runs.
 ///
 /// # Errors
-/// `flow_unknown`, `trigger_not_polled`, `time_unreadable`.
+/// `flow_unknown`, `trigger_not_polled`, `time_unreadable`, `time_ahead`.
 pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
-    let _ = (view, flow, to);
-    Err(Error::problem("unfinished", "unfinished"))
+    let now_ms = view.clock.now_ms();
+    let to = to.map(Time::parse).transpose()?;
+    if let Some(to) = to.filter(|to| to.ms > now_ms) {
+        return Err(Error::usage("time_ahead", format!("{to} is not over yet")).with_help("rewind to a time in the past"));
+    }
+    let stored = find(view, flow).await?;
+    // Read from the definition, not the files: what a host has deployed is what it polls.
+    let store = view.store()?;
+    let text = store.definition(stored.definition.clone()).await?;
+    let is_polled = text
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        .is_some_and(|written| written.pointer("/flow/trigger/poll").is_some_and(Value::is_string));
+    if !is_polled {
+        return Err(Error::problem("trigger_not_polled", format!("flow `{flow}` polls nothing, so there is nothing to read again")));
+    }
+    store.rewind(flow.to_owned(), to.map(|to| to.ms), now_ms).await?;
+    show(view, flow).await
+}
+
+async fn find(view: &View, flow: &str) -> Result<TriggerRow> {
+    let store = view.store()?;
+    if let Some(found) = store.trigger(flow.to_owned()).await? {
+        return Ok(found);
+    }
+    let known = store.triggers().await?;
+    Err(project::flow_unknown(flow, known.iter().map(|row| row.flow.as_str())))
 }
 
 impl From<TriggerRow> for Row {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::store::database::Synchronous;
 use crate::worker::{self, Event, Host};
+
+// How long a deployment waits that the store could not take.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A host that is ready: its flows are deployed, and it works once [`Up::work`] is awaited.
 pub struct Up {
@@ -184,8 +188,12 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
     let started_with = Arc::clone(&live.project().catalog.settings.value);
     let mut watch = Watch::new(&place.directory);
     let mut seen = live.project().catalog.files.clone();
+    let mut is_behind = false;
     loop {
-        watch.changed().await;
+        match is_behind {
+            true => tokio::time::sleep(RETRY_AFTER).await,
+            false => watch.changed().await,
+        }
         let read = place.clone();
         let project = match tokio::task::spawn_blocking(move || project::load(&read)).await {
             Ok(project) => project,
@@ -195,44 +203,44 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
             }
         };
         // The same texts would be told a second time.
-        if project.catalog.files == seen {
+        if project.catalog.files == seen && !is_behind {
             continue;
         }
         seen = project.catalog.files.clone();
-        let change = take_up(&live, project, secrets.clone(), &started_with).await;
-        // An error means that nobody shows it; the log has it.
-        let _ = changes.send(change);
+        match take_up(&live, project, secrets.clone(), &started_with).await {
+            Ok(change) => {
+                is_behind = false;
+                // An error means that nobody shows it; the log has it.
+                let _ = changes.send(change);
+            }
+            Err(error) => {
+                is_behind = true;
+                tracing::error!(code = error.code, "the changed files could not be deployed, which is tried again: {error}");
+            }
+        }
     }
 }
 
-async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Change {
-    let files = project.catalog.files.clone();
+async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Result<Change> {
     if project.has_errors() {
         for found in project.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
             tracing::error!(code = found.code, "{}", told(found));
         }
         tracing::error!("the changed files are not sound: what worked before goes on");
-        return Change::Refused { diagnostics: project.diagnostics, files };
+        return Ok(Change::Refused { diagnostics: project.diagnostics, files: project.catalog.files });
     }
-    match deploy(&live.host, &project, secrets).await {
-        Ok(change) => {
-            if let Change::Deployed { flows, diagnostics, .. } = &change {
-                tracing::info!("changed files taken up: {} flows work", flows.len());
-                for found in diagnostics {
-                    tracing::warn!(code = found.code, "{}", told(found));
-                }
-            }
-            if needs_restart(&project.catalog.settings.value, started_with) {
-                tracing::warn!("`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start");
-            }
-            live.project.store(Arc::new(project));
-            change
-        }
-        Err(error) => {
-            tracing::error!(code = error.code, "the changed files could not be deployed: {error}");
-            Change::Refused { diagnostics: Vec::new(), files }
+    let change = deploy(&live.host, &project, secrets).await?;
+    if let Change::Deployed { flows, diagnostics, .. } = &change {
+        tracing::info!("changed files taken up: {} flows work", flows.len());
+        for found in diagnostics {
+            tracing::warn!(code = found.code, "{}", told(found));
         }
     }
+    if needs_restart(&project.catalog.settings.value, started_with) {
+        tracing::warn!("`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start");
+    }
+    live.project.store(Arc::new(project));
+    Ok(change)
 }
 
 // Connections and flows alone are taken up by a host that works.

@@ -50,7 +50,7 @@ pub fn connection_of(catalog: &Catalog, flow: &str, connector: &str) -> Option<S
 }
 
 /// The account of a connector, where there is just one.
-pub fn only_connection(catalog: &Catalog, connector: &str) -> Option<String> {
+fn only_connection(catalog: &Catalog, connector: &str) -> Option<String> {
     let all = catalog.settings.value.connections.iter();
     let mut of_it = all.filter(|(_, account)| account.connector == connector).map(|(name, _)| name.clone());
     let only = of_it.next()?;
