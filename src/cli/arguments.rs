@@ -8,7 +8,8 @@ use super::exit::EXIT_CODES;
 use super::logging::LogFormat;
 use super::output::Format;
 use super::{
-    call, check, completions, connections, connectors, demo, flows, run, runs, sandbox, schema, triggers, up,
+    call, check, completions, connections, connectors, demo, flows, run, runs, sandbox, schema,
+    triggers, up,
 };
 use crate::app::Place;
 
@@ -105,7 +106,11 @@ Examples:
 impl Global {
     /// Where the command works.
     pub fn place(self) -> Place {
-        Place { store: self.store, listen: self.listen, ..Place::new(self.dir) }
+        Place {
+            store: self.store,
+            listen: self.listen,
+            ..Place::new(self.dir)
+        }
     }
 }
 

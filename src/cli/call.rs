@@ -42,9 +42,22 @@ pub struct Call {
 
 impl Call {
     pub async fn perform(self, context: Context) -> Result {
-        let json = self.inputs.as_deref().map(|given| given::json("--inputs", given)).transpose()?;
-        let inputs = call::Inputs { pairs: self.pairs, json };
-        let mut called = call::call(&context.place, &self.action, inputs, self.connection.as_deref()).await?;
+        let json = self
+            .inputs
+            .as_deref()
+            .map(|given| given::json("--inputs", given))
+            .transpose()?;
+        let inputs = call::Inputs {
+            pairs: self.pairs,
+            json,
+        };
+        let mut called = call::call(
+            &context.place,
+            &self.action,
+            inputs,
+            self.connection.as_deref(),
+        )
+        .await?;
         if !self.exchanges {
             called.exchanges.clear();
         }
@@ -74,7 +87,11 @@ fn show(called: &call::Called, form: Form) -> String {
     };
     let number = called.exchanges.len();
     for (index, value) in called.exchanges.iter().enumerate() {
-        text.push_str(&format!("\nRequest {} of {number}\n{}", index + 1, exchange(value, 2)));
+        text.push_str(&format!(
+            "\nRequest {} of {number}\n{}",
+            index + 1,
+            exchange(value, 2)
+        ));
     }
     text
 }

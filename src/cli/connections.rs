@@ -39,21 +39,36 @@ impl Connections {
         match self {
             Connections::List => {
                 let view = open::view(&context.place).await?;
-                context.output.rows(&connections::list(&view).await?, empty, |rows| table(rows))?;
+                context
+                    .output
+                    .rows(&connections::list(&view).await?, empty, |rows| table(rows))?;
                 Ok(ExitCode::SUCCESS)
             }
             Connections::Test { connection } => {
                 let tested = connections::test(&context.place, connection.as_deref()).await?;
-                context.output.rows(&tested, empty, |tested| tests(tested))?;
+                context
+                    .output
+                    .rows(&tested, empty, |tested| tests(tested))?;
                 let all_work = tested.iter().all(|tested| tested.works);
-                Ok(if all_work { ExitCode::SUCCESS } else { ended(Exit::Connection) })
+                Ok(if all_work {
+                    ExitCode::SUCCESS
+                } else {
+                    ended(Exit::Connection)
+                })
             }
         }
     }
 }
 
 fn table(rows: &[connections::Row]) -> Table {
-    let mut table = Table::new(["connection", "connector", "state", "used by", "checked", "what it is"]);
+    let mut table = Table::new([
+        "connection",
+        "connector",
+        "state",
+        "used by",
+        "checked",
+        "what it is",
+    ]);
     for row in rows {
         let mut state = row.state.clone();
         if let Some(reason) = &row.reason {
@@ -67,7 +82,8 @@ fn table(rows: &[connections::Row]) -> Table {
             &row.connector,
             &state,
             &row.flows.join(", "),
-            &row.checked_at.map_or_else(|| "-".to_owned(), |time| time.to_string()),
+            &row.checked_at
+                .map_or_else(|| "-".to_owned(), |time| time.to_string()),
             row.description.as_deref().unwrap_or_default(),
         ]);
     }
@@ -75,9 +91,23 @@ fn table(rows: &[connections::Row]) -> Table {
 }
 
 fn tests(tests: &[connections::Tested]) -> Table {
-    let mut table = Table::new(["connection", "works", "asked", "took", "what the service said"]);
+    let mut table = Table::new([
+        "connection",
+        "works",
+        "asked",
+        "took",
+        "what the service said",
+    ]);
     for tested in tests {
-        let connections::Tested { name, works, action, message, help, elapsed_ms, resumed } = tested;
+        let connections::Tested {
+            name,
+            works,
+            action,
+            message,
+            help,
+            elapsed_ms,
+            resumed,
+        } = tested;
         let mut said = message.clone();
         if let Some(help) = help {
             said.push_str(&format!("; {help}"));
@@ -86,7 +116,13 @@ fn tests(tests: &[connections::Tested]) -> Table {
             said.push_str(&format!("; polls again: {}", resumed.join(", ")));
         }
         let works = if *works { "yes" } else { "no" };
-        table.row([name.as_str(), works, action.as_deref().unwrap_or("-"), &elapsed(*elapsed_ms), &said]);
+        table.row([
+            name.as_str(),
+            works,
+            action.as_deref().unwrap_or("-"),
+            &elapsed(*elapsed_ms),
+            &said,
+        ]);
     }
     table
 }

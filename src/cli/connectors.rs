@@ -37,7 +37,9 @@ impl Connectors {
         match self {
             Connectors::List => {
                 let rows = connectors::list(&project);
-                context.output.rows(&rows, "there are no connectors", |rows| table(rows))?;
+                context
+                    .output
+                    .rows(&rows, "there are no connectors", |rows| table(rows))?;
             }
             Connectors::Show { connector } => {
                 let detail = connectors::show(&project, &connector)?;
@@ -49,7 +51,14 @@ impl Connectors {
 }
 
 fn table(rows: &[connectors::Row]) -> Table {
-    let mut table = Table::new(["connector", "title", "version", "from", "actions", "triggers"]);
+    let mut table = Table::new([
+        "connector",
+        "title",
+        "version",
+        "from",
+        "actions",
+        "triggers",
+    ]);
     for row in rows {
         table.row([
             row.name.as_str(),
@@ -64,7 +73,13 @@ fn table(rows: &[connectors::Row]) -> Table {
 }
 
 fn document(connector: &connectors::Detail, form: Form) -> String {
-    let connectors::Detail { row, description, hosts, fields, operations } = connector;
+    let connectors::Detail {
+        row,
+        description,
+        hosts,
+        fields,
+        operations,
+    } = connector;
     let mut text = heading(1, &format!("{} ({})", row.title, row.name), form);
     if let Some(description) = description {
         text.push_str(&format!("{}\n", one_line(description)));
@@ -78,7 +93,10 @@ fn document(connector: &connectors::Detail, form: Form) -> String {
         text.push_str(&inputs(fields).draw(form));
     }
     for (kind, title) in [("trigger", "Triggers"), ("action", "Actions")] {
-        let mut of_kind = operations.iter().filter(|operation| operation.kind == kind).peekable();
+        let mut of_kind = operations
+            .iter()
+            .filter(|operation| operation.kind == kind)
+            .peekable();
         if of_kind.peek().is_some() {
             text.push_str(&heading(2, title, form));
         }
@@ -90,7 +108,14 @@ fn document(connector: &connectors::Detail, form: Form) -> String {
 }
 
 fn operate(operation: &connectors::Operation, form: Form) -> String {
-    let connectors::Operation { kind: _, name, title, description, note, inputs: given } = operation;
+    let connectors::Operation {
+        kind: _,
+        name,
+        title,
+        description,
+        note,
+        inputs: given,
+    } = operation;
     let named = match title {
         Some(title) => format!("{name}: {title}"),
         None => name.clone(),
@@ -109,11 +134,28 @@ fn operate(operation: &connectors::Operation, form: Form) -> String {
 fn inputs(inputs: &[connectors::Input]) -> Table {
     let mut table = Table::new(["name", "type", "required", "default", "what it is"]);
     for input in inputs {
-        let connectors::Input { name, kind, required, secret, default, title } = input;
-        let kind = if *secret { format!("{kind}, secret") } else { kind.clone() };
+        let connectors::Input {
+            name,
+            kind,
+            required,
+            secret,
+            default,
+            title,
+        } = input;
+        let kind = if *secret {
+            format!("{kind}, secret")
+        } else {
+            kind.clone()
+        };
         let required = if *required { "yes" } else { "no" };
         let default = default.as_ref().map(cell).unwrap_or_default();
-        table.row([name.as_str(), &kind, required, &default, title.as_deref().unwrap_or_default()]);
+        table.row([
+            name.as_str(),
+            &kind,
+            required,
+            &default,
+            title.as_deref().unwrap_or_default(),
+        ]);
     }
     table
 }

@@ -59,11 +59,18 @@ impl Demo {
             }
         };
         if context.output.is_json() {
-            output::write(&format!("{}\n", json!({"kind": "totals", "totals": totals})))?;
+            output::write(&format!(
+                "{}\n",
+                json!({"kind": "totals", "totals": totals})
+            ))?;
         } else {
             output::write(&summarise(&totals, Form::Plain))?;
         }
-        Ok(if totals.runs_failed > 0 { ended(Exit::Problem) } else { ExitCode::SUCCESS })
+        Ok(if totals.runs_failed > 0 {
+            ended(Exit::Problem)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
@@ -130,10 +137,16 @@ async fn print(mut shown: broadcast::Receiver<Shown>, is_json: bool) -> std::io:
     loop {
         let event = match shown.recv().await {
             Ok(event) => event,
-            Err(RecvError::Lagged(missed)) => Shown::Notice { message: format!("{} more", count(missed, "event")) },
+            Err(RecvError::Lagged(missed)) => Shown::Notice {
+                message: format!("{} more", count(missed, "event")),
+            },
             Err(RecvError::Closed) => return Ok(()),
         };
-        let line = if is_json { json!(event).to_string() } else { told(&event) };
+        let line = if is_json {
+            json!(event).to_string()
+        } else {
+            told(&event)
+        };
         output::write(&format!("{line}\n"))?;
     }
 }
@@ -142,18 +155,40 @@ async fn print(mut shown: broadcast::Receiver<Shown>, is_json: bool) -> std::io:
 fn told(event: &Shown) -> String {
     match event {
         Shown::Arrived { what, from, text } => {
-            format!("{:<14} {:<10} {}: {}", "arrived", what, one_line(from), one_line(text))
+            format!(
+                "{:<14} {:<10} {}: {}",
+                "arrived",
+                what,
+                one_line(from),
+                one_line(text)
+            )
         }
-        Shown::Done { flow, state, step, summary, elapsed_ms } => {
-            let took = elapsed_ms.map(|length| format!(" ({})", elapsed(length))).unwrap_or_default();
-            format!("{:<14} {:<10} {}{took}: {}", one_line(flow), one_line(state), one_line(step), one_line(summary))
+        Shown::Done {
+            flow,
+            state,
+            step,
+            summary,
+            elapsed_ms,
+        } => {
+            let took = elapsed_ms
+                .map(|length| format!(" ({})", elapsed(length)))
+                .unwrap_or_default();
+            format!(
+                "{:<14} {:<10} {}{took}: {}",
+                one_line(flow),
+                one_line(state),
+                one_line(step),
+                one_line(summary)
+            )
         }
         Shown::Notice { message } => format!("{:<14} {}", "notice", one_line(message)),
     }
 }
 
 fn told_addresses(addresses: &Addresses) -> String {
-    let Addresses { x, twilio, json, .. } = addresses;
+    let Addresses {
+        x, twilio, json, ..
+    } = addresses;
     format!("X at {x}, Twilio at {twilio}, a JSON service at {json}; Ctrl-C ends")
 }
 
@@ -170,10 +205,22 @@ fn summarise(totals: &Totals, _: Form) -> String {
         elapsed_ms,
     } = totals;
     let mut text = format!("\nIn {}:\n", elapsed(*elapsed_ms));
-    text.push_str(&format!("  {} arrived, {sms_out} SMS sent for them\n", count(*tweets_in, "tweet")));
-    text.push_str(&format!("  {sms_in} SMS arrived, {} posted for them\n", count(*tweets_out, "tweet")));
-    text.push_str(&format!("  {} written to a file\n", count(*items_in, "item")));
-    text.push_str(&format!("  {} succeeded, {runs_failed} failed\n", count(*runs_succeeded, "run")));
+    text.push_str(&format!(
+        "  {} arrived, {sms_out} SMS sent for them\n",
+        count(*tweets_in, "tweet")
+    ));
+    text.push_str(&format!(
+        "  {sms_in} SMS arrived, {} posted for them\n",
+        count(*tweets_out, "tweet")
+    ));
+    text.push_str(&format!(
+        "  {} written to a file\n",
+        count(*items_in, "item")
+    ));
+    text.push_str(&format!(
+        "  {} succeeded, {runs_failed} failed\n",
+        count(*runs_succeeded, "run")
+    ));
     let repeats = match repeated {
         0 => "nothing was sent twice".to_owned(),
         number => format!("{} sent twice", count(*number, "write")),
@@ -188,7 +235,11 @@ mod tests {
 
     #[test]
     fn events_are_one_harmless_line_each() {
-        let event = Shown::Arrived { what: "tweet", from: "@ada".into(), text: "one\ntwo\u{1b}[2J".into() };
+        let event = Shown::Arrived {
+            what: "tweet",
+            from: "@ada".into(),
+            text: "one\ntwo\u{1b}[2J".into(),
+        };
         assert_eq!(told(&event), "arrived        tweet      @ada: one two [2J");
         let event = Shown::Done {
             flow: "sms-to-tweet".into(),
@@ -197,12 +248,22 @@ mod tests {
             summary: "hello -> 17".into(),
             elapsed_ms: Some(12),
         };
-        assert_eq!(told(&event), "sms-to-tweet   succeeded  x.post_tweet (12ms): hello -> 17");
+        assert_eq!(
+            told(&event),
+            "sms-to-tweet   succeeded  x.post_tweet (12ms): hello -> 17"
+        );
     }
 
     #[test]
     fn the_summary_counts_both_ways() {
-        let totals = Totals { tweets_in: 1, sms_out: 1, sms_in: 2, tweets_out: 2, elapsed_ms: 61_000, ..Totals::default() };
+        let totals = Totals {
+            tweets_in: 1,
+            sms_out: 1,
+            sms_in: 2,
+            tweets_out: 2,
+            elapsed_ms: 61_000,
+            ..Totals::default()
+        };
         let text = summarise(&totals, Form::Plain);
         assert!(text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"), "{text}");
         assert!(text.contains("nothing was sent twice"), "{text}");
@@ -213,7 +274,10 @@ mod tests {
         let (teller, told) = broadcast::channel(8);
         let work = async move {
             teller.send(1).unwrap();
-            Ok(Totals { sms_in: 3, ..Totals::default() })
+            Ok(Totals {
+                sms_in: 3,
+                ..Totals::default()
+            })
         };
         let mut seen = Vec::new();
         let mut told = told;

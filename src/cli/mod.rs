@@ -50,12 +50,16 @@ pub fn main() -> ExitCode {
     match logging::targets(global.log.as_deref(), global.verbose, own) {
         Ok(targets) => logging::start(targets, global.log_format),
         Err(message) => {
-            let error = app::Error::usage("log_filter_invalid", message)
-                .with_help("write a level or modules with levels: `debug`, `warn,tidegate::worker=trace`");
+            let error = app::Error::usage("log_filter_invalid", message).with_help(
+                "write a level or modules with levels: `debug`, `warn,tidegate::worker=trace`",
+            );
             return Error::from(error).tell(output);
         }
     }
-    let context = Context { place: global.place(), output };
+    let context = Context {
+        place: global.place(),
+        output,
+    };
     match perform(command, context) {
         Ok(code) => code,
         Err(error) => error.tell(output),
@@ -90,12 +94,17 @@ fn verbosity(command: &Command) -> Verbosity {
 
 /// Does something short on this thread.
 fn answer(future: impl Future<Output = Result>) -> Result {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(future)
 }
 
 /// Works until it is stopped, on two threads: measured, more of them gain nothing.
 fn work(future: impl Future<Output = Result>) -> Result {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(future)
 }

@@ -40,21 +40,31 @@ pub struct Run {
 
 impl Run {
     pub async fn perform(self, mut context: Context) -> Result {
-        let item = self.item.as_deref().map(|given| given::json("--item", given)).transpose()?;
+        let item = self
+            .item
+            .as_deref()
+            .map(|given| given::json("--item", given))
+            .transpose()?;
         context.place.sets = self.sets;
         let mut ran = run::run(&context.place, &self.flow, item, self.dry_run).await?;
         if let (Some(run), false) = (&mut ran.run, self.exchanges) {
             run.steps.iter_mut().for_each(|step| step.exchange = None);
         }
         if ran.by_host {
-            output::note("the host that is at work here took it up; `tidegate runs show` tells how it goes on")?;
+            output::note(
+                "the host that is at work here took it up; `tidegate runs show` tells how it goes on",
+            )?;
         }
         context.output.one(&ran, show)?;
         let has_failed = match &ran.run {
             Some(run) => run.row.state == "failed",
             None => ran.requests.iter().any(|preview| preview.error.is_some()),
         };
-        Ok(if has_failed { ended(Exit::Problem) } else { ExitCode::SUCCESS })
+        Ok(if has_failed {
+            ended(Exit::Problem)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
@@ -63,14 +73,26 @@ fn show(ran: &run::Ran, _: Form) -> String {
         return account::account(run);
     }
     let mut text = format!("{}: a dry run, nothing was changed\n", one_line(&ran.flow));
-    for run::Preview { step, action, sent, request, output, error } in &ran.requests {
+    for run::Preview {
+        step,
+        action,
+        sent,
+        request,
+        output,
+        error,
+    } in &ran.requests
+    {
         let what = match (error, request, sent) {
             (Some(_), ..) => "would fail",
             (None, None, _) => "done",
             (None, Some(_), true) => "sent, as it only reads",
             (None, Some(_), false) => "not sent",
         };
-        text.push_str(&format!("\n{}  {}  {what}\n", one_line(step), one_line(action)));
+        text.push_str(&format!(
+            "\n{}  {}  {what}\n",
+            one_line(step),
+            one_line(action)
+        ));
         if let Some(request) = request {
             text.push_str(&account::request(request, 2));
         }

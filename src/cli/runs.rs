@@ -103,27 +103,57 @@ impl Runs {
         let view = open::view(&context.place).await?;
         let output = context.output;
         match self {
-            Runs::List { flow, state, before, limit } => {
-                let filter = runs::Filter { flow, state, before, limit };
-                output.rows(&runs::list(&view, filter).await?, "there are no such runs", |rows| table(rows))?;
+            Runs::List {
+                flow,
+                state,
+                before,
+                limit,
+            } => {
+                let filter = runs::Filter {
+                    flow,
+                    state,
+                    before,
+                    limit,
+                };
+                output.rows(
+                    &runs::list(&view, filter).await?,
+                    "there are no such runs",
+                    |rows| table(rows),
+                )?;
             }
             Runs::Show { run, exchanges } => {
                 let mut detail = runs::show(&view, &run).await?;
                 if !exchanges {
-                    detail.steps.iter_mut().for_each(|step| step.exchange = None);
+                    detail
+                        .steps
+                        .iter_mut()
+                        .for_each(|step| step.exchange = None);
                 }
                 output.one(&detail, |detail, _| account::account(detail))?;
             }
             Runs::Replay { run } => {
-                output.one(&runs::replay(&view, &run).await?, |row, _| told(row, "repeats it"))?;
+                output.one(&runs::replay(&view, &run).await?, |row, _| {
+                    told(row, "repeats it")
+                })?;
             }
             Runs::Cancel { run } => {
-                output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
+                output.one(&runs::cancel(&view, &run).await?, |row, _| {
+                    told(row, "is ended")
+                })?;
             }
-            Runs::Settle { run, became, result } => {
-                let result = result.as_deref().map(|given| given::json("--result", given)).transpose()?;
+            Runs::Settle {
+                run,
+                became,
+                result,
+            } => {
+                let result = result
+                    .as_deref()
+                    .map(|given| given::json("--result", given))
+                    .transpose()?;
                 let said = settlement(became, result)?;
-                output.one(&runs::settle(&view, &run, said).await?, |row, _| told(row, "goes on"))?;
+                output.one(&runs::settle(&view, &run, said).await?, |row, _| {
+                    told(row, "goes on")
+                })?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -145,7 +175,10 @@ fn settlement(became: Became, result: Option<Value>) -> crate::app::Result<runs:
 fn table(rows: &[runs::Row]) -> Table {
     let mut table = Table::new(["run", "flow", "state", "item", "found", "took", "why"]);
     for row in rows {
-        let took = row.ended_at.map_or_else(|| "-".to_owned(), |ended| elapsed(ended.ms - row.created_at.ms));
+        let took = row.ended_at.map_or_else(
+            || "-".to_owned(),
+            |ended| elapsed(ended.ms - row.created_at.ms),
+        );
         table.row([
             row.id.as_str(),
             &row.flow,
@@ -160,5 +193,10 @@ fn table(rows: &[runs::Row]) -> Table {
 }
 
 fn told(row: &runs::Row, what: &str) -> String {
-    format!("run {} of {} {what}; it is {}\n", one_line(&row.id), one_line(&row.flow), one_line(&row.state))
+    format!(
+        "run {} of {} {what}; it is {}\n",
+        one_line(&row.id),
+        one_line(&row.flow),
+        one_line(&row.state)
+    )
 }

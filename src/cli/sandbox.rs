@@ -44,7 +44,9 @@ impl Sandbox {
             twilio_listen: self.twilio,
             json_listen: self.json,
             ledger_file: self.ledger,
-            rate_limits: self.each_limit.map_or(RateLimits::Documented, RateLimits::Each),
+            rate_limits: self
+                .each_limit
+                .map_or(RateLimits::Documented, RateLimits::Each),
             ..Options::default()
         };
         let mut told = Ok(());

@@ -68,9 +68,9 @@ impl Table {
             table.add_row(row.iter().map(escaped));
         }
         if form == Form::Plain {
-            table
-                .column_iter_mut()
-                .for_each(|column| drop(column.set_padding((0, 2))));
+            for column in table.column_iter_mut() {
+                column.set_padding((0, 2));
+            }
         }
         lines(&table)
     }
@@ -172,12 +172,21 @@ mod tests {
     #[test]
     fn a_narrow_table_keeps_a_line_per_row_within_its_width() {
         let mut table = Table::new(["state", "text"]);
-        table.row(["sent", "日本語日本語日本語日本語 and a good deal more than fits"]);
+        table.row([
+            "sent",
+            "日本語日本語日本語日本語 and a good deal more than fits",
+        ]);
         table.row(["sent", "short"]);
         let drawn = table.draw_within(24, &[ColumnWidth::Fixed(6), ColumnWidth::Rest]);
         assert_eq!(drawn.len(), 2, "{drawn:#?}");
-        assert!(drawn.iter().all(|line| line.chars().count() <= 24), "{drawn:#?}");
-        assert!(drawn[0].contains('…') && !drawn[0].contains("fits"), "{drawn:#?}");
+        assert!(
+            drawn.iter().all(|line| line.chars().count() <= 24),
+            "{drawn:#?}"
+        );
+        assert!(
+            drawn[0].contains('…') && !drawn[0].contains("fits"),
+            "{drawn:#?}"
+        );
         assert!(drawn[1].contains("short"), "{drawn:#?}");
     }
 }

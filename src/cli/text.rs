@@ -3,8 +3,6 @@
 
 use serde_json::Value;
 
-use crate::clock::rfc3339;
-
 /// On one line, without anything that a terminal would obey.
 pub fn one_line(text: &str) -> String {
     let shown = |character: char| match character {
@@ -39,16 +37,6 @@ pub fn cell(value: &Value) -> String {
         Value::String(text) => one_line(text),
         other => one_line(&other.to_string()),
     }
-}
-
-/// JSON that the store keeps as text; text that is none stays as it is.
-pub fn stored(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
-}
-
-/// A point in time, or `-`.
-pub fn time(epoch_ms: Option<i64>) -> String {
-    epoch_ms.map_or_else(|| "-".to_owned(), rfc3339)
 }
 
 /// A length of time: `340ms`, `1.2s`, `3m 20s`, `2h 5m`, `4d 1h`.
@@ -99,14 +87,5 @@ mod tests {
         for (length_ms, shown) in cases {
             assert_eq!(elapsed(length_ms), shown);
         }
-    }
-
-    #[test]
-    fn stored_text_that_is_no_json_is_kept() {
-        assert_eq!(
-            stored(r#"{"a":1}"#).pointer("/a").and_then(Value::as_i64),
-            Some(1)
-        );
-        assert_eq!(stored("torn {"), Value::from("torn {"));
     }
 }

@@ -68,13 +68,18 @@ impl Triggers {
         let view = open::view(&context.place).await?;
         match self {
             Triggers::List => {
-                let empty = "there are no triggers: no host has worked here yet; `tidegate up` starts one";
-                context.output.rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
+                let empty =
+                    "there are no triggers: no host has worked here yet; `tidegate up` starts one";
+                context
+                    .output
+                    .rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
             }
             Triggers::Show { flow } => {
                 let trigger = triggers::show(&view, &flow).await?;
                 let notices = flows::show(&view, &flow).await?.notices;
-                context.output.one(&Known { trigger, notices }, |known, _| describe(known))?;
+                context
+                    .output
+                    .one(&Known { trigger, notices }, |known, _| describe(known))?;
             }
             Triggers::Rewind { flow, from } => {
                 let row = triggers::rewind(&view, &flow, from.to.as_deref()).await?;
@@ -86,7 +91,15 @@ impl Triggers {
 }
 
 fn table(rows: &[triggers::Row]) -> Table {
-    let mut table = Table::new(["flow", "state", "due", "covered until", "cursor", "failures", "last failure"]);
+    let mut table = Table::new([
+        "flow",
+        "state",
+        "due",
+        "covered until",
+        "cursor",
+        "failures",
+        "last failure",
+    ]);
     for row in rows {
         table.row([
             row.flow.as_str(),
@@ -102,12 +115,19 @@ fn table(rows: &[triggers::Row]) -> Table {
 }
 
 fn describe(known: &Known) -> String {
-    let Known { trigger: row, notices } = known;
+    let Known {
+        trigger: row,
+        notices,
+    } = known;
     let state = match &row.reason {
         Some(reason) => format!("{} ({reason})", row.state),
         None => row.state.clone(),
     };
-    let seeded = if row.seeded { "done" } else { "not done: what is there at the first poll is told from news" };
+    let seeded = if row.seeded {
+        "done"
+    } else {
+        "not done: what is there at the first poll is told from news"
+    };
     let failures = match &row.error {
         Some(error) => format!("{} in a row; the last: {error}", row.failures),
         None => "none since the last success".to_owned(),
@@ -116,7 +136,10 @@ fn describe(known: &Known) -> String {
         ("state", state),
         ("next due", at(row.due_at)),
         ("last polled", at(row.polled_at)),
-        ("cursor", row.cursor.clone().unwrap_or_else(|| "-".to_owned())),
+        (
+            "cursor",
+            row.cursor.clone().unwrap_or_else(|| "-".to_owned()),
+        ),
         ("covered until", at(row.covered_until)),
         ("baseline", at(row.baseline_at)),
         ("first reading", seeded.to_owned()),
@@ -127,8 +150,14 @@ fn describe(known: &Known) -> String {
     for (name, fact) in facts {
         told.push_str(&format!("  {name:<14} {}\n", one_line(&fact)));
     }
-    let (gaps, others): (Vec<_>, Vec<_>) = notices.iter().cloned().partition(|notice| notice.kind == "gap");
-    for (title, notices) in [("Gaps, where items may be missing:", gaps), ("Notices:", others)] {
+    let (gaps, others): (Vec<_>, Vec<_>) = notices
+        .iter()
+        .cloned()
+        .partition(|notice| notice.kind == "gap");
+    for (title, notices) in [
+        ("Gaps, where items may be missing:", gaps),
+        ("Notices:", others),
+    ] {
         if !notices.is_empty() {
             told.push_str(&format!("\n{title}\n{}", told_notices(&notices)));
         }
@@ -137,7 +166,10 @@ fn describe(known: &Known) -> String {
 }
 
 fn rewound(row: &triggers::Row, _: Form) -> String {
-    let from = row.baseline_at.map_or_else(|| "the oldest that is listed".to_owned(), |time| time.to_string());
+    let from = row.baseline_at.map_or_else(
+        || "the oldest that is listed".to_owned(),
+        |time| time.to_string(),
+    );
     format!(
         "{} reads again from {from}, into ledger generation {}; due {}\n",
         one_line(&row.flow),
@@ -170,8 +202,15 @@ mod tests {
             failures: 3,
             error: Some("x.new_tweet: refused".into()),
         };
-        let notice = |kind: &str| flows::Notice { at: Time::from_ms(0), kind: kind.into(), message: format!("of {kind}") };
-        let told = describe(&Known { trigger, notices: vec![notice("missed"), notice("gap")] });
+        let notice = |kind: &str| flows::Notice {
+            at: Time::from_ms(0),
+            kind: kind.into(),
+            message: format!("of {kind}"),
+        };
+        let told = describe(&Known {
+            trigger,
+            notices: vec![notice("missed"), notice("gap")],
+        });
         for part in [
             "attention (401)",
             "covered until  1970-01-01T00:01:00.000Z",

@@ -35,7 +35,10 @@ pub async fn bind(listen: &str) -> Result<Option<Listener>> {
         let address = listener.local_addr()?;
         Ok::<_, io::Error>(Listener { listener, address })
     };
-    bound.await.map(Some).map_err(|error| refused(wanted, &error))
+    bound
+        .await
+        .map(Some)
+        .map_err(|error| refused(wanted, &error))
 }
 
 impl Listener {
@@ -48,12 +51,21 @@ impl Listener {
     ///
     /// # Errors
     /// When the system takes the listener away.
-    pub async fn serve(self, live: Live, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    pub async fn serve(
+        self,
+        live: Live,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         if !self.address.ip().is_loopback() {
-            tracing::warn!("{} can be reached from other machines: /api is closed there, only /health answers", self.address);
+            tracing::warn!(
+                "{} can be reached from other machines: /api is closed there, only /health answers",
+                self.address
+            );
         }
         let router = routes::router(live, self.address.ip().is_loopback());
-        axum::serve(self.listener, router).with_graceful_shutdown(stop).await
+        axum::serve(self.listener, router)
+            .with_graceful_shutdown(stop)
+            .await
     }
 }
 
@@ -63,8 +75,11 @@ fn parse(listen: &str) -> Result<SocketAddr> {
         None => listen.to_owned(),
     };
     literal.parse().map_err(|_| {
-        Error::usage("listen_invalid", format!("`{listen}` is no address to listen on"))
-            .with_help("write for example 127.0.0.1:7400 or [::1]:7400, or `off`")
+        Error::usage(
+            "listen_invalid",
+            format!("`{listen}` is no address to listen on"),
+        )
+        .with_help("write for example 127.0.0.1:7400 or [::1]:7400, or `off`")
     })
 }
 
@@ -73,12 +88,19 @@ fn refused(address: SocketAddr, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let other = SocketAddr::new(address.ip(), port.checked_add(1).unwrap_or(7400));
-            let message = format!("port {port} on {} is in use by another program", address.ip());
+            let message = format!(
+                "port {port} on {} is in use by another program",
+                address.ip()
+            );
             Error::new(Exit::Host, "port_in_use", message)
                 .with_help(format!("end that program, or listen elsewhere: --listen {other}, or not at all: --listen off"))
         }
-        _ => Error::new(Exit::Host, "listen_failed", format!("listening on {address} failed: {error}"))
-            .with_help("choose another address with --listen, or `--listen off`"),
+        _ => Error::new(
+            Exit::Host,
+            "listen_failed",
+            format!("listening on {address} failed: {error}"),
+        )
+        .with_help("choose another address with --listen, or `--listen off`"),
     }
 }
 
@@ -90,8 +112,15 @@ mod tests {
     async fn a_port_in_use_is_named_with_a_way_out() {
         let taken = bind("127.0.0.1:0").await.unwrap().unwrap();
         let error = bind(&taken.address().to_string()).await.unwrap_err();
-        assert_eq!((error.code.as_str(), error.exit), ("port_in_use", Exit::Host));
-        assert!(error.message.contains(&taken.address().port().to_string()), "{}", error.message);
+        assert_eq!(
+            (error.code.as_str(), error.exit),
+            ("port_in_use", Exit::Host)
+        );
+        assert!(
+            error.message.contains(&taken.address().port().to_string()),
+            "{}",
+            error.message
+        );
         assert!(error.help.unwrap().contains("--listen"));
     }
 
@@ -100,7 +129,11 @@ mod tests {
         assert!(bind("off").await.unwrap().is_none());
         assert!(bind("localhost:0").await.unwrap().is_some());
         for nonsense in ["7400", "example.org:7400", "127.0.0.1", ""] {
-            assert_eq!(bind(nonsense).await.unwrap_err().code, "listen_invalid", "{nonsense}");
+            assert_eq!(
+                bind(nonsense).await.unwrap_err().code,
+                "listen_invalid",
+                "{nonsense}"
+            );
         }
     }
 }

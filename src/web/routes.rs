@@ -30,19 +30,29 @@ pub fn router(live: Live, is_loopback: bool) -> Router {
         let judged = router.nest("/api", api()).fallback(nothing_here);
         judged.layer(from_fn(judge))
     } else {
-        router.nest("/api", Router::new().fallback(closed)).fallback(nothing_here)
+        router
+            .nest("/api", Router::new().fallback(closed))
+            .fallback(nothing_here)
     };
     router.layer(from_fn(harden)).with_state(live)
 }
 
 fn api() -> Router<Live> {
     Router::new()
-        .route("/flows", get(async |State(live): State<Live>| told(flows::list(&live.view()).await)))
+        .route(
+            "/flows",
+            get(async |State(live): State<Live>| told(flows::list(&live.view()).await)),
+        )
         .route(
             "/flows/{name}",
-            get(async |State(live): State<Live>, Path(name): Path<String>| told(flows::show(&live.view(), &name).await)),
+            get(async |State(live): State<Live>, Path(name): Path<String>| {
+                told(flows::show(&live.view(), &name).await)
+            }),
         )
-        .route("/triggers", get(async |State(live): State<Live>| told(triggers::list(&live.view()).await)))
+        .route(
+            "/triggers",
+            get(async |State(live): State<Live>| told(triggers::list(&live.view()).await)),
+        )
         .route(
             "/triggers/{flow}",
             get(async |State(live): State<Live>, Path(flow): Path<String>| {
@@ -52,10 +62,18 @@ fn api() -> Router<Live> {
         .route("/runs", get(listed_runs))
         .route(
             "/runs/{id}",
-            get(async |State(live): State<Live>, Path(id): Path<String>| told(runs::show(&live.view(), &id).await)),
+            get(async |State(live): State<Live>, Path(id): Path<String>| {
+                told(runs::show(&live.view(), &id).await)
+            }),
         )
-        .route("/connections", get(async |State(live): State<Live>| told(connections::list(&live.view()).await)))
-        .route("/connectors", get(async |State(live): State<Live>| Json(connectors::list(&live.project()))))
+        .route(
+            "/connections",
+            get(async |State(live): State<Live>| told(connections::list(&live.view()).await)),
+        )
+        .route(
+            "/connectors",
+            get(async |State(live): State<Live>| Json(connectors::list(&live.project()))),
+        )
         .route(
             "/connectors/{name}",
             get(async |State(live): State<Live>, Path(name): Path<String>| {
@@ -73,10 +91,23 @@ async fn told_health(State(live): State<Live>) -> Response {
     }
 }
 
-async fn listed_runs(State(live): State<Live>, query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>) -> Response {
+async fn listed_runs(
+    State(live): State<Live>,
+    query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
     match query {
-        Ok(Query(RunsQuery { flow, state, before, limit })) => {
-            let filter = runs::Filter { flow, state, before, limit: limit.min(MOST_RUNS) };
+        Ok(Query(RunsQuery {
+            flow,
+            state,
+            before,
+            limit,
+        })) => {
+            let filter = runs::Filter {
+                flow,
+                state,
+                before,
+                limit: limit.min(MOST_RUNS),
+            };
             told(runs::list(&live.view(), filter).await)
         }
         Err(rejection) => {
@@ -96,8 +127,11 @@ async fn judge(request: Request, next: Next) -> Response {
         Err(Refusal::ForeignHost) => "its Host is not this machine's loopback name",
         Err(Refusal::ForeignOrigin) => "it was sent by a page of another site",
     };
-    let error = Error::usage("request_foreign", format!("this request is not answered: {what}"))
-        .with_help("use http://127.0.0.1 or http://localhost with the host's port");
+    let error = Error::usage(
+        "request_foreign",
+        format!("this request is not answered: {what}"),
+    )
+    .with_help("use http://127.0.0.1 or http://localhost with the host's port");
     refuse(StatusCode::FORBIDDEN, &error)
 }
 
@@ -108,7 +142,10 @@ async fn harden(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

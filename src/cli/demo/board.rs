@@ -41,7 +41,9 @@ struct Done {
 impl Board {
     /// Before anything happened.
     pub fn new(addresses: &Addresses) -> Self {
-        let Addresses { x, twilio, json, .. } = addresses;
+        let Addresses {
+            x, twilio, json, ..
+        } = addresses;
         Board {
             services: format!("X {x}   Twilio {twilio}   JSON {json}"),
             sections: vec![
@@ -58,16 +60,35 @@ impl Board {
     pub fn take(&mut self, event: Shown) {
         match event {
             Shown::Arrived { what, from, text } => {
-                if let Some(section) = self.sections.iter_mut().find(|section| section.what == what) {
+                if let Some(section) = self
+                    .sections
+                    .iter_mut()
+                    .find(|section| section.what == what)
+                {
                     section.arrived += 1;
                     section.latest = format!("{from}: {text}");
                 }
             }
-            Shown::Done { flow, state, step, summary, elapsed_ms } => {
+            Shown::Done {
+                flow,
+                state,
+                step,
+                summary,
+                elapsed_ms,
+            } => {
                 self.failed += u64::from(state == "failed");
-                if let Some(section) = self.sections.iter_mut().find(|section| section.flow == flow) {
+                if let Some(section) = self
+                    .sections
+                    .iter_mut()
+                    .find(|section| section.flow == flow)
+                {
                     section.done += u64::from(state == "succeeded");
-                    section.rows.push_front(Done { state, step, summary, elapsed_ms });
+                    section.rows.push_front(Done {
+                        state,
+                        step,
+                        summary,
+                        elapsed_ms,
+                    });
                     section.rows.truncate(section.kept);
                 }
             }
@@ -88,10 +109,23 @@ impl Board {
             section.draw(width, &mut lines);
         }
         lines.push(String::new());
-        let notice = self.notice.as_deref().map(|notice| format!("Notice: {notice}")).unwrap_or_default();
+        let notice = self
+            .notice
+            .as_deref()
+            .map(|notice| format!("Notice: {notice}"))
+            .unwrap_or_default();
         lines.push(cut(&notice, width));
-        let done: Vec<String> = self.sections.iter().map(|section| format!("{}/{} {}", section.done, section.arrived, section.what)).collect();
-        let totals = format!("{} done: {}; {} failed. Ctrl-C ends", elapsed(so_far_ms / 1_000 * 1_000), done.join(", "), self.failed);
+        let done: Vec<String> = self
+            .sections
+            .iter()
+            .map(|section| format!("{}/{} {}", section.done, section.arrived, section.what))
+            .collect();
+        let totals = format!(
+            "{} done: {}; {} failed. Ctrl-C ends",
+            elapsed(so_far_ms / 1_000 * 1_000),
+            done.join(", "),
+            self.failed
+        );
         lines.push(bold(&totals, width));
         lines
     }
@@ -99,17 +133,38 @@ impl Board {
 
 impl Section {
     fn new(flow: &'static str, title: &'static str, what: &'static str, kept: usize) -> Self {
-        Section { flow, title, what, arrived: 0, latest: String::new(), done: 0, rows: VecDeque::new(), kept }
+        Section {
+            flow,
+            title,
+            what,
+            arrived: 0,
+            latest: String::new(),
+            done: 0,
+            rows: VecDeque::new(),
+            kept,
+        }
     }
 
     fn draw(&self, width: u16, lines: &mut Vec<String>) {
-        lines.push(bold(&format!("{}   latest in: {}", self.title, self.latest), width));
+        lines.push(bold(
+            &format!("{}   latest in: {}", self.title, self.latest),
+            width,
+        ));
+        let has_room = width >= 60;
         let mut table = Table::new([]);
-        for Done { state, step, summary, elapsed_ms } in &self.rows {
-            let took = elapsed_ms.map(elapsed).unwrap_or_default();
-            table.row([state.as_str(), &took, step, summary]);
+        for row in &self.rows {
+            let took = row.elapsed_ms.map(elapsed).unwrap_or_default();
+            let step = has_room.then_some(row.step.as_str());
+            let cells = [row.state.as_str(), &took].into_iter().chain(step);
+            table.row(cells.chain([row.summary.as_str()]));
         }
-        let widths = [ColumnWidth::Fixed(9), ColumnWidth::Fixed(6), ColumnWidth::Fixed(16), ColumnWidth::Rest];
+        let step = has_room.then_some(ColumnWidth::Fixed(16));
+        let widths = [ColumnWidth::Fixed(9), ColumnWidth::Fixed(6)];
+        let widths: Vec<_> = widths
+            .into_iter()
+            .chain(step)
+            .chain([ColumnWidth::Rest])
+            .collect();
         let drawn = table.draw_within(width.saturating_sub(MARK), &widths);
         for (row, line) in self.rows.iter().zip(drawn) {
             lines.push(format!("{}{line}", mark(&row.state)));
@@ -151,7 +206,12 @@ mod tests {
 
     fn board() -> Board {
         let local = "http://127.0.0.1:18080".to_owned();
-        Board::new(&Addresses { x: local.clone(), twilio: local.clone(), json: local.clone(), control: local })
+        Board::new(&Addresses {
+            x: local.clone(),
+            twilio: local.clone(),
+            json: local.clone(),
+            control: local,
+        })
     }
 
     fn done(state: &str, number: u32) -> Shown {
@@ -159,7 +219,9 @@ mod tests {
             flow: "tweet-to-sms".into(),
             state: state.into(),
             step: "twilio.send_sms".into(),
-            summary: format!("message {number}\u{1b}[2J, and more text than a narrow terminal has room for, 日本語"),
+            summary: format!(
+                "message {number}\u{1b}[2J, and more text than a narrow terminal has room for, 日本語"
+            ),
             elapsed_ms: Some(15),
         }
     }
@@ -175,9 +237,15 @@ mod tests {
         assert!(before <= 24, "{before} lines do not fit a small terminal");
         for number in 0..30 {
             board.take(done("succeeded", number));
-            board.take(Shown::Arrived { what: "sms", from: "+15550101".into(), text: "hi".into() });
+            board.take(Shown::Arrived {
+                what: "sms",
+                from: "+15550101".into(),
+                text: "hi".into(),
+            });
         }
-        board.take(Shown::Notice { message: "one\ntwo".into() });
+        board.take(Shown::Notice {
+            message: "one\ntwo".into(),
+        });
         assert_eq!(board.lines(80, 5_000).len(), before);
     }
 
@@ -188,7 +256,10 @@ mod tests {
         for width in [30, 60, 200] {
             for line in board.lines(width, 0) {
                 let shown = visible(&line);
-                assert!(shown.chars().count() <= usize::from(width), "{width}: {shown}");
+                assert!(
+                    shown.chars().count() <= usize::from(width),
+                    "{width}: {shown}"
+                );
                 assert!(!line.contains("\x1b[2J"), "{line:?}");
             }
         }
@@ -197,16 +268,33 @@ mod tests {
     #[test]
     fn the_newest_is_on_top_and_counted() {
         let mut board = board();
-        board.take(Shown::Arrived { what: "tweet", from: "@ada".into(), text: "The bridge is open".into() });
+        board.take(Shown::Arrived {
+            what: "tweet",
+            from: "@ada".into(),
+            text: "The bridge is open".into(),
+        });
         for number in 1..=7 {
             board.take(done("succeeded", number));
         }
         board.take(done("failed", 8));
-        let shown: Vec<String> = board.lines(120, 3_200).iter().map(|line| visible(line)).collect();
+        let shown: Vec<String> = board
+            .lines(120, 3_200)
+            .iter()
+            .map(|line| visible(line))
+            .collect();
         let at = |text: &str| shown.iter().position(|line| line.contains(text));
-        assert!(at("message 8") < at("message 7") && at("message 7").is_some(), "{shown:#?}");
+        assert!(
+            at("message 8") < at("message 7") && at("message 7").is_some(),
+            "{shown:#?}"
+        );
         assert_eq!(at("message 3"), None, "{shown:#?}");
-        assert!(at("latest in: @ada: The bridge is open").is_some(), "{shown:#?}");
-        assert!(at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(), "{shown:#?}");
+        assert!(
+            at("latest in: @ada: The bridge is open").is_some(),
+            "{shown:#?}"
+        );
+        assert!(
+            at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(),
+            "{shown:#?}"
+        );
     }
 }

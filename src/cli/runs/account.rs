@@ -8,10 +8,32 @@ use crate::cli::text::{cell, elapsed, indented, one_line, readable};
 
 /// The whole account, for people.
 pub fn account(run: &Detail) -> String {
-    let Detail { row, definition, retry_of, item, failure: _, steps } = run;
-    let mut text = format!("run {} of {}: {}\n", one_line(&row.id), one_line(&row.flow), one_line(&row.state));
-    let took = row.ended_at.map(|ended| format!(", over {} ({})", ended, elapsed(ended.ms - row.created_at.ms)));
-    text.push_str(&format!("  found {}{}\n", row.created_at, took.unwrap_or_default()));
+    let Detail {
+        row,
+        definition,
+        retry_of,
+        item,
+        failure: _,
+        steps,
+    } = run;
+    let mut text = format!(
+        "run {} of {}: {}\n",
+        one_line(&row.id),
+        one_line(&row.flow),
+        one_line(&row.state)
+    );
+    let took = row.ended_at.map(|ended| {
+        format!(
+            ", over {} ({})",
+            ended,
+            elapsed(ended.ms - row.created_at.ms)
+        )
+    });
+    text.push_str(&format!(
+        "  found {}{}\n",
+        row.created_at,
+        took.unwrap_or_default()
+    ));
     if let Some(due) = row.due_at {
         text.push_str(&format!("  next step due {due}\n"));
     }
@@ -45,8 +67,14 @@ fn attempt(step: &Step) -> String {
         Some(id) => format!("{} ({})", id, step.key),
         None => step.key.clone(),
     };
-    let which = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
-    let took = step.ended_at.map(|ended| format!(" in {}", elapsed(ended.ms - step.started_at.ms)));
+    let which = if step.attempt > 1 {
+        format!(", attempt {}", step.attempt)
+    } else {
+        String::new()
+    };
+    let took = step
+        .ended_at
+        .map(|ended| format!(" in {}", elapsed(ended.ms - step.started_at.ms)));
     let mut text = format!(
         "\nstep {} {}{which}: {}{}, {}\n",
         one_line(&name),
@@ -86,13 +114,18 @@ fn failure(error: &Value) -> String {
 
 /// A request and its response, every line moved in by `indent` spaces.
 pub fn exchange(exchange: &Value, indent: usize) -> String {
-    let mut text = exchange.get("request").map(|value| request(value, indent)).unwrap_or_default();
+    let mut text = exchange
+        .get("request")
+        .map(|value| request(value, indent))
+        .unwrap_or_default();
     let space = " ".repeat(indent);
     match exchange.get("response").filter(|value| !value.is_null()) {
         Some(response) => {
             let status = response.get("status").map(cell).unwrap_or_default();
             let took = exchange.get("elapsed_ms").and_then(Value::as_i64);
-            let took = took.map(|length| format!(" after {}", elapsed(length))).unwrap_or_default();
+            let took = took
+                .map(|length| format!(" after {}", elapsed(length)))
+                .unwrap_or_default();
             text.push_str(&format!("{space}response {status}{took}\n"));
             text.push_str(&content(response, indent + 2));
         }
@@ -104,7 +137,12 @@ pub fn exchange(exchange: &Value, indent: usize) -> String {
 /// A request: method and URL, headers, body.
 pub fn request(request: &Value, indent: usize) -> String {
     let part = |name: &str| request.get(name).map(cell).unwrap_or_default();
-    let line = format!("{}request {} {}\n", " ".repeat(indent), part("method"), part("url"));
+    let line = format!(
+        "{}request {} {}\n",
+        " ".repeat(indent),
+        part("method"),
+        part("url")
+    );
     line + &content(request, indent + 2)
 }
 
@@ -113,7 +151,11 @@ fn content(message: &Value, indent: usize) -> String {
     let space = " ".repeat(indent);
     let mut text = String::new();
     for (name, value) in headers(message.get("headers")) {
-        text.push_str(&format!("{space}{}: {}\n", one_line(&name), one_line(&value)));
+        text.push_str(&format!(
+            "{space}{}: {}\n",
+            one_line(&name),
+            one_line(&value)
+        ));
     }
     if let Some(body) = message.get("body").filter(|body| !body.is_null()) {
         text.push_str(&indented(&body_text(body), indent));
@@ -124,10 +166,15 @@ fn content(message: &Value, indent: usize) -> String {
 /// Headers come as an object, or as pairs where a name can come twice.
 fn headers(headers: Option<&Value>) -> Vec<(String, String)> {
     match headers {
-        Some(Value::Object(members)) => members.iter().map(|(name, value)| (name.clone(), cell(value))).collect(),
+        Some(Value::Object(members)) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), cell(value)))
+            .collect(),
         Some(Value::Array(pairs)) => {
             let pairs = pairs.iter().filter_map(Value::as_array);
-            pairs.filter_map(|pair| Some((cell(pair.first()?), cell(pair.get(1)?)))).collect()
+            pairs
+                .filter_map(|pair| Some((cell(pair.first()?), cell(pair.get(1)?))))
+                .collect()
         }
         _ => Vec::new(),
     }
@@ -180,7 +227,9 @@ mod tests {
     #[test]
     fn an_account_tells_each_attempt_with_its_exchange() {
         let failed = Step {
-            error: Some(json!({"message": "refused", "code": "http_403", "help": "look at the account", "outcome": "not_done"})),
+            error: Some(
+                json!({"message": "refused", "code": "http_403", "help": "look at the account", "outcome": "not_done"}),
+            ),
             exchange: Some(json!({
                 "request": {"method": "POST", "url": "https://api.x.com/2/tweets", "headers": [["content-type", "application/json"]], "body": "{\"text\":\"a\\u001bb\"}"},
                 "response": {"status": 403, "headers": {"x-limit": "1"}, "body": "no \u{1b}[2J"},
@@ -188,7 +237,10 @@ mod tests {
             })),
             ..step("0", 1, "retrying")
         };
-        let lost = Step { exchange: Some(json!({"request": {"method": "GET", "url": "u"}, "response": null})), ..step("0", 2, "unknown") };
+        let lost = Step {
+            exchange: Some(json!({"request": {"method": "GET", "url": "u"}, "response": null})),
+            ..step("0", 2, "unknown")
+        };
         let row = Row {
             id: "0199".into(),
             flow: "a".into(),
@@ -199,7 +251,14 @@ mod tests {
             due_at: None,
             error: None,
         };
-        let run = Detail { row, definition: "d".into(), retry_of: None, item: None, failure: None, steps: vec![failed, lost] };
+        let run = Detail {
+            row,
+            definition: "d".into(),
+            retry_of: None,
+            item: None,
+            failure: None,
+            steps: vec![failed, lost],
+        };
         let told = account(&run);
         for part in [
             "run 0199 of a: unknown\n",
