@@ -1,6 +1,7 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
+mod arrows;
 mod check;
 mod cli;
+mod connectors;
 mod diagnostics;
-mod arrows;

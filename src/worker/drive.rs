@@ -86,12 +86,14 @@ async fn take_up(
     let rows = host.store.steps(due.id.clone(), Some(scopes)).await?;
     let settled = journal::settlement(&rows);
     let notes = Notes::of(&rows);
+    let was_sending = rows.iter().any(|row| row.state == EntryState::Sending.as_str());
     let entries = match journal::entries(rows) {
         Ok(entries) => entries,
         Err(failure) => return Ok(Err(failure)),
     };
     Ok(Run::resume(flow, facts, Some(frames), entries).map(|run| {
-        let event = settled.map_or(Event::Crashed, Event::Settled);
+        let otherwise = if was_sending { Event::Crashed } else { Event::Due };
+        let event = settled.map_or(otherwise, Event::Settled);
         Taken { run, event, notes }
     }))
 }
