@@ -3,6 +3,8 @@
 mod arrivals;
 mod narrator;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
