@@ -173,7 +173,11 @@ fn every_case_has_something_right_beside_what_is_wrong() {
 #[test]
 fn what_is_inside_the_program_has_no_errors() {
     let catalog = Catalog::embedded();
-    assert_eq!(print(&catalog, &found(&catalog)), "");
+    // Its flows are used with somebody's connections and inputs; here there are none.
+    let of_settings = ["connection_missing", "input_missing"];
+    let mut found = found(&catalog);
+    found.retain(|found| !of_settings.contains(&found.code));
+    assert_eq!(print(&catalog, &found), "");
 }
 
 /// Words that look like codes and are none: members, fields, names of functions.

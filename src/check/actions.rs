@@ -78,10 +78,13 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
             reconciles,
         );
     }
+    // An attempt at one element is looked up with that element.
+    let mut attempted = inputs.clone();
     if action.builtin.is_none() {
         let mut scope = connection_scope(connector)
             .with("inputs", inputs_type(&shape.inputs, &connector.schemas));
-        foreach(findings, &pointer, action, &inputs, &mut scope);
+        let scopes = [&mut scope, &mut attempted];
+        foreach(findings, &pointer, action, &inputs, scopes);
         host(
             findings,
             connector,
@@ -112,7 +115,7 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
             connector,
             &format!("{pointer}/effect/reconcile"),
             reconcile,
-            &inputs,
+            &attempted,
         );
     }
 }
@@ -250,7 +253,7 @@ fn foreach(
     pointer: &str,
     action: &Action,
     inputs: &Scope,
-    scope: &mut Scope,
+    scopes: [&mut Scope; 2],
 ) {
     let Some(foreach) = &action.foreach else {
         return;
@@ -280,7 +283,9 @@ fn foreach(
         },
         None => Type::any(),
     };
-    scope.set(&foreach.name, element);
+    for scope in scopes {
+        scope.set(&foreach.name, element.clone());
+    }
 }
 
 fn effect_fits_method(
