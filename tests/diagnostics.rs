@@ -167,7 +167,7 @@ fn json_output_has_every_member() {
         list,
         serde_json::json!([{
             "code": "unknown_key", "severity": "error", "file": "connectors/a.yaml", "line": 2, "column": 1,
-            "length": 5, "message": "`the file` has no key `titel`", "help": "did you mean `title`?"
+            "length": 5, "message": "the file has no key `titel`", "help": "did you mean `title`?"
         }])
     );
 }
@@ -194,6 +194,29 @@ fn inputs_are_typed_by_their_own_schemas() {
         serde_json::json!(["007", "1.10"])
     );
     assert_eq!(inputs["size"].default_value(), Some(&10.into()));
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_told_in_bounds() {
+    for line in ["a: 1\n", "{{x}}\n", "- *a\n"] {
+        let begun = Instant::now();
+        let catalog = load(line.repeat(2_000_000 / line.len()).as_bytes());
+        assert!(!catalog.diagnostics.is_empty() && catalog.diagnostics.len() < 2_100);
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{line}: {:?}",
+            begun.elapsed()
+        );
+    }
+    let keys: String = (0..150_000).map(|key| format!("k{key}: 1\n")).collect();
+    let begun = Instant::now();
+    let catalog = load(keys.as_bytes());
+    assert!(catalog.diagnostics.len() < 2_100);
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// 220 actions in 2 MB. The bound is for a debug build on a busy machine; a release build needs a twentieth.

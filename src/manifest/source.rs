@@ -95,10 +95,7 @@ impl Source {
             (Some(node), key) if node.span.start == node.span.end => {
                 self.place_of(key.unwrap_or(node.span))
             }
-            (Some(node), Some(key)) if !found.is_whole => {
-                let _ = node;
-                self.place_of(key)
-            }
+            (Some(_), Some(key)) if !found.is_whole => self.place_of(key),
             (Some(node), _) => self.place_of(node.span),
             (None, _) => self.whole_file(),
         }

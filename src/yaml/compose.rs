@@ -8,8 +8,8 @@ use serde_yaml::granit_parser::{
 };
 
 use super::{
-    Content, Entry, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_VALUES, Node, Parsed, Problem, Span, Style,
-    explain, hashtag_after,
+    Content, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES, Node, Parsed, Problem, Span,
+    Style, explain, hashtag_after,
 };
 
 /// Reads one document. `file` is what the spans carry.
@@ -33,13 +33,11 @@ pub fn parse(text: &str, file: u16) -> Parsed {
         }
         Err(Halt::Scan(error)) => {
             let problem = explain::scan_error(&error, text, file, composer.bracket());
-            let is_known = composer
-                .problems
-                .iter()
-                .any(|known| known.code == problem.code && known.span.start == problem.span.start);
-            if !is_known {
-                composer.problems.push(problem);
-            }
+            // The stumble over a template that was told already says more about it.
+            composer.problems.retain(|known| {
+                known.code != problem.code || known.span.start != problem.span.start
+            });
+            composer.problems.push(problem);
             None
         }
     };
@@ -50,22 +48,22 @@ pub fn parse(text: &str, file: u16) -> Parsed {
 }
 
 /// Why the text could not be followed to its end.
-enum Halt {
+pub(super) enum Halt {
     Scan(ScanError),
     Told(Problem),
 }
 
-struct Composer<'text> {
+pub(super) struct Composer<'text> {
     parser: Parser<'text, StrInput<'text>>,
-    text: &'text str,
+    pub(super) text: &'text str,
     file: u16,
     /// What each anchor names, with the number of values in it.
     anchors: HashMap<usize, (Node, usize)>,
     /// Where the lists and mappings that are open now began, and whether with a bracket.
-    open: Vec<(Span, StructureStyle)>,
+    pub(super) open: Vec<(Span, StructureStyle)>,
     values: usize,
     aliased: usize,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl<'text> Composer<'text> {
@@ -90,11 +88,11 @@ impl<'text> Composer<'text> {
         Ok(root)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'text>, Range)>, Halt> {
+    pub(super) fn next(&mut self) -> Result<Option<(Event<'text>, Range)>, Halt> {
         self.parser.next_event().transpose().map_err(Halt::Scan)
     }
 
-    fn node(&mut self, event: Event<'text>, range: Range) -> Result<Node, Halt> {
+    pub(super) fn node(&mut self, event: Event<'text>, range: Range) -> Result<Node, Halt> {
         let before = self.values;
         self.values += 1;
         if self.values > MAX_VALUES {
@@ -184,83 +182,6 @@ impl<'text> Composer<'text> {
         })
     }
 
-    fn mapping(&mut self, span: Span, style: StructureStyle) -> Result<Node, Halt> {
-        self.enter(span, style)?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut places: HashMap<Box<str>, Span> = HashMap::new();
-        let mut end = span.end;
-        while let Some((event, range)) = self.next()? {
-            if event == Event::MappingEnd {
-                end = end.max(self.closing(range));
-                break;
-            }
-            let key = self.node(event, range)?;
-            let Some((event, range)) = self.next()? else {
-                break;
-            };
-            let value = self.node(event, range)?;
-            let value = self.commented(value, key.span.end);
-            end = end.max(key.span.end).max(value.span.end);
-            let key_span = key.span;
-            let Some(key) = self.key(key) else { continue };
-            if let Some(first) = places.get(&key) {
-                let line = self.line(*first);
-                self.problem(
-                    "duplicate_key",
-                    key_span,
-                    format!("the key `{key}` is here twice"),
-                    &format!("the first is in line {line}; keep one of them"),
-                );
-                continue;
-            }
-            places.insert(key.clone(), key_span);
-            entries.push(Entry {
-                key,
-                key_span,
-                value,
-            });
-        }
-        self.open.pop();
-        let span = Span { end, ..span };
-        if style == StructureStyle::Flow && self.slice(span).starts_with("{{") {
-            let template = self.slice(span).to_owned();
-            self.problems
-                .push(explain::unquoted_template(span, &template));
-            return Ok(quoted(&template, span));
-        }
-        Ok(Node {
-            span,
-            content: Content::Mapping(entries.into()),
-        })
-    }
-
-    /// The text of a key; merge keys and keys that are no text are told and left out.
-    fn key(&mut self, key: Node) -> Option<Box<str>> {
-        match key.content {
-            Content::Scalar(text, Style::Plain) if &*text == "<<" => {
-                self.problem(
-                    "yaml_merge_key",
-                    key.span,
-                    "merge keys (`<<`) are not read".to_owned(),
-                    "write the keys out; what several actions share goes into `parts`",
-                );
-                None
-            }
-            Content::Scalar(text, _) => Some(text),
-            // An unquoted template: its whole is told as one by the mapping around it.
-            Content::Mapping(_) if self.text[..key.span.start as usize].ends_with('{') => None,
-            _ => {
-                self.problem(
-                    "yaml_complex_key",
-                    key.span,
-                    "a key must be text, not a list or a mapping".to_owned(),
-                    "quote it if it is text that begins with `[` or `{`",
-                );
-                None
-            }
-        }
-    }
-
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Halt> {
         let Some((node, values)) = self.anchors.get(&id) else {
             return Err(self.told(
@@ -288,7 +209,7 @@ impl<'text> Composer<'text> {
 
     /// `query: #acme` and `- #acme`: no value to YAML, a hashtag to its author. `after` is where the key, the
     /// item before or the list itself ended.
-    fn commented(&mut self, node: Node, after: u32) -> Node {
+    pub(super) fn commented(&mut self, node: Node, after: u32) -> Node {
         if node.span.start != node.span.end || node.plain_text().is_none() {
             return node;
         }
@@ -313,7 +234,7 @@ impl<'text> Composer<'text> {
         }
     }
 
-    fn enter(&mut self, span: Span, style: StructureStyle) -> Result<(), Halt> {
+    pub(super) fn enter(&mut self, span: Span, style: StructureStyle) -> Result<(), Halt> {
         if self.open.len() >= MAX_DEPTH {
             return Err(self.told(
                 "yaml_too_deep",
@@ -350,13 +271,15 @@ impl<'text> Composer<'text> {
         false
     }
 
-    fn problem(&mut self, code: &'static str, span: Span, message: String, help: &str) {
-        self.problems.push(Problem {
-            code,
-            span,
-            message,
-            help: Some(help.to_owned()),
-        });
+    pub(super) fn problem(&mut self, code: &'static str, span: Span, message: String, help: &str) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem {
+                code,
+                span,
+                message,
+                help: Some(help.to_owned()),
+            });
+        }
     }
 
     fn told(&self, code: &'static str, span: Span, message: impl Into<String>, help: &str) -> Halt {
@@ -368,7 +291,7 @@ impl<'text> Composer<'text> {
         })
     }
 
-    fn span(&self, range: Range) -> Span {
+    pub(super) fn span(&self, range: Range) -> Span {
         let bytes = range.byte_range().unwrap_or_default();
         Span {
             file: self.file,
@@ -378,7 +301,7 @@ impl<'text> Composer<'text> {
     }
 
     /// Where a list or mapping ends: after its bracket; block forms end with their last member.
-    fn closing(&self, range: Range) -> u32 {
+    pub(super) fn closing(&self, range: Range) -> u32 {
         let span = self.span(range);
         if matches!(self.slice(span), "]" | "}") {
             span.end
@@ -396,19 +319,20 @@ impl<'text> Composer<'text> {
         }
     }
 
-    fn slice(&self, span: Span) -> &'text str {
+    pub(super) fn slice(&self, span: Span) -> &'text str {
         self.text
             .get(span.start as usize..span.end as usize)
             .unwrap_or_default()
     }
 
-    fn line(&self, span: Span) -> usize {
+    pub(super) fn line(&self, span: Span) -> usize {
         let before = self.text.get(..span.start as usize).unwrap_or_default();
         before.bytes().filter(|byte| *byte == b'\n').count() + 1
     }
 }
 
-fn quoted(text: &str, span: Span) -> Node {
+/// Text that is text, whatever a schema says.
+pub(super) fn quoted(text: &str, span: Span) -> Node {
     Node {
         span,
         content: Content::Scalar(text.into(), Style::Quoted),

@@ -3,6 +3,7 @@
 
 use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
+use super::region::{Region, line_end, line_start};
 use super::{Problem, Span};
 
 /// `text: {{name}}` without quotes.
@@ -11,7 +12,7 @@ pub fn unquoted_template(span: Span, template: &str) -> Problem {
         code: "yaml_unquoted_template",
         span,
         message: "a value with a template must be quoted: to YAML `{` begins a mapping".to_owned(),
-        help: Some(format!("quote the whole value: \"{template}\"")),
+        help: Some(format!("quote it: \"{template}\"")),
     }
 }
 
@@ -32,6 +33,7 @@ pub fn scan_error(error: &ScanError, text: &str, file: u16, bracket: Option<Span
     let region = Region {
         text,
         file,
+        is_in_bracket: bracket.is_some(),
         start: line_start(text, from),
         end: line_end(text, at),
     };
@@ -39,69 +41,11 @@ pub fn scan_error(error: &ScanError, text: &str, file: u16, bracket: Option<Span
         .or_else(|| tab(&region, at))
         .or_else(|| template(&region))
         .or_else(|| hashtag(&region))
+        .or_else(|| unclosed(error.kind(), &region, at))
         .unwrap_or_else(|| {
             let (code, message, help) = words(error.kind());
             region.problem(code, at, 1, message, help)
         })
-}
-
-/// The lines in which the mistake is.
-struct Region<'text> {
-    text: &'text str,
-    file: u16,
-    start: usize,
-    end: usize,
-}
-
-impl<'text> Region<'text> {
-    fn problem(
-        &self,
-        code: &'static str,
-        at: usize,
-        length: usize,
-        message: impl Into<String>,
-        help: &str,
-    ) -> Problem {
-        Problem {
-            code,
-            span: self.span(at, length),
-            message: message.into(),
-            help: Some(help.to_owned()),
-        }
-    }
-
-    fn span(&self, at: usize, length: usize) -> Span {
-        let offset = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-        Span {
-            file: self.file,
-            start: offset(at),
-            end: offset(at + length),
-        }
-    }
-
-    fn lines(&self) -> &'text str {
-        self.text.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// The places outside of quotes where `is_here` holds for the text from there on.
-    fn unquoted(&self, is_here: impl Fn(&str, Option<char>) -> bool) -> Option<usize> {
-        let lines = self.lines();
-        let mut quote = None;
-        let mut before = None;
-        for (place, character) in lines.char_indices() {
-            let opens = matches!(before, None | Some(' ' | '\n' | '[' | '{' | ','));
-            match (quote, character) {
-                (Some(open), close) if open == close => quote = None,
-                (None, '"' | '\'') if opens => quote = Some(character),
-                (None, _) if is_here(lines.get(place..).unwrap_or_default(), before) => {
-                    return Some(self.start + place);
-                }
-                _ => {}
-            }
-            before = Some(character);
-        }
-        None
-    }
 }
 
 /// A character that no unquoted value may begin with.
@@ -118,12 +62,18 @@ fn indicator(kind: &ErrorKind, region: &Region<'_>, at: usize) -> Option<Problem
         return Some(region.problem("yaml_control_character", at, 1, message, help));
     }
     let rest = region.text.get(at..region.end).unwrap_or_default();
-    let value = rest.split(" #").next().unwrap_or_default().trim_end();
-    let code = match character {
-        '@' => "yaml_unquoted_at",
-        _ => "yaml_unquoted_character",
+    let value = rest.split(" #").next().unwrap_or_default();
+    let value = match region.is_in_bracket {
+        true => value.split([',', ']', '}']).next().unwrap_or_default(),
+        false => value,
     };
-    let message = format!("a value that begins with `{character}` must be quoted");
+    let value = value.trim_end();
+    let (code, name) = match character {
+        '@' => ("yaml_unquoted_at", "`@`".to_owned()),
+        '`' => ("yaml_unquoted_character", "a backtick".to_owned()),
+        _ => ("yaml_unquoted_character", format!("`{character}`")),
+    };
+    let message = format!("a value that begins with {name} must be quoted");
     let help = format!("quote it: \"{value}\"");
     Some(region.problem(code, at, value.len().max(1), message, &help))
 }
@@ -151,10 +101,29 @@ fn template(region: &Region<'_>) -> Option<Problem> {
     let at = region.unquoted(|rest, _| rest.starts_with("{{"))?;
     let rest = region.text.get(at..line_end(region.text, at))?;
     let length = rest.find("}}").map_or(rest.len(), |close| close + 2);
-    Some(unquoted_template(
-        region.span(at, length),
-        rest.get(..length)?,
-    ))
+    let mut problem = unquoted_template(region.span(at, length), "");
+    problem.help = Some("put quotes around the whole value that it is in".to_owned());
+    Some(problem)
+}
+
+/// A quote or a bracket that is opened some lines before the parser stumbles.
+fn unclosed(kind: &ErrorKind, region: &Region<'_>, at: usize) -> Option<Problem> {
+    let place = match kind {
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            region.unclosed_quote(at)?
+        }
+        _ if words(kind).0 == "yaml_unclosed" && region.start < line_start(region.text, at) => {
+            let line = region.text.get(region.start..)?;
+            region.start + line.find(['[', '{'])?
+        }
+        _ => return None,
+    };
+    let (code, _, help) = words(kind);
+    let message = match region.text.get(place..)?.chars().next()? {
+        '"' | '\'' => "the quote that opens here is not closed",
+        _ => "the bracket that opens here is not closed, or a comma is missing in it",
+    };
+    Some(region.problem(code, place, 1, message, help))
 }
 
 fn hashtag(region: &Region<'_>) -> Option<Problem> {
@@ -241,113 +210,4 @@ fn words(kind: &ErrorKind) -> (&'static str, String, &'static str) {
         }
     };
     (code, message.to_owned(), help)
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |newline| newline + 1)
-}
-
-fn line_end(text: &str, at: usize) -> usize {
-    text.get(at..)
-        .and_then(|rest| rest.find('\n'))
-        .map_or(text.len(), |length| at + length)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    /// What is wrong first, with the text that is marked.
-    fn first(text: &str) -> Option<(&'static str, String)> {
-        let parsed = super::super::parse(text, 0);
-        assert!(parsed.problems.len() < 3, "{:?}", parsed.problems);
-        parsed.problems.first().map(|problem| {
-            let marked = text.get(problem.span.start as usize..problem.span.end as usize);
-            (problem.code, marked.unwrap_or("<end>").to_owned())
-        })
-    }
-
-    #[rstest]
-    #[case("a: {{x}}", "yaml_unquoted_template", "{{x}}")]
-    #[case("a: {{x}} and {{y}}", "yaml_unquoted_template", "{{x}}")]
-    #[case("b: {a: {{x}}, c: 1}", "yaml_unquoted_template", "{{x}}")]
-    #[case("b: {a: hi {{x}} you, c: 1}", "yaml_unquoted_template", "{{x}}")]
-    #[case("a: [{{x}}]", "yaml_unquoted_template", "{{x}}")]
-    #[case("a: {{#if x}}y{{/if}}", "yaml_unquoted_template", "{{#if x}}")]
-    #[case("a: Hi {{n}}: see", "yaml_unquoted_template", "{{n}}")]
-    #[case("{{x}}: 1", "yaml_unquoted_template", "{{x}}")]
-    #[case("a: {b: {{x}}", "yaml_unquoted_template", "{{x}}")]
-    #[case("a: \"{{x}}\" b", "yaml_syntax", "b")]
-    #[case("a: @acme down # who", "yaml_unquoted_at", "@acme down")]
-    #[case("a: `x`", "yaml_unquoted_character", "`x`")]
-    #[case("a: %x", "yaml_unquoted_character", "%x")]
-    #[case("a: \0", "yaml_control_character", "\0")]
-    #[case("a: #acme\nb: 1", "yaml_comment_value", "#acme")]
-    #[case("a: 1\nb:   #acme or x\n", "yaml_comment_value", "#acme or x")]
-    #[case("- a\n- #acme\n- b", "yaml_comment_value", "#acme")]
-    #[case("- #acme", "yaml_comment_value", "#acme")]
-    #[case("a:\n  - #acme\nb: 1", "yaml_comment_value", "#acme")]
-    #[case("b: {q: #acme, c: 1}\nd: 1", "yaml_comment_value", "#acme")]
-    #[case("b: {q: #acme, c: 1}\n", "yaml_comment_value", "#acme")]
-    #[case("b: [#acme]\nd: 1\n", "yaml_comment_value", "#acme")]
-    #[case("a:\n\tb: 1", "yaml_tab", "\t")]
-    #[case("a:\n  b: 1\n\tc: 2", "yaml_tab", "\t")]
-    #[case("a: b: c", "yaml_syntax", ":")]
-    #[case("a: \"x", "yaml_unclosed", "\"")]
-    #[case("a: {b: 1", "yaml_unclosed", "{")]
-    #[case("a: [1, 2\nb: 3\n", "yaml_unclosed", ":")]
-    #[case("a: }", "yaml_unclosed", "}")]
-    #[case("a: *x", "yaml_unknown_alias", "*x")]
-    #[case("a: &x [*x]", "yaml_unknown_alias", "*x")]
-    #[case("a: !foo x", "yaml_unknown_tag", "!foo")]
-    #[case("a: 1\n---\nb: 2", "yaml_multiple_documents", "---")]
-    #[case("? [a]\n: b", "yaml_complex_key", "[a]")]
-    #[case("a: &x {b: 1}\nc: {<<: *x}", "yaml_merge_key", "<<")]
-    #[case("a: 1\nb: 2\na: 3", "duplicate_key", "a")]
-    #[case("a: \"\\q\"", "yaml_escape", "\"")]
-    fn every_mistake_has_its_code_and_place(
-        #[case] text: &str,
-        #[case] code: &str,
-        #[case] marked: &str,
-    ) {
-        let (found, place) = first(text).expect("a problem");
-        assert_eq!((found, place.as_str()), (code, marked));
-    }
-
-    #[rstest]
-    #[case("a:\n  # a comment\n  b: 1")]
-    #[case("a:\n#acme\n  b: 1")]
-    #[case("a: # a comment\n  b: 1")]
-    #[case("a: #acme\n  b: 1")]
-    #[case("a:\nb: 1 #acme")]
-    #[case("a: Hi {{x}}")]
-    #[case("a: !!str 5")]
-    #[case("a: &x 1\nb: *x")]
-    #[case("---\na: 1\n...\n")]
-    fn what_is_plain_is_not_complained_about(#[case] text: &str) {
-        assert_eq!(first(text), None);
-    }
-
-    #[test]
-    fn alias_bombs_and_depth_are_bounded() {
-        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..20 {
-            let previous = format!("*a{}, ", level - 1).repeat(10);
-            bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
-        }
-        assert_eq!(first(&bomb).map(|(code, _)| code), Some("yaml_alias_bomb"));
-        for (open, close) in [("[", "]"), ("{a: ", "}")] {
-            for depth in [100, 100_000] {
-                let deep = open.repeat(depth) + &close.repeat(depth);
-                assert_eq!(first(&deep).map(|(code, _)| code), Some("yaml_too_deep"));
-            }
-        }
-        let many = format!("[{}]", "a,".repeat(600_000));
-        assert_eq!(
-            first(&many).map(|(code, _)| code),
-            Some("yaml_too_many_values")
-        );
-    }
 }

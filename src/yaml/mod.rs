@@ -4,8 +4,12 @@
 
 mod compose;
 mod explain;
+mod mapping;
 mod place;
+mod region;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub use compose::parse;
 pub use place::visible_places;
@@ -17,6 +21,8 @@ pub const MAX_FILE_BYTES: usize = 2 * 1024 * 1024;
 pub const MAX_VALUES: usize = 500_000;
 /// The most values that aliases may add to one file.
 pub const MAX_ALIASED_VALUES: usize = 20_000;
+/// Beyond this many problems in one file, the rest is not told.
+pub const MAX_PROBLEMS: usize = 1_000;
 /// The deepest nesting of lists and mappings.
 pub const MAX_DEPTH: usize = 64;
 

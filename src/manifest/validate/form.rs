@@ -22,6 +22,7 @@ pub fn wanted(forms: &[&Value]) -> String {
                     "a length of time such as 30s, 15m or 1h30m".to_owned()
                 }
                 "string" => "text".to_owned(),
+                "integer" if has_type(form, "number") => continue,
                 "integer" => "a whole number".to_owned(),
                 "number" => "a number".to_owned(),
                 "boolean" => "`true` or `false`".to_owned(),
@@ -79,6 +80,14 @@ pub fn words(schema: &Value) -> Vec<&str> {
 pub fn property<'a>(form: &'a Value, key: &str) -> Option<&'a Value> {
     form.get("properties")
         .and_then(|properties| properties.get(key))
+}
+
+/// The names of the members that are named.
+pub fn property_names(form: &Value) -> impl Iterator<Item = &str> {
+    let properties = form.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flat_map(|properties| properties.keys().map(String::as_str))
 }
 
 /// The schema of members that are not named; none where there can be no others.

@@ -2,14 +2,20 @@
 //! schemas of `schema` itself rather than calling a validator, so that every finding marks the very key or
 //! value and says in words what may stand there.
 
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde_json::Value;
 
 mod form;
+mod mapping;
 
-use form::{bound, has_type, is_free, other_members, property, quoted, tag, wanted, words};
+use form::{bound, has_type, is_free, wanted, words};
 
 use super::{Diagnostic, Duration, Severity, Source, diagnostic::did_you_mean, duration, typed};
-use crate::yaml::{self, Content, Entry, Node, Span, Style};
+use crate::yaml::{self, Content, Node, Span, Style};
+
+/// Beyond this many findings in one file, the rest is not looked for.
+const MAX_FINDINGS: usize = 1_000;
 
 /// The value of a source's tree as its schema types it, with everything that is wrong. With an error among
 /// the findings the value is incomplete.
@@ -22,7 +28,7 @@ pub fn read(source: &Source, schema: &Value) -> (Value, Vec<Diagnostic>) {
     let value = match source.root() {
         Some(root) => {
             let place = Place {
-                name: "the file",
+                name: Name::File,
                 key: None,
             };
             reader.node(root, &reader.forms(schema), place)
@@ -50,8 +56,25 @@ pub fn free(node: &Node) -> Value {
 /// What a value is called in messages, and the key that it stands at.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    name: &'a str,
+    name: Name<'a>,
     key: Option<Span>,
+}
+
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    File,
+    Key(&'a str),
+    ItemOf(&'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Name::File => formatter.write_str("the file"),
+            Name::Key(key) => write!(formatter, "`{key}`"),
+            Name::ItemOf(key) => write!(formatter, "an item of `{key}`"),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -94,11 +117,11 @@ impl<'a> Reader<'a> {
                 .any(|form| has_type(form, name) && words(form).is_empty())
         };
         if style == Style::Plain && yaml::is_null(text) {
-            let help = format!("give it {}, or remove the key", wanted(forms));
+            let help = format!("give it {}, or remove it", wanted(forms));
             return self.error(
                 place.key.unwrap_or(node.span),
                 "missing_value",
-                format!("`{}` has no value", place.name),
+                format!("{place} has no value"),
                 Some(help),
             );
         }
@@ -119,7 +142,7 @@ impl<'a> Reader<'a> {
                     Some(word) => format!("did you mean `{word}`?"),
                     None => format!("it can be {}", wanted(forms)),
                 };
-                let message = format!("`{text}` is not something that `{}` can be", place.name);
+                let message = format!("`{text}` is not something that {place} can be");
                 self.error(node.span, "unknown_value", message, Some(help))
             }
         }
@@ -144,7 +167,7 @@ impl<'a> Reader<'a> {
         if let Some(pattern) = pattern
             && !regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&text))
         {
-            let message = format!("`{text}` is not something that `{}` can be", place.name);
+            let message = format!("`{text}` is not something that {place} can be");
             let help = format!("it must match {pattern}");
             return self.error(node.span, "invalid_value", message, Some(help));
         }
@@ -176,7 +199,7 @@ impl<'a> Reader<'a> {
             (None, Some(maximum)) => format!("it must be {maximum} or less"),
             (None, None) => String::new(),
         };
-        let message = format!("{number} is outside of what `{}` can be", place.name);
+        let message = format!("{number} is outside of what {place} can be");
         self.error(node.span, "out_of_range", message, Some(help))
     }
 
@@ -185,145 +208,15 @@ impl<'a> Reader<'a> {
             return items.iter().map(free).collect();
         };
         let forms = self.forms(schema);
-        let place = Place { key: None, ..place };
+        let name = match place.name {
+            Name::Key(key) | Name::ItemOf(key) => Name::ItemOf(key),
+            Name::File => Name::File,
+        };
+        let place = Place { name, key: None };
         items
             .iter()
             .map(|item| self.node(item, &forms, place))
             .collect()
-    }
-
-    /// A mapping by the one form that is meant: by its tag, or else by the keys that it has.
-    fn mapping(
-        &mut self,
-        node: &'a Node,
-        entries: &'a [Entry],
-        forms: &[&'a Value],
-        place: Place<'a>,
-    ) -> Value {
-        let objects: Vec<&'a Value> = forms
-            .iter()
-            .copied()
-            .filter(|form| has_type(form, "object"))
-            .collect();
-        match objects.as_slice() {
-            [] => self.wrong_type(node, forms, place),
-            [form] => self.members(node, entries, form, place),
-            [first, ..] => match tag(first) {
-                Some(tag) => self.tagged(node, entries, &objects, tag, place),
-                None => {
-                    let has = |form: &Value, entry: &Entry| property(form, &entry.key).is_some();
-                    let known =
-                        |form: &Value| entries.iter().filter(|entry| has(form, entry)).count();
-                    let form = objects.iter().copied().rev().max_by_key(|form| known(form));
-                    let form = form.unwrap_or(first);
-                    if known(form) == 0 {
-                        return self.wrong_type(node, forms, place);
-                    }
-                    self.members(node, entries, form, place)
-                }
-            },
-        }
-    }
-
-    fn tagged(
-        &mut self,
-        node: &'a Node,
-        entries: &'a [Entry],
-        forms: &[&'a Value],
-        tag: &str,
-        place: Place<'a>,
-    ) -> Value {
-        let names: Vec<&str> = forms
-            .iter()
-            .flat_map(|form| property(form, tag).into_iter().flat_map(words))
-            .collect();
-        let Some(entry) = entries.iter().find(|entry| &*entry.key == tag) else {
-            let message = format!("the key `{tag}` is missing in `{}`", place.name);
-            let help = format!("it can be {}", quoted(&names));
-            return self.error(opening(node, place), "missing_key", message, Some(help));
-        };
-        let form = forms
-            .iter()
-            .copied()
-            .find(|form| match &entry.value.content {
-                Content::Scalar(text, _) => {
-                    property(form, tag).is_some_and(|schema| words(schema).contains(&&**text))
-                }
-                _ => false,
-            });
-        if let Some(form) = form {
-            return self.members(node, entries, form, place);
-        }
-        let (message, close) = match &entry.value.content {
-            Content::Scalar(text, _) => {
-                let close = did_you_mean(text, names.iter().copied());
-                (format!("there is no `{tag}` called `{text}`"), close)
-            }
-            _ => (format!("`{tag}` must be one word"), None),
-        };
-        let help = match close {
-            Some(name) => format!("did you mean `{name}`? It can be {}", quoted(&names)),
-            None => format!("it can be {}", quoted(&names)),
-        };
-        self.error(entry.value.span, "unknown_value", message, Some(help))
-    }
-
-    fn members(
-        &mut self,
-        node: &'a Node,
-        entries: &'a [Entry],
-        form: &'a Value,
-        place: Place<'a>,
-    ) -> Value {
-        let mut members = Map::new();
-        for entry in entries {
-            let Some(schema) = property(form, &entry.key).or_else(|| other_members(form)) else {
-                self.unknown_key(entry, entries, form, place);
-                continue;
-            };
-            let forms = self.forms(schema);
-            let place = Place {
-                name: &entry.key,
-                key: Some(entry.key_span),
-            };
-            members.insert(
-                entry.key.to_string(),
-                self.node(&entry.value, &forms, place),
-            );
-        }
-        let required = form
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        for key in required.filter_map(Value::as_str) {
-            if !entries.iter().any(|entry| &*entry.key == key) {
-                let help = property(form, key).and_then(|schema| {
-                    let description = schema.get("description").and_then(Value::as_str);
-                    description.map(|text| format!("`{key}`: {text}"))
-                });
-                let message = format!("the key `{key}` is missing in `{}`", place.name);
-                self.error(opening(node, place), "missing_key", message, help);
-            }
-        }
-        Value::Object(members)
-    }
-
-    fn unknown_key(&mut self, entry: &Entry, entries: &[Entry], form: &Value, place: Place<'_>) {
-        let known: Vec<&str> = form
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(|properties| properties.keys().map(String::as_str))
-            .filter(|name| !entries.iter().any(|entry| &*entry.key == *name))
-            .collect();
-        let help = match did_you_mean(&entry.key, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None if known.is_empty() => "remove it".to_owned(),
-            None => format!("it can also have {}", quoted(&known)),
-        };
-        let message = format!("`{}` has no key `{}`", place.name, entry.key);
-        self.error(entry.key_span, "unknown_key", message, Some(help));
     }
 
     fn wrong_type(&mut self, node: &Node, forms: &[&Value], place: Place<'_>) -> Value {
@@ -337,7 +230,7 @@ impl<'a> Reader<'a> {
             Content::Sequence(_) => "a list".to_owned(),
             Content::Mapping(_) => "a mapping".to_owned(),
         };
-        let message = format!("`{}` must be {}, not {written}", place.name, wanted(forms));
+        let message = format!("{place} must be {}, not {written}", wanted(forms));
         let takes_bare = forms.iter().any(|form| {
             ["integer", "number", "boolean"]
                 .iter()

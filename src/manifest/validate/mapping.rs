@@ -1,0 +1,176 @@
+//! A mapping read by the one of its schema's forms that is meant.
+
+use serde_json::{Map, Value};
+
+use super::form::{has_type, other_members, property, property_names, quoted, tag, wanted, words};
+use super::{MAX_FINDINGS, Name, Place, Reader, opening};
+use crate::manifest::diagnostic::did_you_mean;
+use crate::yaml::{Content, Entry, Node};
+
+impl<'a> Reader<'a> {
+    /// A mapping by the one form that is meant: by its tag, or else by the keys that it has.
+    pub(super) fn mapping(
+        &mut self,
+        node: &'a Node,
+        entries: &'a [Entry],
+        forms: &[&'a Value],
+        place: Place<'a>,
+    ) -> Value {
+        let objects: Vec<&'a Value> = forms
+            .iter()
+            .copied()
+            .filter(|form| has_type(form, "object"))
+            .collect();
+        match objects.as_slice() {
+            [] => self.wrong_type(node, forms, place),
+            [form] => self.members(node, entries, form, place),
+            [first, ..] => match tag(first) {
+                Some(tag) => self.tagged(node, entries, &objects, tag, place),
+                None => {
+                    let has = |form: &Value, entry: &Entry| property(form, &entry.key).is_some();
+                    let known =
+                        |form: &Value| entries.iter().filter(|entry| has(form, entry)).count();
+                    let form = objects.iter().copied().rev().max_by_key(|form| known(form));
+                    let form = form.unwrap_or(first);
+                    if known(form) == 0 {
+                        return self.no_form(node, entries, &objects, forms, place);
+                    }
+                    self.members(node, entries, form, place)
+                }
+            },
+        }
+    }
+
+    /// None of the alternatives has any of these keys.
+    fn no_form(
+        &mut self,
+        node: &Node,
+        entries: &[Entry],
+        objects: &[&Value],
+        forms: &[&Value],
+        place: Place<'_>,
+    ) -> Value {
+        let Some(entry) = entries.first() else {
+            return self.wrong_type(node, forms, place);
+        };
+        let names: Vec<&str> = objects
+            .iter()
+            .flat_map(|form| property_names(form))
+            .collect();
+        let help = match did_you_mean(&entry.key, names) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("it can be {}", wanted(forms)),
+        };
+        let message = format!("{place} has no key `{}`", entry.key);
+        self.error(entry.key_span, "unknown_key", message, Some(help))
+    }
+
+    fn tagged(
+        &mut self,
+        node: &'a Node,
+        entries: &'a [Entry],
+        forms: &[&'a Value],
+        tag: &str,
+        place: Place<'a>,
+    ) -> Value {
+        let names: Vec<&str> = forms
+            .iter()
+            .flat_map(|form| property(form, tag).into_iter().flat_map(words))
+            .collect();
+        let Some(entry) = entries.iter().find(|entry| &*entry.key == tag) else {
+            let message = format!("the key `{tag}` is missing in {place}");
+            let help = format!("it can be {}", quoted(&names));
+            return self.error(opening(node, place), "missing_key", message, Some(help));
+        };
+        let form = forms
+            .iter()
+            .copied()
+            .find(|form| match &entry.value.content {
+                Content::Scalar(text, _) => {
+                    property(form, tag).is_some_and(|schema| words(schema).contains(&&**text))
+                }
+                _ => false,
+            });
+        if let Some(form) = form {
+            return self.members(node, entries, form, place);
+        }
+        let (message, close) = match &entry.value.content {
+            Content::Scalar(text, _) => {
+                let close = did_you_mean(text, names.iter().copied());
+                (format!("there is no `{tag}` called `{text}`"), close)
+            }
+            _ => (format!("`{tag}` must be one word"), None),
+        };
+        let help = match close {
+            Some(name) => format!("did you mean `{name}`? It can be {}", quoted(&names)),
+            None => format!("it can be {}", quoted(&names)),
+        };
+        self.error(entry.value.span, "unknown_value", message, Some(help))
+    }
+
+    fn members(
+        &mut self,
+        node: &'a Node,
+        entries: &'a [Entry],
+        form: &'a Value,
+        place: Place<'a>,
+    ) -> Value {
+        let mut members = Map::new();
+        let mut unknown = Vec::new();
+        for entry in entries {
+            let Some(schema) = property(form, &entry.key).or_else(|| other_members(form)) else {
+                unknown.push(entry);
+                continue;
+            };
+            let forms = self.forms(schema);
+            let place = Place {
+                name: Name::Key(&entry.key),
+                key: Some(entry.key_span),
+            };
+            members.insert(
+                entry.key.to_string(),
+                self.node(&entry.value, &forms, place),
+            );
+        }
+        if !unknown.is_empty() {
+            self.unknown_keys(&unknown, &members, form, place);
+        }
+        let required = form
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for key in required.filter_map(Value::as_str) {
+            if !entries.iter().any(|entry| &*entry.key == key) {
+                let help = property(form, key).and_then(|schema| {
+                    let description = schema.get("description").and_then(Value::as_str);
+                    description.map(|text| format!("`{key}`: {text}"))
+                });
+                let message = format!("the key `{key}` is missing in {place}");
+                self.error(opening(node, place), "missing_key", message, help);
+            }
+        }
+        Value::Object(members)
+    }
+
+    fn unknown_keys(
+        &mut self,
+        unknown: &[&Entry],
+        members: &Map<String, Value>,
+        form: &Value,
+        place: Place<'_>,
+    ) {
+        let left: Vec<&str> = property_names(form)
+            .filter(|name| !members.contains_key(*name))
+            .collect();
+        for entry in unknown.iter().take(MAX_FINDINGS) {
+            let help = match did_you_mean(&entry.key, left.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if left.is_empty() => "remove it".to_owned(),
+                None => format!("it can also have {}", quoted(&left)),
+            };
+            let message = format!("{place} has no key `{}`", entry.key);
+            self.error(entry.key_span, "unknown_key", message, Some(help));
+        }
+    }
+}
