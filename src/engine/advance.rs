@@ -2,7 +2,7 @@
 
 use super::frame::{Phase, step};
 use super::walk::Walk;
-use super::{Decision, Event, Failure, Flow, Outcome, Run, Settlement, Verdict};
+use super::{Decision, Event, Flow, Run, Settlement};
 
 /// Decides what comes next. Pure: the same run, event and time give the same decision. Steps that need
 /// nothing from outside are done on the way; it returns at the next request, wait or end.
@@ -34,9 +34,6 @@ impl Walk<'_> {
         match (current.phase, event) {
             (Phase::Sending, Event::Answered { output }) => self.done(step, output),
             (Phase::Sending, Event::Failed(failure)) => self.attempt_failed(step, failure),
-            (Phase::Sending, Event::Begin | Event::Crashed) if current.is_marked => {
-                self.attempt_failed(step, crash());
-            }
             (Phase::LookingUp { .. }, Event::Found { output }) => self.done(step, output),
             (Phase::LookingUp { .. }, Event::NotFound) => self.look_up_missed(step, None),
             (Phase::LookingUp { .. }, Event::Failed(failure)) => {
@@ -49,17 +46,5 @@ impl Walk<'_> {
             },
             _ => {}
         }
-    }
-}
-
-fn crash() -> Failure {
-    Failure {
-        code: "crashed".to_owned(),
-        message: "the host stopped while the request was under way".to_owned(),
-        help: None,
-        outcome: Outcome::Unknown,
-        verdict: Verdict::Retry { after_ms: None },
-        status: None,
-        service_code: None,
     }
 }

@@ -23,8 +23,8 @@ pub enum Event {
     Failed(Failure),
     /// A wait or a retry may be due; one that comes early changes nothing.
     Due,
-    /// The process died. With a mark in the journal the attempt's outcome is unknown; without one it is
-    /// simply repeated.
+    /// The process died and the run was resumed. With a mark in the journal the attempt's outcome is unknown;
+    /// without one it is simply repeated.
     Crashed,
     /// A look-up found what the attempt made.
     Found {

@@ -51,7 +51,7 @@ pub struct Concurrency {
 }
 
 impl Flow {
-    /// Compiles a flow. Its literal inputs must have been typed by their schemas (`manifest::typed`) before.
+    /// Compiles a flow that [`super::type_flow`] has typed.
     ///
     /// # Errors
     /// Everything that is wrong with it, not only the first.

@@ -93,7 +93,11 @@ impl Frame {
             self.scope = format!("{key}[{}]", self.turn);
             self.prefix = format!("{}.", self.scope);
         } else {
-            let label = step.form.blocks().get(self.block).map_or("", |block| block.label);
+            let label = step
+                .form
+                .blocks()
+                .get(self.block)
+                .map_or("", |block| block.label);
             self.scope = scope.to_owned();
             self.prefix = format!("{key}.{label}.");
         }
@@ -141,9 +145,6 @@ pub(super) struct Underway {
     /// When the present attempt began.
     #[serde(skip)]
     pub sent_ms: i64,
-    /// Whether the journal says that it is being sent.
-    #[serde(skip)]
-    pub is_marked: bool,
     /// Why the last attempt failed.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -189,7 +190,6 @@ impl Underway {
             elements: Vec::new(),
             results: Vec::new(),
             sent_ms: now_ms,
-            is_marked: false,
             failure: None,
         }
     }

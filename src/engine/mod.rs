@@ -13,6 +13,7 @@ mod resume;
 mod retry;
 mod run;
 pub mod schedule;
+mod typing;
 mod walk;
 
 #[cfg(test)]
@@ -25,5 +26,6 @@ pub use failure::{Failure, Outcome, Verdict};
 pub use flow::{Concurrency, Flow, Trigger};
 pub use run::{Facts, Run};
 pub use schedule::Schedule;
+pub use typing::type_flow;
 
 pub use crate::steps::{Effect, Target};

@@ -18,6 +18,7 @@ impl<'a> Walk<'a> {
         let Some(mut entry) = self.attempt_entry(step, EntryState::Succeeded) else {
             return;
         };
+        self.run.mark = None;
         if self.is_at_element() {
             entry.output = Some(output.clone());
             self.entries.push(entry);
@@ -51,7 +52,7 @@ impl<'a> Walk<'a> {
         if failure.outcome == Outcome::Unknown {
             current.uncertain_since_ms.get_or_insert(current.sent_ms);
         }
-        current.is_marked = false;
+        self.run.mark = None;
         current.failure = Some(failure);
         match judgement {
             Judgement::Fail => self.give_up_with_last(step),
@@ -139,7 +140,11 @@ impl<'a> Walk<'a> {
 
     /// Fails for good, for the reason for which the last attempt failed.
     pub(super) fn give_up_with_last(&mut self, step: &'a Step) {
-        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let last = self
+            .run
+            .current
+            .as_mut()
+            .and_then(|current| current.failure.take());
         let failure = last.unwrap_or_else(|| {
             Failure::not_sent("settled_failed", "a person settled this step as failed")
         });
@@ -149,7 +154,11 @@ impl<'a> Walk<'a> {
     /// Fails for good because the step's time is over.
     pub(super) fn give_up_in_time(&mut self, step: &'a Step) {
         let length = crate::manifest::Duration::from_ms(step.deadline_ms.unwrap_or_default());
-        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let last = self
+            .run
+            .current
+            .as_mut()
+            .and_then(|current| current.failure.take());
         let message = match &last {
             Some(last) => format!("not done within {length}: {}", last.message),
             None => format!("not done within {length}"),

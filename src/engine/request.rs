@@ -9,7 +9,7 @@ use super::frame::{ElementResult, Phase, Underway};
 use super::retry::idempotency_key;
 use super::run::describe;
 use super::walk::Walk;
-use super::{Call, Effect, EntryState, Failure, LookUp, Next, Reason};
+use super::{Call, Effect, EntryState, Failure, LookUp, Next, Outcome, Reason, Verdict};
 use crate::manifest::connector::OnPartial;
 use crate::steps::{Outside, Step};
 
@@ -39,7 +39,10 @@ impl<'a> Walk<'a> {
             Phase::Unknown => return Some(Next::Unknown),
             Phase::Retrying { due_ms } => (due_ms, Reason::Retry),
             Phase::RateLimited { due_ms } => (due_ms, Reason::RateLimit),
-            Phase::Waiting { due_ms } => (due_ms, Reason::Wait),
+            Phase::Waiting { due_ms } => {
+                let is_known = self.run.known.remove(&self.place().0).is_some();
+                (if is_known { self.now_ms } else { due_ms }, Reason::Wait)
+            }
             Phase::LookingUp { due_ms, .. } => (due_ms, Reason::LookUp),
         };
         if due_ms > self.now_ms {
@@ -71,7 +74,6 @@ impl<'a> Walk<'a> {
         current.attempt = 1;
         current.uncertain_since_ms = None;
         current.failure = None;
-        current.is_marked = false;
         current.sent_ms = now_ms;
     }
 
@@ -82,24 +84,38 @@ impl<'a> Walk<'a> {
     }
 
     fn call(&mut self, step: &'a Step) -> Option<Next> {
+        let outside = step.form.outside()?;
         let deadline_ms = self.deadline_ms(step);
+        let (key, scope) = self.place();
+        let step_name = step.id.clone().unwrap_or_else(|| key.clone());
+        let current = self.run.current.as_mut()?;
+        current.phase = Phase::Sending;
+        let (key, scope) = current.place(key, scope);
+        let attempt = current.attempt;
+        if let Some(mark) = self
+            .run
+            .mark
+            .take_if(|mark| mark.key == key && mark.attempt == attempt)
+        {
+            current.sent_ms = mark.at_ms;
+            self.attempt_failed(step, crashed());
+            return None;
+        }
+        if let Some(output) = self.run.known.remove(&key) {
+            self.done(step, output);
+            return None;
+        }
         if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.now_ms) {
             self.give_up_in_time(step);
             return None;
         }
-        let outside = step.form.outside()?;
-        let (key, scope) = self.place();
-        let current = self.run.current.as_mut()?;
-        current.phase = Phase::Sending;
         current.sent_ms = self.now_ms;
-        let step_name = step.id.clone().unwrap_or_else(|| key.clone());
-        let (key, scope) = current.place(key, scope);
         let timeout_ms = step.timeout_ms.or(outside.timeout_ms);
         let left_ms = deadline_ms.map(|deadline_ms| deadline_ms - self.now_ms);
         Some(Next::Call(Box::new(Call {
             step: step_name,
             title: step.title.clone(),
-            attempt: current.attempt,
+            attempt,
             target: outside.target.clone(),
             inputs: current.input.clone(),
             element: current.element_value().cloned(),
@@ -180,6 +196,18 @@ pub(super) fn request(step: &Step, input: Value, now_ms: i64) -> Result<Underway
     }
     current.input = Arc::new(input);
     Ok(current)
+}
+
+/// The host died with the mark in the journal: the request may have left.
+fn crashed() -> Failure {
+    Failure {
+        outcome: Outcome::Unknown,
+        verdict: Verdict::Retry { after_ms: None },
+        ..Failure::not_sent(
+            "crashed",
+            "the host stopped while the request was under way",
+        )
+    }
 }
 
 fn gather(elements: Vec<Value>, results: Vec<ElementResult>, failed: usize) -> Value {

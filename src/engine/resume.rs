@@ -1,11 +1,13 @@
 //! Takes a run up again after a restart: its frames say where it stood, the journal what is still visible there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::frame::{Frame, Loaded, Phase, Section, block, step};
 use super::request::request;
+use super::run::Mark;
 use super::{Entry, EntryState, Facts, Failure, Flow, Run};
 use crate::steps::Move;
 
@@ -26,21 +28,33 @@ impl Run {
         Ok(scopes)
     }
 
-    /// The run that `frames` were saved of. The next event is [`super::Event::Crashed`] where the process
-    /// died, which is right as well where nothing was under way.
+    /// The run that `frames` were saved of; without frames one that has settled nothing, but may have left a
+    /// mark. The next event is [`super::Event::Crashed`], which is right as well where nothing was under way.
     ///
     /// # Errors
-    /// `frames_unreadable` where `frames` are not of this flow; the failure of a step's templates where they
+    /// `frames_unreadable` where `frames` are not of this flow; `journal_incomplete` where entries that they
+    /// need are missing; the failure of a step's templates where they
     /// no longer give what they gave, which pinned definitions exclude.
     pub fn resume(
         flow: &Flow,
         facts: Facts,
-        frames: &str,
+        frames: Option<&str>,
         entries: Vec<Entry>,
     ) -> Result<Run, Failure> {
+        let mut run = Run::begin(flow, facts);
+        run.mark = entries
+            .iter()
+            .rfind(|entry| entry.state == EntryState::Sending)
+            .map(|entry| Mark {
+                key: entry.key.clone(),
+                attempt: entry.attempt,
+                at_ms: entry.started_ms,
+            });
+        let Some(frames) = frames else {
+            return Ok(run);
+        };
         let mut loaded = read(frames)?;
         place_all(flow, loaded.section, &mut loaded.frames)?;
-        let mut run = Run::begin(flow, facts);
         if let Some(failed) = loaded.failed {
             run.begin_on_failure(failed);
         }
@@ -59,8 +73,11 @@ impl Run {
                 (run.frames.last(), step(flow, run.section, &run.frames))
             {
                 let key = outer.key();
-                frame.input = journal.input(&key);
+                frame.input = journal.input(&key).ok_or_else(|| incomplete(&key))?;
                 frame.collected = journal.collected(&key, frame.turn);
+                if container.form.collects() && frame.collected.len() < frame.turn {
+                    return Err(incomplete(&key));
+                }
                 let locals = container.form.locals(frame.turn, &mut frame.input);
                 run.frames.push(frame);
                 run.bind(locals);
@@ -80,7 +97,11 @@ impl Run {
                 let again = request(step, entered.input, current.entered_ms)?;
                 current.input = again.input;
                 current.elements = again.elements;
-                current.results = journal.results(&key, current.element.unwrap_or(0));
+                let element = current.element.unwrap_or(0);
+                current.results = journal.results(&key, element);
+                if current.results.len() < element {
+                    return Err(incomplete(&key));
+                }
             }
             let (key, _) = current.place(key, String::new());
             current.sent_ms = current.entered_ms;
@@ -91,7 +112,6 @@ impl Run {
                 if entry.attempt == current.attempt {
                     current.sent_ms = entry.started_ms;
                     if entry.state == EntryState::Sending {
-                        current.is_marked = true;
                         current.phase = Phase::Sending;
                     }
                 }
@@ -118,7 +138,10 @@ impl Journal {
             if attempts.is_empty() {
                 order.push(entry.key.clone());
             }
-            match attempts.iter_mut().find(|known| known.attempt == entry.attempt) {
+            match attempts
+                .iter_mut()
+                .find(|known| known.attempt == entry.attempt)
+            {
                 Some(known) => {
                     let input = entry.input.clone().or_else(|| known.input.take());
                     *known = Entry { input, ..entry };
@@ -144,7 +167,10 @@ impl Journal {
 
     /// Makes the ended steps of a scope visible.
     fn publish(&self, scope: &str, run: &mut Run) {
-        let ended = self.order.iter().filter_map(|key| self.attempts(key).last());
+        let ended = self
+            .order
+            .iter()
+            .filter_map(|key| self.attempts(key).last());
         for entry in ended.filter(|entry| entry.scope == scope && entry.state.is_final()) {
             if let Some(id) = &entry.id {
                 run.publish(id, entry.state, entry.output.clone(), entry.error.as_ref());
@@ -152,12 +178,10 @@ impl Journal {
         }
     }
 
-    fn input(&mut self, key: &str) -> Value {
-        let entry = self.by_key.get_mut(key).and_then(|attempts| attempts.last_mut());
-        match entry.and_then(|entry| entry.input.take()) {
-            Some(input) => std::sync::Arc::unwrap_or_clone(input),
-            None => Value::Null,
-        }
+    /// What the step with blocks was given.
+    fn input(&mut self, key: &str) -> Option<Value> {
+        let entry = self.by_key.get_mut(key)?.last_mut()?;
+        entry.input.take().map(Arc::unwrap_or_clone)
     }
 
     /// What the turns before `turn` left.
@@ -209,12 +233,25 @@ fn place_all(flow: &Flow, section: Section, frames: &mut [Frame]) -> Result<(), 
                 frame.place(step, &container.key(), &container.scope);
             }
         }
-        let block = block(flow, section, &frames[..=index]).ok_or_else(unreadable)?;
-        if frames[index].at > block.steps.len() {
+        let placed = frames.get(..=index).unwrap_or_default();
+        let block = block(flow, section, placed).ok_or_else(unreadable)?;
+        if placed
+            .last()
+            .is_some_and(|frame| frame.at > block.steps.len())
+        {
             return Err(unreadable());
         }
     }
     Ok(())
+}
+
+/// Going on without these entries would do something twice or leave something out.
+fn incomplete(key: &str) -> Failure {
+    Failure::not_sent(
+        "journal_incomplete",
+        format!("the journal of this run lacks entries of step {key}"),
+    )
+    .with_help("replay the run: it starts over")
 }
 
 fn unreadable() -> Failure {

@@ -50,9 +50,11 @@ impl Attempt<'_> {
         }
         match failure.verdict {
             Verdict::RateLimited { until_ms } => Judgement::RateLimited { due_ms: until_ms },
-            Verdict::Retry { after_ms } if self.number < attempts(self.retry, self.effect) => Judgement::Retry {
-                due_ms: now_ms.saturating_add(self.delay_ms().max(after_ms.unwrap_or(0))),
-            },
+            Verdict::Retry { after_ms } if self.number < attempts(self.retry, self.effect) => {
+                Judgement::Retry {
+                    due_ms: now_ms.saturating_add(self.delay_ms().max(after_ms.unwrap_or(0))),
+                }
+            }
             Verdict::Reconcile if self.is_after_uncertain => match self.effect {
                 Effect::Lookup(_) => Judgement::LookUp { refused: true },
                 Effect::None => Judgement::Park,

@@ -1,5 +1,7 @@
 //! A live run: its frames and its scope. Made at its beginning or from the journal; changed by `advance` alone.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::frame::{Frame, Saved, Section, Underway, step};
@@ -33,6 +35,18 @@ pub struct Run {
     pub(super) current: Option<Underway>,
     pub(super) failed: Option<StepFailure>,
     pub(super) ended: Option<Ending>,
+    /// What the journal says is being sent.
+    pub(super) mark: Option<Mark>,
+    /// What requests and waits gave in the run that this one is a retry of, by key.
+    pub(super) known: HashMap<String, Value>,
+}
+
+/// A mark in the journal: a request that may have left.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub key: String,
+    pub attempt: u32,
+    pub at_ms: i64,
 }
 
 impl Run {
@@ -56,7 +70,19 @@ impl Run {
             current: None,
             failed: None,
             ended: None,
+            mark: None,
+            known: HashMap::new(),
         }
+    }
+
+    /// Makes this run a retry: what the journal of the failed run says was done is not done again, down to the
+    /// single elements of an action's own list. To be called again after a [`Run::resume`].
+    pub fn reuse(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let done = entries
+            .into_iter()
+            .filter(|entry| entry.state == EntryState::Succeeded);
+        self.known
+            .extend(done.map(|entry| (entry.key, entry.output.unwrap_or(Value::Null))));
     }
 
     /// Where it stands, as small JSON: positions and counters, never a list. To be committed with every
@@ -69,7 +95,10 @@ impl Run {
             current: self.current.as_ref(),
             failed: self.failed.as_ref(),
         };
-        #[expect(clippy::expect_used, reason = "plain data with string keys always serialises")]
+        #[expect(
+            clippy::expect_used,
+            reason = "plain data with string keys always serialises"
+        )]
         serde_json::to_string(&saved).expect("frames are plain data")
     }
 
@@ -79,9 +108,13 @@ impl Run {
         let step = step(flow, self.section, &self.frames)?;
         let frame = self.frames.last()?;
         let current = self.current.as_mut()?;
-        current.is_marked = true;
         current.sent_ms = now_ms;
         let (key, scope) = current.place(frame.key(), frame.scope.clone());
+        self.mark = Some(Mark {
+            key: key.clone(),
+            attempt: current.attempt,
+            at_ms: now_ms,
+        });
         Some(Entry {
             key,
             scope,

@@ -241,7 +241,11 @@ impl<'a> Walk<'a> {
 
     /// What the turn that has just ended leaves.
     fn collect(&self) -> Result<Option<Value>, steps::Error> {
-        let outer = self.run.frames.split_last().map_or(&[][..], |(_, outer)| outer);
+        let outer = self
+            .run
+            .frames
+            .split_last()
+            .map_or(&[][..], |(_, outer)| outer);
         match step(self.flow, self.run.section, outer) {
             Some(step) if step.form.collects() => step.form.collect(&self.run.scope).map(Some),
             _ => Ok(None),

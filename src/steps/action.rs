@@ -72,8 +72,12 @@ fn look_up<'a, 'w>(
     let pointer = compiler.pointer("action");
     let Some((connector_name, action_name)) = written.split_once('.') else {
         compiler.report(
-            Problem::new(pointer, "action_syntax", format!("`{written}` names no action"))
-                .with_help("write `<connector>.<action>`, for example `twilio.send_sms`"),
+            Problem::new(
+                pointer,
+                "action_syntax",
+                format!("`{written}` names no action"),
+            )
+            .with_help("write `<connector>.<action>`, for example `twilio.send_sms`"),
         );
         return None;
     };

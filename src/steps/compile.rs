@@ -123,6 +123,7 @@ impl<'a> Compiler<'a> {
         }
         let name = self.keyword(step)?;
         let keyword = FORMS.iter().find(|form| form.name == name)?;
+        // The one keyword that is a guard beside every other.
         let guard = match &step.condition {
             Some(text) if name != "if" => Some(self.expression(text, "if")?),
             _ => None,

@@ -61,7 +61,9 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
                 "if_without_steps",
                 "this condition decides nothing",
             )
-            .with_help("write `then:` with steps, or put the condition beside the step that it guards"),
+            .with_help(
+                "write `then:` with steps, or put the condition beside the step that it guards",
+            ),
         );
     }
     Some(Box::new(Condition {

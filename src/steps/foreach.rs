@@ -69,10 +69,7 @@ impl Form for ForEach {
     }
 
     fn locals(&self, turn: usize, input: &mut Value) -> Vec<(String, Value)> {
-        let element = input
-            .get_mut(turn)
-            .map(Value::take)
-            .unwrap_or(Value::Null);
+        let element = input.get_mut(turn).map(Value::take).unwrap_or(Value::Null);
         vec![
             (self.name.clone(), element),
             (self.index_name.clone(), Value::from(turn)),

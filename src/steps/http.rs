@@ -68,14 +68,10 @@ impl Form for Request {
 
 fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> {
     let http = step.http.as_ref()?;
-    if [
-        http.json.is_some(),
-        http.form.is_some(),
-        http.raw.is_some(),
-    ]
-    .iter()
-    .filter(|is_written| **is_written)
-    .count()
+    if [http.json.is_some(), http.form.is_some(), http.raw.is_some()]
+        .iter()
+        .filter(|is_written| **is_written)
+        .count()
         > 1
     {
         compiler.report(

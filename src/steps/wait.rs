@@ -70,7 +70,8 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
         Written::Until { until } => match point_in_time(until) {
             Ok(due_ms) => Wait::UntilMs(due_ms),
             Err(error) => {
-                let problem = Problem::new(compiler.pointer("wait/until"), error.code, error.message);
+                let problem =
+                    Problem::new(compiler.pointer("wait/until"), error.code, error.message);
                 compiler.report(problem.with_help(error.help.unwrap_or_default()));
                 return None;
             }

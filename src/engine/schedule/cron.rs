@@ -27,7 +27,10 @@ const FIELDS: [(&str, &str); 6] = [
     ("hour", "0-23"),
     ("day of the month", "1-31"),
     ("month", "1-12 or jan-dec"),
-    ("day of the week", "0-7 or sun-sat, where 0 and 7 are Sunday"),
+    (
+        "day of the week",
+        "0-7 or sun-sat, where 0 and 7 are Sunday",
+    ),
 ];
 
 /// A cron expression in a time zone.
@@ -102,7 +105,11 @@ impl Cron {
         loop {
             // From here to the next change of the clock the offset stands still: civil time is plain.
             let offset = self.zone.to_offset(from);
-            let change = self.zone.following(from).next().map(|change| change.timestamp());
+            let change = self
+                .zone
+                .following(from)
+                .next()
+                .map(|change| change.timestamp());
             let earliest = offset.to_datetime(from).max(self.repeated_until(from));
             let civil = self.next_civil(earliest)?;
             let instant = offset.to_timestamp(civil).ok()?;
@@ -170,7 +177,11 @@ impl Cron {
             return None;
         }
         let start = |value: i8| u32::from(value.unsigned_abs());
-        let (hour, minute, second) = (start(since.hour()), start(since.minute()), start(since.second()));
+        let (hour, minute, second) = (
+            start(since.hour()),
+            start(since.minute()),
+            start(since.second()),
+        );
         for h in self.fields.hours().range(hour..) {
             let first_minute = if h == hour { minute } else { 0 };
             for m in self.fields.minutes().range(first_minute..) {

@@ -61,17 +61,19 @@ impl Schedule {
         }
     }
 
-    /// The first time after `after_ms` at which the flow called `name` is due, UTC epoch milliseconds;
-    /// `i64::MAX` beyond the calendar.
-    pub fn next_due(&self, after_ms: i64, name: &str) -> i64 {
+    /// The first time after `after_ms` at which the flow called `name` is due, UTC epoch milliseconds; `None`
+    /// beyond the calendar.
+    pub fn next_due(&self, after_ms: i64, name: &str) -> Option<i64> {
         match self {
-            Schedule::Every(every) => spread::next_due(every.ms, after_ms, name),
-            Schedule::Cron(cron) => cron.next_after(after_ms).unwrap_or(i64::MAX),
+            Schedule::Every(every) => Some(spread::next_due(every.ms, after_ms, name)),
+            Schedule::Cron(cron) => cron.next_after(after_ms),
         }
     }
 
-    /// The times after `last_ms` up to `now_ms` that are to be made up for, oldest first.
-    pub fn missed(&self, policy: Missed, last_ms: i64, now_ms: i64, name: &str) -> Vec<i64> {
+    /// The times from `due_ms`, the first that was not heard, up to `now_ms` that are to be made up for, oldest
+    /// first.
+    pub fn missed(&self, policy: Missed, due_ms: i64, now_ms: i64, name: &str) -> Vec<i64> {
+        let last_ms = due_ms.saturating_sub(1);
         match policy {
             Missed::RunAll => self.newest(MAX_MISSED, last_ms, now_ms, name),
             Missed::RunOnce => self.newest(1, last_ms, now_ms, name),
@@ -90,10 +92,10 @@ impl Schedule {
         loop {
             let start_ms = now_ms.saturating_sub(window_ms).max(last_ms);
             let mut due = Vec::new();
-            let mut next_ms = self.next_due(start_ms, name);
-            while next_ms <= now_ms && next_ms != i64::MAX {
+            let mut next = self.next_due(start_ms, name);
+            while let Some(next_ms) = next.filter(|next_ms| *next_ms <= now_ms) {
                 due.push(next_ms);
-                next_ms = self.next_due(next_ms, name);
+                next = self.next_due(next_ms, name);
             }
             if due.len() >= count || start_ms <= last_ms {
                 return due.split_off(due.len().saturating_sub(count));
