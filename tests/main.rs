@@ -2,5 +2,6 @@
 
 mod arrows;
 mod check;
+mod cli;
 mod connectors;
 mod diagnostics;

@@ -26,6 +26,7 @@ fn sync(flow: &str) -> TriggerSync {
         definition: "d1".to_owned(),
         source: "s1".to_owned(),
         is_enabled: true,
+        stopped: None,
         is_dated: true,
         first_due_at: Some(NOW),
         latest_due_at: Some(NOW + 3_600_000),
