@@ -83,8 +83,10 @@ pub struct DueRun {
     pub item: String,
     /// Its live frames, as JSON; none before the first step.
     pub frames: Option<String>,
-    /// UTC epoch milliseconds.
+    /// When it was found; UTC epoch milliseconds.
     pub created_at: i64,
+    /// When it began; UTC epoch milliseconds.
+    pub started_at: Option<i64>,
 }
 
 /// What a list shows of a run.
@@ -352,12 +354,13 @@ fn due_runs(
             item: row.opt_text(6)?.unwrap_or("null").to_owned(),
             frames: row.opt_text(7)?.map(str::to_owned),
             created_at: row.int(8)?,
+            started_at: row.opt_int(9)?,
         });
         Ok(())
     };
     if busy.is_empty() {
         sql.query(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at FROM runs \
+            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
              WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
              ORDER BY due_at, position LIMIT $3",
             params![flow, now_ms, limit],
@@ -366,7 +369,7 @@ fn due_runs(
     } else {
         let busy = serde_json::Value::from(busy.to_vec()).to_string();
         let text = format!(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at FROM runs \
+            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
              WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
              AND (state = 'running' OR COALESCE(slot, '') NOT IN ({})) \
              ORDER BY due_at, position LIMIT $3",
