@@ -122,6 +122,8 @@ pub struct Detail {
     pub item: Option<String>,
     /// Its live frames, as JSON.
     pub frames: Option<String>,
+    /// When it began; UTC epoch milliseconds.
+    pub started_at: Option<i64>,
     /// The run that it repeats.
     pub retry_of: Option<String>,
     /// Its journal.
@@ -459,7 +461,7 @@ fn summary(row: &dyn Row) -> Result<Summary> {
 
 fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
     let text = format!(
-        "SELECT {SUMMARY}, definition, item, frames, retry_of FROM runs \
+        "SELECT {SUMMARY}, definition, item, frames, retry_of, started_at FROM runs \
          WHERE id = $1 OR (length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)) ORDER BY id LIMIT 2"
     );
     let mut found = Vec::new();
@@ -470,6 +472,7 @@ fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
             item: row.opt_text(9)?.map(str::to_owned),
             frames: row.opt_text(10)?.map(str::to_owned),
             retry_of: row.opt_text(11)?.map(str::to_owned),
+            started_at: row.opt_int(12)?,
             steps: Vec::new(),
         });
         Ok(())
