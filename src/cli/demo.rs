@@ -166,18 +166,17 @@ fn told(event: &Shown) -> String {
         Shown::Done {
             flow,
             state,
-            step,
             summary,
             elapsed_ms,
+            ..
         } => {
             let took = elapsed_ms
                 .map(|length| format!(" ({})", elapsed(length)))
                 .unwrap_or_default();
             format!(
-                "{:<14} {:<10} {}{took}: {}",
+                "{:<14} {:<10} {}{took}",
                 one_line(flow),
                 one_line(state),
-                one_line(step),
                 one_line(summary)
             )
         }
@@ -248,10 +247,7 @@ mod tests {
             summary: "hello -> 17".into(),
             elapsed_ms: Some(12),
         };
-        assert_eq!(
-            told(&event),
-            "sms-to-tweet   succeeded  x.post_tweet (12ms): hello -> 17"
-        );
+        assert_eq!(told(&event), "sms-to-tweet   succeeded  hello -> 17 (12ms)");
     }
 
     #[test]

@@ -33,7 +33,6 @@ struct Section {
 #[derive(Debug)]
 struct Done {
     state: String,
-    step: String,
     summary: String,
     elapsed_ms: Option<i64>,
 }
@@ -72,9 +71,9 @@ impl Board {
             Shown::Done {
                 flow,
                 state,
-                step,
                 summary,
                 elapsed_ms,
+                ..
             } => {
                 self.failed += u64::from(state == "failed");
                 if let Some(section) = self
@@ -85,7 +84,6 @@ impl Board {
                     section.done += u64::from(state == "succeeded");
                     section.rows.push_front(Done {
                         state,
-                        step,
                         summary,
                         elapsed_ms,
                     });
@@ -150,21 +148,16 @@ impl Section {
             &format!("{}   latest in: {}", self.title, self.latest),
             width,
         ));
-        let has_room = width >= 60;
         let mut table = Table::new([]);
         for row in &self.rows {
             let took = row.elapsed_ms.map(elapsed).unwrap_or_default();
-            let step = has_room.then_some(row.step.as_str());
-            let cells = [row.state.as_str(), &took].into_iter().chain(step);
-            table.row(cells.chain([row.summary.as_str()]));
+            table.row([row.state.as_str(), &took, &row.summary]);
         }
-        let step = has_room.then_some(ColumnWidth::Fixed(16));
-        let widths = [ColumnWidth::Fixed(9), ColumnWidth::Fixed(6)];
-        let widths: Vec<_> = widths
-            .into_iter()
-            .chain(step)
-            .chain([ColumnWidth::Rest])
-            .collect();
+        let widths = [
+            ColumnWidth::Fixed(9),
+            ColumnWidth::Fixed(6),
+            ColumnWidth::Rest,
+        ];
         let drawn = table.draw_within(width.saturating_sub(MARK), &widths);
         for (row, line) in self.rows.iter().zip(drawn) {
             lines.push(format!("{}{line}", mark(&row.state)));

@@ -48,6 +48,7 @@ pub fn account(run: &Detail) -> String {
         text.push_str(&format!("  why: {}\n", one_line(error)));
     }
     match item {
+        Some(Value::Null) => text.push_str("\nitem: none\n"),
         Some(item) => text.push_str(&format!("\nitem\n{}", indented(&readable(item), 2))),
         None => text.push_str("\nitem: no longer kept (see `retention` in tidegate.yaml)\n"),
     }
@@ -134,8 +135,15 @@ pub fn exchange(exchange: &Value, indent: usize) -> String {
     text
 }
 
-/// A request: method and URL, headers, body.
+/// A request: method and URL, headers, body. What a built-in action is asked has a shape of its own.
 pub fn request(request: &Value, indent: usize) -> String {
+    if request.get("method").is_none() {
+        let space = " ".repeat(indent);
+        return format!(
+            "{space}request\n{}",
+            indented(&readable(request), indent + 2)
+        );
+    }
     let part = |name: &str| request.get(name).map(cell).unwrap_or_default();
     let line = format!(
         "{}request {} {}\n",
