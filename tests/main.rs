@@ -2,4 +2,5 @@
 
 mod check;
 mod diagnostics;
+mod docs;
 mod arrows;
