@@ -1,7 +1,9 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
+#![cfg(test)]
 
 mod arrows;
 mod check;
 mod cli;
 mod connectors;
 mod diagnostics;
+mod docs;
