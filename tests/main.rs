@@ -1,5 +1,6 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
+mod app;
 mod arrows;
 mod check;
 mod connectors;
