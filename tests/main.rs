@@ -3,5 +3,6 @@
 mod app;
 mod arrows;
 mod check;
+mod cli;
 mod connectors;
 mod diagnostics;

@@ -21,6 +21,9 @@ mod trouble;
 mod window;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use accounts::Accounts;
 pub use definition::{Definition, Source, Written};
 pub use definitions::{CompiledConnector, Definitions};

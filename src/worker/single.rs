@@ -46,5 +46,6 @@ fn due(run: Detail) -> Option<DueRun> {
         item: run.item.unwrap_or_else(|| "null".to_owned()),
         frames: run.frames,
         created_at: summary.created_at,
+        started_at: run.started_at,
     })
 }
