@@ -80,18 +80,6 @@ pub fn split(pair: &str) -> Result<(&str, &str)> {
     })
 }
 
-/// What is wrong with values for inputs, as one error.
-pub fn check(values: &Map<String, Value>, inputs: &Inputs, schemas: &BTreeMap<String, Value>) -> Result<()> {
-    let mut problems = crate::check::inputs(values, inputs, schemas).into_iter();
-    let Some(first) = problems.next() else { return Ok(()) };
-    let messages: Vec<String> = std::iter::once(first.message).chain(problems.map(|problem| problem.message)).collect();
-    let error = Error::problem(first.code, messages.join("; "));
-    Err(match first.help {
-        Some(help) => error.with_help(help),
-        None => error.with_help(describe(inputs)),
-    })
-}
-
 fn describe(inputs: &Inputs) -> String {
     let names: Vec<String> =
         inputs.iter().map(|(name, input)| if input.required { format!("{name} (required)") } else { name.clone() }).collect();
