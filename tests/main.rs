@@ -8,3 +8,6 @@ mod cli;
 mod connectors;
 mod diagnostics;
 mod docs;
+mod kill;
+mod processes;
+mod stop;

@@ -210,7 +210,7 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
         match take_up(&live, project, secrets.clone(), &started_with).await {
             Ok(change) => {
                 is_behind = false;
-                // An error means that nobody shows it; the log has it.
+                // An error means that nobody wants to know.
                 let _ = changes.send(change);
             }
             Err(error) => {
@@ -223,19 +223,9 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
 
 async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Result<Change> {
     if project.has_errors() {
-        for found in project.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
-            tracing::error!(code = found.code, "{}", told(found));
-        }
-        tracing::error!("the changed files are not sound: what worked before goes on");
         return Ok(Change::Refused { diagnostics: project.diagnostics, files: project.catalog.files });
     }
     let change = deploy(&live.host, &project, secrets).await?;
-    if let Change::Deployed { flows, diagnostics, .. } = &change {
-        tracing::info!("changed files taken up: {} flows work", flows.len());
-        for found in diagnostics {
-            tracing::warn!(code = found.code, "{}", told(found));
-        }
-    }
     if needs_restart(&project.catalog.settings.value, started_with) {
         tracing::warn!("`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start");
     }
@@ -252,11 +242,4 @@ fn needs_restart(now: &Settings, before: &Settings) -> bool {
         serde_json::to_value(fixed).ok()
     };
     fixed(now) != fixed(before)
-}
-
-fn told(found: &Diagnostic) -> String {
-    match found.line {
-        0 => format!("{}: {}", found.file.display(), found.message),
-        line => format!("{}:{line}:{}: {}", found.file.display(), found.column, found.message),
-    }
 }
