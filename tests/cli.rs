@@ -92,14 +92,14 @@ impl Host {
         (status, serde_json::from_str(body).unwrap())
     }
 
+    /// SIGTERM.
+    fn signal(&self) {
+        terminate(&self.child);
+    }
+
     /// SIGTERM, and how it exits then.
     fn stop(mut self) -> (i32, String) {
-        let signalled = Command::new("kill")
-            .arg("-TERM")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
-        assert!(signalled.success());
+        self.signal();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), said)
@@ -112,6 +112,12 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn terminate(child: &Child) {
+    let mut kill = Command::new("kill");
+    let signalled = kill.arg("-TERM").arg(child.id().to_string()).status();
+    assert!(signalled.unwrap().success());
 }
 
 fn program(words: &[&str]) -> Command {
@@ -475,6 +481,42 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once() {
+    let project = Project::new();
+    // It takes the request and never answers: there is something under way to wait for.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    project.write(
+        "flows/tick.yaml",
+        &format!(
+            "flow: tick\ntrigger: {{manual: true}}\nsteps:\n  - {{http: {{method: GET, url: \"http://{address}/\"}}}}\n"
+        ),
+    );
+    project.write("tidegate.yaml", "egress: {allow: [\"127.0.0.1:*\"]}\n");
+    let mut host = project.host();
+    let mut asked = project
+        .command(&["run", "tick"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (_request, _) = silent.accept().unwrap();
+    host.signal();
+    let mut said = String::new();
+    while !said.contains("finishing what is under way") {
+        assert_ne!(
+            host.stderr.read_line(&mut said).unwrap(),
+            0,
+            "it ended: {said}"
+        );
+    }
+    host.signal();
+    assert_eq!(host.child.wait().unwrap().code(), Some(130));
+    asked.kill().unwrap();
+    asked.wait().unwrap();
+}
+
+#[test]
 fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
     let mut child = program(&["schema"])
         .stdout(Stdio::piped())
@@ -518,11 +560,6 @@ fn the_sandbox_says_where_it_is() {
             .unwrap();
         TcpStream::connect(address).unwrap();
     }
-    let signalled = Command::new("kill")
-        .arg("-TERM")
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(signalled.success());
+    terminate(&child);
     assert!(child.wait().unwrap().success());
 }

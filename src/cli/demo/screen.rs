@@ -32,6 +32,11 @@ impl Drop for Screen {
     }
 }
 
+/// Whether a picture stands on the terminal, which other lines would tear.
+pub fn is_active() -> bool {
+    IS_ACTIVE.load(Ordering::SeqCst)
+}
+
 /// Gives the terminal back as it was: its cursor is shown and its lines wrap.
 pub fn restore() {
     if IS_ACTIVE.swap(false, Ordering::SeqCst) {
