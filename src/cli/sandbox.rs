@@ -44,9 +44,7 @@ impl Sandbox {
             twilio_listen: self.twilio,
             json_listen: self.json,
             ledger_file: self.ledger,
-            rate_limits: self
-                .each_limit
-                .map_or(RateLimits::Documented, RateLimits::Each),
+            rate_limits: self.each_limit.map_or(RateLimits::Documented, RateLimits::Each),
             ..Options::default()
         };
         // Before it says that it is ready: whoever reads that may end it at once.

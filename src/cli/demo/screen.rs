@@ -68,9 +68,6 @@ mod tests {
         let lines = ["a".to_owned(), "b".to_owned()];
         assert!(!picture(0, &lines).contains('A'));
         let second = picture(2, &lines);
-        assert!(
-            second.contains("\r\x1b[2Aa\x1b[K\r\nb\x1b[K\r\n\x1b[J"),
-            "{second:?}"
-        );
+        assert!(second.contains("\r\x1b[2Aa\x1b[K\r\nb\x1b[K\r\n\x1b[J"), "{second:?}");
     }
 }
