@@ -1,5 +1,6 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
 
+mod arrows;
 mod check;
 mod diagnostics;
-mod arrows;
+mod reference;

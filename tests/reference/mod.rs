@@ -1,0 +1,43 @@
+//! The reference suite: every recorded exchange of X and Twilio goes through the executor, and what our
+//! connectors send and the sandbox answers is held against the services' official documents. The material is
+//! not part of the project: TIDEGATE_REFERENCE names its folder, and without it each test says that it was
+//! left out. Nothing here knows a single file by name, so that other recordings of the same form may be put
+//! in their place.
+
+mod account;
+mod answer;
+
+mod fixture;
+mod oauth;
+
+mod twilio;
+
+mod wire;
+mod x;
+
+use std::path::PathBuf;
+
+/// A place in the reference, or a word on standard error that the test is left out.
+fn reference(test: &str, place: &str) -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("TIDEGATE_REFERENCE") else {
+        eprintln!("{test}: left out, because TIDEGATE_REFERENCE names no folder");
+        return None;
+    };
+    let path = PathBuf::from(folder).join(place);
+    assert!(
+        path.exists(),
+        "TIDEGATE_REFERENCE has no {}",
+        path.display()
+    );
+    Some(path)
+}
+
+/// Fails a test with everything that is wrong at once.
+fn settle(wrong: Vec<String>) {
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
