@@ -6,14 +6,15 @@
 
 mod account;
 mod answer;
-
+mod document;
 mod fixture;
 mod oauth;
-
+mod schema;
 mod twilio;
-
+mod twilio_document;
 mod wire;
 mod x;
+mod x_document;
 
 use std::path::PathBuf;
 
