@@ -88,8 +88,12 @@ fn compiled(name: &str) -> Arc<Connector> {
     static CONNECTORS: OnceLock<BTreeMap<String, Arc<Connector>>> = OnceLock::new();
     let connectors = CONNECTORS.get_or_init(|| {
         let written = Catalog::embedded().connectors;
-        let compiled = |written: &manifest::Connector| Arc::new(Connector::compile(written).unwrap());
-        written.iter().map(|(name, written)| (name.clone(), compiled(&written.value))).collect()
+        let compiled =
+            |written: &manifest::Connector| Arc::new(Connector::compile(written).unwrap());
+        written
+            .iter()
+            .map(|(name, written)| (name.clone(), compiled(&written.value)))
+            .collect()
     });
     Arc::clone(&connectors[name])
 }

@@ -45,11 +45,15 @@ impl Document {
     /// `None` where the document declares neither.
     pub fn wrong_answer(&self, passed: &Passed) -> Option<Vec<String>> {
         let responses = &self.operation(&passed.request)?.described["responses"];
-        let response = responses.get(passed.answer.status().to_string()).or_else(|| responses.get("default"))?;
+        let response = responses
+            .get(passed.answer.status().to_string())
+            .or_else(|| responses.get("default"))?;
         let content = response["content"].as_object()?;
         let media = media_type(&passed.answer);
         Some(match content.get(media) {
-            Some(declared) => self.schemas.wrong(&declared["schema"], &passed.answer.json()),
+            Some(declared) => self
+                .schemas
+                .wrong(&declared["schema"], &passed.answer.json()),
             None => vec![format!("an answer of the type `{media}` is not described")],
         })
     }
@@ -66,7 +70,10 @@ impl Document {
         let mut matching: Vec<_> = described
             .filter_map(|(template, item)| {
                 let path = matched(template, url.path())?;
-                Some(Operation { described: item.get(&method)?, path })
+                Some(Operation {
+                    described: item.get(&method)?,
+                    path,
+                })
             })
             .collect();
         // Of `/users/me` and `/users/{id}` the first is meant.
@@ -76,11 +83,19 @@ impl Document {
 
     fn wrong_parameters(&self, operation: &Operation<'_>, sent: &Message) -> Vec<String> {
         let mut wrong = Vec::new();
-        let declared = operation.described["parameters"].as_array().into_iter().flatten();
-        let declared: Vec<&Value> = declared.map(|parameter| self.schemas.target(parameter)).collect();
+        let declared = operation.described["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let declared: Vec<&Value> = declared
+            .map(|parameter| self.schemas.target(parameter))
+            .collect();
         let query = sent.query();
         for (name, _) in &query {
-            if !declared.iter().any(|parameter| parameter["in"] == "query" && parameter["name"] == *name) {
+            if !declared
+                .iter()
+                .any(|parameter| parameter["in"] == "query" && parameter["name"] == *name)
+            {
                 wrong.push(format!("there is no query parameter `{name}`"));
             }
         }
@@ -130,7 +145,10 @@ impl Document {
         let body = &described["requestBody"];
         if sent.body.is_empty() {
             let is_lacking = body["required"] == true;
-            return is_lacking.then(|| "a body is required".to_owned()).into_iter().collect();
+            return is_lacking
+                .then(|| "a body is required".to_owned())
+                .into_iter()
+                .collect();
         }
         let media = media_type(sent);
         let Some(declared) = body["content"].get(media) else {
@@ -178,10 +196,17 @@ impl Document {
         let mut names = accepted.filter_map(Value::as_object).flat_map(Map::keys);
         let is_accepted = names.any(|name| {
             let scheme = &self.whole["components"]["securitySchemes"][name];
-            let scheme = scheme["scheme"].as_str().filter(|_| scheme["type"] == "http");
+            let scheme = scheme["scheme"]
+                .as_str()
+                .filter(|_| scheme["type"] == "http");
             scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(given))
         });
-        (!is_accepted).then(|| format!("`{given}` credentials are not accepted: {}", described["security"]))
+        (!is_accepted).then(|| {
+            format!(
+                "`{given}` credentials are not accepted: {}",
+                described["security"]
+            )
+        })
     }
 }
 
@@ -213,8 +238,14 @@ fn matched(template: &str, path: &str) -> Option<Vec<(String, String)>> {
 #[test]
 fn a_path_finds_its_template() {
     let values = |template, path| matched(template, path).map(|values| json!(values));
-    assert_eq!(values("/2/users/{id}/tweets", "/2/users/7/tweets"), Some(json!([["id", "7"]])));
-    assert_eq!(values("/A/{Sid}.json", "/A/x.json"), Some(json!([["Sid", "x"]])));
+    assert_eq!(
+        values("/2/users/{id}/tweets", "/2/users/7/tweets"),
+        Some(json!([["id", "7"]]))
+    );
+    assert_eq!(
+        values("/A/{Sid}.json", "/A/x.json"),
+        Some(json!([["Sid", "x"]]))
+    );
     assert_eq!(values("/A/{Sid}.json", "/A/x"), None);
     assert_eq!(values("/A/{Sid}.json", "/A/x/y.json"), None);
     assert_eq!(values("/A", "/A/x"), None);

@@ -33,12 +33,9 @@ fn reference(test: &str, place: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Fails a test with everything that is wrong at once.
-fn settle(wrong: Vec<String>) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+/// Fails a test with all that is wrong at once, or with the beginning of it.
+fn settle(wrong: &[String]) {
+    const SHOWN: usize = 40;
+    let shown = wrong.get(..SHOWN).unwrap_or(wrong).join("\n");
+    assert!(wrong.is_empty(), "{} wrong:\n{shown}", wrong.len());
 }

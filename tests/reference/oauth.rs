@@ -55,7 +55,7 @@ fn published_signatures_come_out() {
         }
         wrong.extend(wrong_header(vector, &url, protocol, signed));
     }
-    settle(wrong);
+    settle(&wrong);
 }
 
 #[test]

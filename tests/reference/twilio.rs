@@ -64,7 +64,7 @@ async fn recorded_exchanges_of_twilio_are_replayed() {
         "replayed {ours} exchanges of our operations of Twilio, {neighbours} answers of their neighbours"
     );
     assert!(ours > 0, "none of the exchanges is of our operations");
-    settle(wrong);
+    settle(&wrong);
 }
 
 async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {

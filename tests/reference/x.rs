@@ -63,7 +63,7 @@ async fn recorded_exchanges_of_x_are_replayed() {
         "replayed {ours} exchanges of our operations of X, {neighbours} answers of their neighbours"
     );
     assert!(ours > 0, "none of the exchanges is of our operations");
-    settle(wrong);
+    settle(&wrong);
 }
 
 async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec<String> {
@@ -298,7 +298,9 @@ fn completed(action: &str, inputs: &Value) -> Value {
 /// dates were moved by whoever recorded them, and their day of the week was left as it was.
 fn time_of(answer: &Answer) -> i64 {
     const DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
-    let dated = answer.header("date").and_then(|date| DATES.parse_timestamp(date).ok());
+    let dated = answer
+        .header("date")
+        .and_then(|date| DATES.parse_timestamp(date).ok());
     let dated = dated.map(|date| date.as_millisecond());
     let reset = reset_ms(answer).map(|reset_ms| reset_ms - PATIENCE_MS);
     dated.or(reset).unwrap_or(1_790_000_000_000)
