@@ -1,15 +1,14 @@
 //! The actions of a connector: what they take, whether their effect fits their method, how they are looked
-//! up, how they page. The request and the answer are checked in `requests`.
+//! up. Paging is checked in `paginate`, the request and the answer in `requests`.
 
 use super::connector::{connection_scope, known_names};
 use super::findings::{Findings, below, suggestion};
 use super::scope::Scope;
-use super::selectors::{of_record, selector};
+use super::selectors::of_record;
 use super::shapes::{self, Shape, inputs_type, shape};
 use super::types::{Kinds, Type};
 use super::values::{self, Target};
-use super::{errors, expressions, requests, schemas};
-use crate::manifest::connector::paginate::{Into, Paginate};
+use super::{errors, expressions, paginate, requests, schemas};
 use crate::manifest::connector::request::Method;
 use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect, Reconcile};
 use crate::manifest::{Connector, Severity};
@@ -78,10 +77,13 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
             reconciles,
         );
     }
+    // An attempt at one element is looked up with that element.
+    let mut attempted = inputs.clone();
     if action.builtin.is_none() {
         let mut scope = connection_scope(connector)
             .with("inputs", inputs_type(&shape.inputs, &connector.schemas));
-        foreach(findings, &pointer, action, &inputs, &mut scope);
+        let scopes = [&mut scope, &mut attempted];
+        foreach(findings, &pointer, action, &inputs, scopes);
         host(
             findings,
             connector,
@@ -94,7 +96,7 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
         effect_fits_method(findings, connector, &pointer, action);
     }
     if let Some(paged) = &action.paginate {
-        paginate(findings, &below(&pointer, "paginate"), paged);
+        paginate::paginate(findings, &below(&pointer, "paginate"), paged);
     }
     if let Some(limit) = &action.limit {
         values::value(
@@ -112,80 +114,7 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
             connector,
             &format!("{pointer}/effect/reconcile"),
             reconcile,
-            &inputs,
-        );
-    }
-}
-
-/// How the next page is asked for.
-pub fn paginate(findings: &mut Findings<'_>, pointer: &str, paginate: &Paginate) {
-    let optional = |findings: &mut Findings<'_>, name: &str, text: &Option<String>| {
-        if let Some(text) = text {
-            selector(findings, &below(pointer, name), text);
-        }
-    };
-    match paginate {
-        Paginate::Cursor {
-            token,
-            header,
-            last_record,
-            into,
-            ..
-        } => {
-            let given = [token.is_some(), header.is_some(), last_record.is_some()]
-                .iter()
-                .filter(|given| **given)
-                .count();
-            if given != 1 {
-                findings.error(
-                    "paginate_token",
-                    pointer,
-                    "the next page's token must come from exactly one place",
-                    "write one of `token`, `header` and `last_record`",
-                );
-            }
-            optional(findings, "token", token);
-            optional(findings, "last_record", last_record);
-            one_place(findings, pointer, into);
-        }
-        Paginate::NextUrl { url, .. } => selector(findings, &below(pointer, "url"), url),
-        Paginate::LinkHeader { .. } => {}
-        Paginate::Page { into, total, .. } => {
-            optional(findings, "total", total);
-            one_place(findings, pointer, into);
-        }
-        Paginate::Offset {
-            into, total, size, ..
-        } => {
-            if *size == 0 {
-                findings.error(
-                    "limit_zero",
-                    &below(pointer, "size"),
-                    "a page of 0 records never ends",
-                    "write how many records a full page has",
-                );
-            }
-            optional(findings, "total", total);
-            one_place(findings, pointer, into);
-        }
-    }
-}
-
-fn one_place(findings: &mut Findings<'_>, pointer: &str, into: &Into) {
-    let given = [
-        into.query.is_some(),
-        into.header.is_some(),
-        into.body.is_some(),
-    ]
-    .iter()
-    .filter(|given| **given)
-    .count();
-    if given != 1 {
-        findings.error(
-            "paginate_into",
-            &below(pointer, "into"),
-            "a page's token or number must go to exactly one place",
-            "write one of `query`, `header` and `body`",
+            &attempted,
         );
     }
 }
@@ -250,7 +179,7 @@ fn foreach(
     pointer: &str,
     action: &Action,
     inputs: &Scope,
-    scope: &mut Scope,
+    scopes: [&mut Scope; 2],
 ) {
     let Some(foreach) = &action.foreach else {
         return;
@@ -280,7 +209,9 @@ fn foreach(
         },
         None => Type::any(),
     };
-    scope.set(&foreach.name, element);
+    for scope in scopes {
+        scope.set(&foreach.name, element.clone());
+    }
 }
 
 fn effect_fits_method(

@@ -11,7 +11,7 @@ use super::findings::{Findings, below, suggestion};
 use super::scope::Scope;
 use super::shapes::inputs_type;
 use super::types::Type;
-use super::{actions, errors, schemas, triggers};
+use super::{actions, errors, paginate, schemas, triggers};
 use crate::manifest::catalog::Loaded;
 use crate::manifest::connector::{Auth, Effect, PlainEffect};
 use crate::manifest::{Connector, Diagnostic};
@@ -265,8 +265,8 @@ fn parts(findings: &mut Findings<'_>, connector: &Connector) {
                 &connector.schemas,
             );
         }
-        if let Some(paginate) = &part.paginate {
-            actions::paginate(findings, &below(&pointer, "paginate"), paginate);
+        if let Some(paged) = &part.paginate {
+            paginate::paginate(findings, &below(&pointer, "paginate"), paged);
         }
         if !connector
             .actions

@@ -128,14 +128,19 @@ fn is_status(status: &Status) -> bool {
     }
 }
 
-/// `300/15m`: a whole number above 0, then a length of time above 0.
+/// `300/15m` or `10/s`: a whole number above 0, then a length of time above 0 or a unit.
 fn is_rate(text: &str) -> bool {
-    let Some((count, time)) = text.split_once('/') else {
+    let Some((count, period)) = text.split_once('/') else {
         return false;
     };
+    let period = period.trim();
+    let is_unit = period.starts_with(|first: char| first.is_ascii_alphabetic());
+    let period: Result<Duration, _> = match is_unit {
+        true => format!("1{period}").parse(),
+        false => period.parse(),
+    };
     let count: Option<u32> = count.trim().parse().ok();
-    let time: Option<Duration> = time.trim().parse().ok();
-    count.is_some_and(|count| count > 0) && time.is_some_and(|time| time.ms > 0)
+    count.is_some_and(|count| count > 0) && period.is_ok_and(|period| period.ms > 0)
 }
 
 #[cfg(test)]
@@ -151,7 +156,8 @@ mod tests {
             ("5/0s", false),
             ("5", false),
             ("x/1s", false),
-            ("5/m", false),
+            ("10/s", true),
+            ("5/year", false),
         ] {
             assert_eq!(is_rate(text), is_one, "{text}");
         }

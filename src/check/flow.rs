@@ -7,16 +7,15 @@ use serde_json::Value;
 use super::findings::{Findings, below};
 use super::names::{Names, connections, has_settings};
 use super::scope::Scope;
-use super::shapes::{Shape, inputs_type, shape};
+use super::shapes::{inputs_type, shape};
 use super::steps::Steps;
 use super::triggers::interval;
 use super::types::{Kinds, Member, Type};
 use super::values::{self, Target};
-use super::{Surroundings, expressions, schemas};
+use super::{Surroundings, expressions, loops, schemas};
 use crate::manifest::catalog::{Catalog, Loaded};
-use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect};
 use crate::manifest::flow::{Start, Step, Trigger};
-use crate::manifest::{Connector, Diagnostic, Flow, Severity};
+use crate::manifest::{Diagnostic, Flow, Severity};
 
 /// Everything that is wrong with one flow.
 pub fn flow(
@@ -48,7 +47,7 @@ pub fn flow(
         .with("flow", flow_root(flow))
         .with("run", run_root())
         .with("steps", Type::object([]));
-    loops(&mut findings, &mut names, flow);
+    loops::loops(&mut findings, &mut names, flow);
     Steps::new(&mut findings, &mut names).flow(flow, scope);
     findings.into_diagnostics()
 }
@@ -238,75 +237,6 @@ fn concurrency(findings: &mut Findings<'_>, flow: &Flow, scope: &Scope) {
             "read something of the item, as in `{{item.author_id}}`, or leave `key` out",
         );
     }
-}
-
-/// A flow that makes what its own trigger finds would start itself, again and again.
-fn loops(findings: &mut Findings<'_>, names: &mut Names<'_>, flow: &Flow) {
-    // A condition is taken to leave out what the flow itself makes.
-    let (Some(poll), None) = (&flow.trigger.poll, &flow.trigger.condition) else {
-        return;
-    };
-    let Some((connector_name, trigger_name)) = poll.split_once('.') else {
-        return;
-    };
-    let mut quiet = Findings::new(findings.source());
-    let Some((connector, trigger)) = names.trigger(&mut quiet, "", poll) else {
-        return;
-    };
-    let Some(listed) = connector
-        .actions
-        .get(&trigger.poll)
-        .and_then(|action| shape(connector, action).schema_name)
-    else {
-        return;
-    };
-    let mut found = Vec::new();
-    visit(&flow.steps, "/steps", &mut |pointer, step| {
-        let action = step
-            .action
-            .as_deref()
-            .and_then(|written| written.split_once('.'));
-        let Some((_, name)) = action.filter(|(owner, _)| *owner == connector_name) else {
-            return;
-        };
-        if step.condition.is_none()
-            && connector
-                .actions
-                .get(name)
-                .is_some_and(|action| makes(connector, action, &listed))
-        {
-            found.push((below(pointer, "action"), name.to_owned()));
-        }
-    });
-    for (pointer, name) in found {
-        let message = format!(
-            "`{connector_name}.{trigger_name}` may find what `{name}` makes: this flow could start itself"
-        );
-        findings.warning(
-            "flow_loop",
-            &pointer,
-            message,
-            "leave its own items out with `where` in the trigger, or guard this step with `if`",
-        );
-    }
-}
-
-/// Whether an action makes records of that schema: it gives one, or looks one up when it is not certain.
-fn makes(connector: &Connector, action: &Action, listed: &str) -> bool {
-    let looked_up = match &action.effect {
-        Effect::Plain(PlainEffect::Read | PlainEffect::Natural) => return false,
-        Effect::Classed(ClassedEffect::Lookup { reconcile }) => {
-            connector.actions.get(&reconcile.action)
-        }
-        _ => None,
-    };
-    let given: Option<Shape> = Some(shape(connector, action));
-    let shapes = given
-        .into_iter()
-        .chain(looked_up.map(|action| shape(connector, action)));
-    shapes
-        .filter_map(|shape| shape.schema_name)
-        .any(|name| name == listed)
 }
 
 /// Every step at any depth, with its pointer.

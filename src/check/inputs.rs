@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::findings::{below, suggestion};
 use super::types::Kinds;
@@ -60,8 +60,9 @@ impl Validator {
             }
         }
         let mut document = schema.clone();
-        if let (Some(document), false) = (document.as_object_mut(), definitions.is_empty()) {
-            document.insert("schemas".to_owned(), json!(definitions));
+        let needed = reachable(schema, definitions);
+        if let (Some(document), false) = (document.as_object_mut(), needed.is_empty()) {
+            document.insert("schemas".to_owned(), Value::Object(needed));
         }
         let names = schema
             .get("properties")
@@ -209,6 +210,33 @@ impl Validator {
     }
 }
 
+/// The definitions that a schema refers to, and those that these refer to: of a large connector's hundreds, the
+/// few that matter to one input.
+fn reachable(schema: &Value, definitions: &BTreeMap<String, Value>) -> Map<String, Value> {
+    let mut needed = Map::new();
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                let reference = members.get("$ref").and_then(Value::as_str);
+                let name = reference
+                    .and_then(|text| text.strip_prefix("#/schemas/"))
+                    .and_then(|rest| rest.split('/').next());
+                if let Some((name, target)) = name.and_then(|name| definitions.get_key_value(name))
+                    && !needed.contains_key(name)
+                {
+                    needed.insert(name.clone(), target.clone());
+                    open.push(target);
+                }
+                open.extend(members.values());
+            }
+            Value::Array(elements) => open.extend(elements),
+            _ => {}
+        }
+    }
+    needed
+}
+
 /// Why a schema cannot be used, at its place in it.
 fn unusable(error: &ValidationError<'_>) -> Problem {
     let pointer = error.instance_path().as_str();
@@ -296,6 +324,7 @@ fn path(name: &str, pointer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn problems_of(schema: Value, values: Value) -> Vec<String> {
         let inputs: Inputs = serde_json::from_value(schema).unwrap();

@@ -141,7 +141,12 @@ fn response(
     shape: &Shape,
 ) {
     if let Some(records) = &response.records {
-        selector(findings, &below(pointer, "records"), records);
+        // The inputs may say where the records are.
+        if is_template(records) {
+            expressions::template(findings, inputs, &below(pointer, "records"), records);
+        } else {
+            selector(findings, &below(pointer, "records"), records);
+        }
     }
     for (position, expand) in response.expand.iter().enumerate() {
         let pointer = format!("{pointer}/expand/{position}");

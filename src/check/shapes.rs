@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::types::{Kinds, Member, Type};
 use crate::manifest::connector::{Action, Format, Part};
 use crate::manifest::{Connector, Inputs};
+use crate::template::{Form, Template};
 
 /// What an action takes and gives.
 pub struct Shape {
@@ -60,8 +61,8 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
         {
             record = with_unless_known(record, name, Member::perhaps(Type::any()));
         }
-        for name in responses.iter().flat_map(|response| response.set.keys()) {
-            record = with_unless_known(record, name, Member::perhaps(Type::any()));
+        for (name, value) in responses.iter().flat_map(|response| &response.set) {
+            record = with_unless_known(record, name, made(value));
         }
         for name in responses
             .iter()
@@ -122,5 +123,24 @@ fn with_unless_known(record: Type, name: &str, member: Member) -> Type {
         record
     } else {
         record.with(name, member)
+    }
+}
+
+/// What `set` puts into a record, as far as its words alone tell.
+fn made(value: &Value) -> Member {
+    let Value::String(text) = value else {
+        return Member::always(Type::any());
+    };
+    match Template::compile(text) {
+        Ok(template) => match template.expression().map(|shape| &shape.form) {
+            Some(Form::Call(call))
+                if matches!(call.helper.signature.name, "maybe" | "coalesce") =>
+            {
+                Member::perhaps(Type::any())
+            }
+            Some(_) => Member::always(Type::any()),
+            None => Member::always(Type::text()),
+        },
+        Err(_) => Member::perhaps(Type::any()),
     }
 }

@@ -37,11 +37,17 @@ pub fn trigger(findings: &mut Findings<'_>, connector: &Connector, name: &str, t
     interval(findings, &below(&pointer, "every"), trigger.every);
     let inputs = Scope::new().with("inputs", inputs_type(&trigger.inputs, &connector.schemas));
     let record = polled(findings, connector, &pointer, trigger, &inputs);
-    let scope = inputs.with("record", record.clone());
+    let scope = inputs.clone().with("record", record.clone());
     if let Some(condition) = &trigger.condition {
         expressions::condition(findings, &scope, &below(&pointer, "where"), condition);
     }
-    key(findings, &below(&pointer, "key"), &trigger.key, &record);
+    key(
+        findings,
+        &below(&pointer, "key"),
+        &trigger.key,
+        &record,
+        &inputs,
+    );
     cursor(
         findings,
         &below(&pointer, "cursor"),
@@ -128,7 +134,7 @@ fn polled(
     record
 }
 
-fn key(findings: &mut Findings<'_>, pointer: &str, key: &Key, record: &Type) {
+fn key(findings: &mut Findings<'_>, pointer: &str, key: &Key, record: &Type, inputs: &Scope) {
     let (place, fields) = match key {
         Key::Fields(fields) => (pointer.to_owned(), fields.as_slice()),
         Key::Hash(hash) => (below(pointer, "hash"), hash.hash.as_slice()),
@@ -146,12 +152,13 @@ fn key(findings: &mut Findings<'_>, pointer: &str, key: &Key, record: &Type) {
             continue;
         }
         let listed = below(&place, position);
-        of_record(
-            findings,
-            if fields.len() == 1 { &place } else { &listed },
-            field,
-            record,
-        );
+        let place = if fields.len() == 1 { &place } else { &listed };
+        // The inputs may say what tells items apart.
+        if expressions::is_template(field) {
+            expressions::template(findings, inputs, place, field);
+        } else {
+            of_record(findings, place, field, record);
+        }
     }
 }
 

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Connector;
 use super::connection::Schemes;
 use super::inputs::Inputs;
 use super::selector::{JmesPath, NotReadable, PathSource};
 use super::trigger::Trigger;
-use super::Connector;
 use crate::manifest;
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::problem::Problem;
@@ -239,3 +239,6 @@ pub(super) fn tree(value: &Value, pointer: &str, problems: &mut Vec<Problem>) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,11 +177,17 @@ impl Connection {
         if let Some(keys) = self.limit_keys.read().get(&action.name) {
             return Ok(keys.clone());
         }
-        let asker = Asker { connector: &self.connector.name, connection: &self.name, action: &action.name };
+        let asker = Asker {
+            connector: &self.connector.name,
+            connection: &self.name,
+            action: &action.name,
+        };
         let keys = limits
             .keys(asker, &action.limits)
             .map_err(|message| Failure::not_sent("limit_invalid", message))?;
-        self.limit_keys.write().insert(action.name.clone(), keys.clone());
+        self.limit_keys
+            .write()
+            .insert(action.name.clone(), keys.clone());
         Ok(keys)
     }
 

@@ -89,7 +89,10 @@ impl Executor {
             None => (&nowhere, None),
         };
         let started_ms = self.clock.now_ms();
-        let answer = self.requester.send(request, &prepared.credentials, allowed, timeout, proxy).await;
+        let answer = self
+            .requester
+            .send(request, &prepared.credentials, allowed, timeout, proxy)
+            .await;
         Travelled { answer, started_ms }
     }
 
@@ -104,16 +107,35 @@ impl Executor {
                 self.limits.learn(&prepared.keys, &response, now_ms);
                 (prepared.read(&response, &mask, now_ms), Some(response))
             }
-            Err(failure) => (Err(Failure { message: mask.text(&failure.message), ..failure }), None),
+            Err(failure) => (
+                Err(Failure {
+                    message: mask.text(&failure.message),
+                    ..failure
+                }),
+                None,
+            ),
         };
-        if let Err(Failure { verdict: Verdict::RateLimited { until_ms }, .. }) = &result {
+        if let Err(Failure {
+            verdict: Verdict::RateLimited { until_ms },
+            ..
+        }) = &result
+        {
             self.limits.block(&prepared.keys, *until_ms);
         }
-        let veil = Veil { mask, members: Arc::clone(&prepared.action.secret) };
+        let veil = Veil {
+            mask,
+            members: Arc::clone(&prepared.action.secret),
+        };
         let exchange = match prepared.work {
             Work::Request(request) | Work::AdHoc(request) => {
                 let elapsed_ms = now_ms.saturating_sub(travelled.started_ms);
-                Some(Exchange::new(request, response, veil, travelled.started_ms, elapsed_ms))
+                Some(Exchange::new(
+                    request,
+                    response,
+                    veil,
+                    travelled.started_ms,
+                    elapsed_ms,
+                ))
             }
             Work::Builtin(_) => None,
         };

@@ -6,11 +6,11 @@
 pub mod action;
 pub mod auth;
 pub mod builtin;
-pub mod clients;
+mod clients;
 pub mod compile;
 pub mod connection;
 pub mod cursor;
-pub mod delivery;
+mod delivery;
 pub mod egress;
 pub mod errors;
 pub mod exchange;
@@ -23,11 +23,11 @@ pub mod message;
 pub mod paginator;
 pub mod prepare;
 pub mod reconcile;
-pub mod redirect;
+mod redirect;
 pub mod request;
 pub mod requester;
 pub mod selector;
-pub mod tls;
+mod tls;
 pub mod trigger;
 
 pub use self::action::Action;

@@ -111,7 +111,11 @@ impl<'a> Call<'a> {
 
 impl Prepared {
     /// Prepares a call. `files` are where `file.append` may write.
-    pub(super) fn new(call: Call<'_>, files: &builtin::Files, limits: &Limits) -> Result<Prepared, Failure> {
+    pub(super) fn new(
+        call: Call<'_>,
+        files: &builtin::Files,
+        limits: &Limits,
+    ) -> Result<Prepared, Failure> {
         let connection = call.connection;
         let action = call.action;
         if !connection.active {
@@ -158,7 +162,11 @@ impl Prepared {
     }
 
     /// Prepares an `http` step.
-    pub(super) fn ad_hoc(call: AdHoc<'_>, action: &Arc<Action>, limits: &Limits) -> Result<Prepared, Failure> {
+    pub(super) fn ad_hoc(
+        call: AdHoc<'_>,
+        action: &Arc<Action>,
+        limits: &Limits,
+    ) -> Result<Prepared, Failure> {
         let request = ad_hoc_request(&call.inputs)?;
         let credentials = match call.connection {
             Some(connection) if !connection.allowed.contains(&request.url) => {
@@ -178,8 +186,14 @@ impl Prepared {
             // What a 429 blocks is the host that gave it.
             None => {
                 let host = request.url.host_str().unwrap_or_default();
-                let asker = Asker { connector: &action.name, connection: &action.name, action: host };
-                limits.keys(asker, &[]).map_err(|message| Failure::not_sent("limit_invalid", message))?
+                let asker = Asker {
+                    connector: &action.name,
+                    connection: &action.name,
+                    action: host,
+                };
+                limits
+                    .keys(asker, &[])
+                    .map_err(|message| Failure::not_sent("limit_invalid", message))?
             }
         };
         Ok(Prepared {

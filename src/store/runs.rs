@@ -83,8 +83,10 @@ pub struct DueRun {
     pub item: String,
     /// Its live frames, as JSON; none before the first step.
     pub frames: Option<String>,
-    /// UTC epoch milliseconds.
+    /// When it was found; UTC epoch milliseconds.
     pub created_at: i64,
+    /// When it began; UTC epoch milliseconds.
+    pub started_at: Option<i64>,
 }
 
 /// What a list shows of a run.
@@ -120,6 +122,8 @@ pub struct Detail {
     pub item: Option<String>,
     /// Its live frames, as JSON.
     pub frames: Option<String>,
+    /// When it began; UTC epoch milliseconds.
+    pub started_at: Option<i64>,
     /// The run that it repeats.
     pub retry_of: Option<String>,
     /// Its journal.
@@ -352,12 +356,13 @@ fn due_runs(
             item: row.opt_text(6)?.unwrap_or("null").to_owned(),
             frames: row.opt_text(7)?.map(str::to_owned),
             created_at: row.int(8)?,
+            started_at: row.opt_int(9)?,
         });
         Ok(())
     };
     if busy.is_empty() {
         sql.query(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at FROM runs \
+            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
              WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
              ORDER BY due_at, position LIMIT $3",
             params![flow, now_ms, limit],
@@ -366,7 +371,7 @@ fn due_runs(
     } else {
         let busy = serde_json::Value::from(busy.to_vec()).to_string();
         let text = format!(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at FROM runs \
+            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
              WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
              AND (state = 'running' OR COALESCE(slot, '') NOT IN ({})) \
              ORDER BY due_at, position LIMIT $3",
@@ -456,7 +461,7 @@ fn summary(row: &dyn Row) -> Result<Summary> {
 
 fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
     let text = format!(
-        "SELECT {SUMMARY}, definition, item, frames, retry_of FROM runs \
+        "SELECT {SUMMARY}, definition, item, frames, retry_of, started_at FROM runs \
          WHERE id = $1 OR (length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)) ORDER BY id LIMIT 2"
     );
     let mut found = Vec::new();
@@ -467,6 +472,7 @@ fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
             item: row.opt_text(9)?.map(str::to_owned),
             frames: row.opt_text(10)?.map(str::to_owned),
             retry_of: row.opt_text(11)?.map(str::to_owned),
+            started_at: row.opt_int(12)?,
             steps: Vec::new(),
         });
         Ok(())

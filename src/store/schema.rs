@@ -97,6 +97,7 @@ CREATE TABLE runs (
     error TEXT,
     retry_of TEXT,
     created_at BIGINT NOT NULL,
+    started_at BIGINT,
     ended_at BIGINT
 ) {without_rowid};
 CREATE INDEX runs_due ON runs (flow, due_at, position) WHERE state IN ('queued', 'running');

@@ -15,6 +15,8 @@ pub struct Settlement {
     pub steps: Vec<StepRow>,
     /// What becomes of the run.
     pub change: Change,
+    /// When the run began; UTC epoch milliseconds.
+    pub started_at: i64,
     /// UTC epoch milliseconds.
     pub now_ms: i64,
 }
@@ -59,33 +61,34 @@ impl Store {
 }
 
 fn apply(sql: &mut dyn Sql, settlement: &Settlement) -> Result<bool> {
-    let Settlement { run, now_ms, .. } = settlement;
+    let Settlement { run, started_at, now_ms, .. } = settlement;
     let is_live = match &settlement.change {
         // Neither the state nor the due time is set, so that no index is written.
         Change::Mark { frames } => {
             sql.execute(
-                "UPDATE runs SET frames = $2 WHERE id = $1 AND state IN ('queued', 'running')",
-                params![run, frames],
+                "UPDATE runs SET frames = $2, started_at = $3 WHERE id = $1 AND state IN ('queued', 'running')",
+                params![run, frames, *started_at],
             )? == 1
         }
         Change::Continue { frames, due_at } => {
             sql.execute(
-                "UPDATE runs SET state = 'running', frames = $2, due_at = $3 \
+                "UPDATE runs SET state = 'running', frames = $2, due_at = $3, started_at = $4 \
                  WHERE id = $1 AND state IN ('queued', 'running')",
-                params![run, frames, *due_at],
+                params![run, frames, *due_at, *started_at],
             )? == 1
         }
         Change::Unknown { frames } => {
             sql.execute(
-                "UPDATE runs SET state = 'unknown', frames = $2, due_at = NULL \
+                "UPDATE runs SET state = 'unknown', frames = $2, due_at = NULL, started_at = $3 \
                  WHERE id = $1 AND state IN ('queued', 'running')",
-                params![run, frames],
+                params![run, frames, *started_at],
             )? == 1
         }
         Change::End { state, error } => sql.execute(
-            "UPDATE runs SET state = $2, error = $3, ended_at = $4, due_at = NULL, frames = NULL \
+            "UPDATE runs SET state = $2, error = $3, ended_at = $4, due_at = NULL, frames = NULL, \
+                 started_at = $5 \
                  WHERE id = $1 AND state IN ('queued', 'running')",
-            params![run, state.word(), error.as_deref(), *now_ms],
+            params![run, state.word(), error.as_deref(), *now_ms, *started_at],
         )? == 1,
     };
     if is_live {

@@ -26,6 +26,7 @@ fn sync(flow: &str) -> TriggerSync {
         definition: "d1".to_owned(),
         source: "s1".to_owned(),
         is_enabled: true,
+        stopped: None,
         is_dated: true,
         first_due_at: Some(NOW),
         latest_due_at: Some(NOW + 3_600_000),
@@ -159,7 +160,7 @@ async fn terminal_states_never_change() {
     let run = NewRun { state: State::Queued, walk: None, ..run("a", 0, &walk()) };
     store.insert_run(run.clone(), NOW).await.unwrap();
     let mark = StepRow { key: "0".to_owned(), attempt: 1, form: "action".to_owned(), state: "sending".to_owned(), started_at: NOW, ..StepRow::default() };
-    let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, now_ms: NOW };
+    let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, started_at: NOW, now_ms: NOW };
     assert!(store.settle(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()])).await.unwrap());
     assert!(store.end_run(run.id.clone(), State::Cancelled, None, NOW).await.unwrap());
     let late = StepRow { state: "succeeded".to_owned(), ..mark };
@@ -180,7 +181,7 @@ async fn values_above_a_mebibyte_come_back_whole() {
     assert_eq!(due.runs[0].item, item);
     let step = StepRow { key: "0".to_owned(), attempt: 1, output: Some(item.clone()), started_at: NOW, ..StepRow::default() };
     let end = Change::End { state: State::Succeeded, error: None };
-    store.settle(Settlement { run: run.id.clone(), steps: vec![step], change: end, now_ms: NOW }).await.unwrap();
+    store.settle(Settlement { run: run.id.clone(), steps: vec![step], change: end, started_at: NOW, now_ms: NOW }).await.unwrap();
     let detail = store.run(run.id).await.unwrap().unwrap();
     assert_eq!(detail.steps[0].output.as_ref(), Some(&item));
 }

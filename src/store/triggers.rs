@@ -44,6 +44,9 @@ pub struct TriggerRow {
     pub error: Option<String>,
 }
 
+/// The reason of a flow that a person switched off: no file switches it on again.
+pub const BY_HAND: &str = "by hand";
+
 /// What a deployment says of a flow's trigger.
 #[derive(Clone, Debug)]
 pub struct TriggerSync {
@@ -57,6 +60,8 @@ pub struct TriggerSync {
     pub source: String,
     /// Whether it is to work.
     pub is_enabled: bool,
+    /// Why it cannot work although its file is there: its row, if it has one, is stopped and else left alone.
+    pub stopped: Option<String>,
     /// Whether values are times, so that history can be told by date.
     pub is_dated: bool,
     /// When a new trigger, or one whose schedule changed, is due first; none for one started by hand.
@@ -277,23 +282,37 @@ fn sync(sql: &mut dyn Sql, flows: &[TriggerSync], now_ms: i64) -> Result<()> {
                 rename(sql, was, &flow.flow)?;
             }
         }
-        match one(sql, &flow.flow)? {
-            None => add(sql, flow, now_ms)?,
-            Some(row) => update(sql, &row, flow, now_ms)?,
+        match (one(sql, &flow.flow)?, &flow.stopped) {
+            (Some(row), Some(reason)) => stop(sql, &row, reason, now_ms)?,
+            (None, Some(_)) => {}
+            (None, None) => add(sql, flow, now_ms)?,
+            (Some(row), None) => update(sql, &row, flow, now_ms)?,
         }
     }
     for row in &before {
         let is_there = flows
             .iter()
             .any(|flow| flow.flow == row.flow || flow.was.as_ref() == Some(&row.flow));
-        if !is_there && row.state != "disabled" {
-            sql.execute(
-                "UPDATE triggers SET state = 'disabled', reason = 'its file is gone', updated_at = $2 WHERE flow = $1",
-                params![&row.flow, now_ms],
-            )?;
+        if !is_there {
+            stop(sql, row, "its file is gone", now_ms)?;
         }
     }
     Ok(())
+}
+
+// Who was switched off by hand stays so, whatever else stands in its way.
+fn stop(sql: &mut dyn Sql, row: &TriggerRow, reason: &str, now_ms: i64) -> Result<()> {
+    if !is_off_by_hand(row) {
+        sql.execute(
+            "UPDATE triggers SET state = 'disabled', reason = $2, updated_at = $3 WHERE flow = $1",
+            params![&row.flow, reason, now_ms],
+        )?;
+    }
+    Ok(())
+}
+
+fn is_off_by_hand(row: &TriggerRow) -> bool {
+    row.state == "disabled" && row.reason.as_deref() == Some(BY_HAND)
 }
 
 fn rename(sql: &mut dyn Sql, was: &str, name: &str) -> Result<()> {
@@ -321,8 +340,9 @@ fn add(sql: &mut dyn Sql, flow: &TriggerSync, now_ms: i64) -> Result<()> {
 }
 
 fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) -> Result<()> {
-    // `attention` and `suspended` were found out at work, and end there; a person's choice is the file's.
+    // `attention` and `suspended` were found out at work, and end there; what a person said by hand outlives files.
     let (state, reason) = match (flow.is_enabled, row.state.as_str()) {
+        _ if is_off_by_hand(row) => ("disabled", Some(BY_HAND)),
         (false, _) => ("disabled", None),
         (true, "disabled") => ("enabled", None),
         (true, "attention" | "suspended") if row.source != flow.source => ("enabled", None),

@@ -43,9 +43,10 @@ pub(super) async fn set_to_work(host: &Arc<Host>) -> store::Result<Look> {
 async fn claim(host: &Arc<Host>, flow: String, claimed: u32) -> store::Result<()> {
     let busy = {
         let mut lanes = host.lanes.lock();
-        lanes.begin_claim(&flow);
         let bounds = host.bounds(&flow);
-        if bounds.holds_slots() { lanes.busy(&flow, bounds) } else { Vec::new() }
+        let busy = if bounds.holds_slots() { lanes.busy(&flow, bounds) } else { Vec::new() };
+        lanes.begin_claim(&flow, !busy.is_empty());
+        busy
     };
     let due = host.store.due_runs(flow.clone(), host.now_ms(), CLAIM + claimed, busy).await?;
     host.lanes.lock().claim(&flow, due.runs, due.has_more, due.next_due_at);

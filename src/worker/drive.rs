@@ -34,6 +34,7 @@ struct Drive<'a> {
     id: String,
     flow: Arc<Definition>,
     created_ms: i64,
+    started_ms: i64,
     run: Run,
     pending: Pending,
     notes: Notes,
@@ -55,14 +56,15 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
             return give_up(host, due, &failure).await;
         }
     };
-    let facts = Facts { run_id: due.id.clone(), item, inputs: definition.inputs.clone(), started_ms: due.created_at };
+    let started_ms = due.started_at.unwrap_or(host.now_ms());
+    let facts = Facts { run_id: due.id.clone(), item, inputs: definition.inputs.clone(), started_ms };
     let taken = match take_up(host, due, &definition.flow, facts).await? {
         Ok(taken) => taken,
         Err(failure) => return give_up(host, due, &failure).await,
     };
     let id = due.id.clone();
     let mut drive =
-        Drive { host, id, flow: definition, created_ms: due.created_at, run: taken.run, pending: Pending::default(), notes: taken.notes };
+        Drive { host, id, flow: definition, created_ms: due.created_at, started_ms, run: taken.run, pending: Pending::default(), notes: taken.notes };
     if !due.has_begun {
         host.tell(&drive.flow.name, || What::RunBegan { run: due.id.clone() });
     }
@@ -86,12 +88,14 @@ async fn take_up(
     let rows = host.store.steps(due.id.clone(), Some(scopes)).await?;
     let settled = journal::settlement(&rows);
     let notes = Notes::of(&rows);
+    let was_sending = rows.iter().any(|row| row.state == EntryState::Sending.as_str());
     let entries = match journal::entries(rows) {
         Ok(entries) => entries,
         Err(failure) => return Ok(Err(failure)),
     };
     Ok(Run::resume(flow, facts, Some(frames), entries).map(|run| {
-        let event = settled.map_or(Event::Crashed, Event::Settled);
+        let otherwise = if was_sending { Event::Crashed } else { Event::Due };
+        let event = settled.map_or(otherwise, Event::Settled);
         Taken { run, event, notes }
     }))
 }
@@ -243,7 +247,7 @@ impl Drive<'_> {
 
     async fn settle(&mut self, change: Change, now_ms: i64) -> store::Result<bool> {
         let steps = self.pending.take();
-        self.host.store.settle(Settlement { run: self.id.clone(), steps, change, now_ms }).await
+        self.host.store.settle(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms }).await
     }
 
     fn over(&self, state: State, message: Option<String>, now_ms: i64) {

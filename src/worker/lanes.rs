@@ -28,6 +28,8 @@ struct Lane {
     slots: HashMap<String, HashSet<String>>,
     // While a claim is under way: runs that were done with meanwhile, which it may still find as due.
     finished: Option<HashSet<String>>,
+    // The last claim did not look at runs whose slot is taken.
+    leaves_out: bool,
     has_more: bool,
     next_due_at: Option<i64>,
     is_waiting_turn: bool,
@@ -91,9 +93,12 @@ impl Lanes {
         self.lane(flow).slots.entry(slot.unwrap_or_default()).or_default().insert(run);
     }
 
-    /// A claim begins: what is done with from now on is not taken from what it finds.
-    pub fn begin_claim(&mut self, flow: &str) {
-        self.lane(flow).finished = Some(HashSet::new());
+    /// A claim begins: what is done with from now on is not taken from what it finds. `leaves_out`: it does
+    /// not look at runs whose slot is taken, so that they are looked for when one comes free.
+    pub fn begin_claim(&mut self, flow: &str, leaves_out: bool) {
+        let lane = self.lane(flow);
+        lane.finished = Some(HashSet::new());
+        lane.leaves_out = leaves_out;
     }
 
     /// Takes what a claim found.
@@ -189,6 +194,7 @@ impl Lanes {
         }
         if !keeps_slot {
             lane.free(run);
+            lane.has_more |= lane.leaves_out;
         }
         if let Some(due) = due_at {
             lane.next_due_at = Some(lane.next_due_at.map_or(due, |known| known.min(due)));
@@ -228,13 +234,15 @@ impl Lane {
         let mut found = None;
         for (at, run) in self.buffer.iter().enumerate() {
             let slot = run.slot.as_deref().unwrap_or_default();
+            let holders = self.slots.get(slot);
+            if holders.is_some_and(|runs| runs.contains(&run.id)) {
+                found = Some(at);
+                break;
+            }
             if full.contains(slot) {
                 continue;
             }
-            let holders = self.slots.get(slot);
-            let is_holder = holders.is_some_and(|runs| runs.contains(&run.id));
-            let used = holders.map_or(0, HashSet::len);
-            if is_holder || used < bounds.limit as usize {
+            if holders.map_or(0, HashSet::len) < bounds.limit as usize {
                 found = Some(at);
                 break;
             }

@@ -16,9 +16,13 @@ mod page;
 mod poll;
 mod schedule;
 mod send;
+mod single;
 mod trouble;
 mod window;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub use accounts::Accounts;
 pub use definition::{Definition, Source, Written};
@@ -26,4 +30,5 @@ pub use definitions::{CompiledConnector, Definitions};
 pub use events::{Event, Events, What};
 pub use host::{Deployment, Host, Options, Stop};
 pub use journal::SETTLED;
+pub use single::work_off;
 pub use work::{drain_due, work};

@@ -22,6 +22,8 @@ use crate::store::{self, id};
 
 // A claim ends after this many pages, so that other polls get their turn; the walk goes on in the next.
 const PAGES_PER_CLAIM: u32 = 50;
+// How often a claim begins its window anew: once for a page token that expired, once for a cursor.
+const RESTARTS: u32 = 2;
 // A walk that cannot close for this long releases what it has.
 const LOOSEN_AFTER_MS: i64 = 3_600_000;
 // Keys are refreshed at most this often: a write per listed key and poll would be a lot.
@@ -78,7 +80,7 @@ impl Claim<'_> {
                 None => return Ok(()),
             },
         };
-        let mut has_restarted = false;
+        let mut restarts = 0;
         for _ in 0..PAGES_PER_CLAIM {
             if self.host.stop() != Stop::No {
                 return Ok(());
@@ -93,18 +95,21 @@ impl Claim<'_> {
                     return self.host.postpone(&self.row.flow, until_ms).await;
                 }
                 Err(Trouble::Failed(failure)) => {
-                    let is_page_refused = walk.page.is_some() && !has_restarted && failure.verdict == Verdict::Fail;
-                    if failure.verdict == Verdict::CursorExpired && !has_restarted {
-                        walk = self.reopen(trigger, &walk).await?;
-                    } else if is_page_refused {
-                        // Page tokens expire: the same window from its beginning, through the ledger.
-                        self.host.store.restart_walk(walk.id.clone()).await?;
-                        walk.page = None;
-                    } else {
+                    let is_final = !matches!(failure.verdict, Verdict::Fail | Verdict::CursorExpired);
+                    if is_final || restarts == RESTARTS {
                         self.loosen(&walk).await?;
                         return trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure).await;
                     }
-                    has_restarted = true;
+                    if walk.page.is_some() {
+                        // Page tokens expire: the same window from its beginning, through the ledger.
+                        self.host.store.restart_walk(walk.id.clone()).await?;
+                        walk.page = None;
+                    } else if failure.verdict == Verdict::CursorExpired {
+                        walk = self.reopen(trigger, &walk).await?;
+                    } else {
+                        return trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure).await;
+                    }
+                    restarts += 1;
                 }
             }
         }

@@ -73,31 +73,23 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
 /// The store's.
 pub async fn drain_due(host: &Arc<Host>) -> store::Result<()> {
     take_up(host).await?;
+    let mut has_looked_twice = false;
     loop {
         let idle = host.idle.notified();
-        let look = claims::set_to_work(host).await?;
-        if host.under_way() == 0 {
-            let is_due = look.next_due_ms.is_some_and(|due| due <= host.now_ms());
-            if !is_due && host.stop() == Stop::No && !has_due(host).await? {
-                return Ok(());
-            }
-            if host.stop() != Stop::No {
-                return Ok(());
-            }
-        } else {
+        claims::set_to_work(host).await?;
+        if host.under_way() > 0 {
+            has_looked_twice = false;
             idle.await;
+            continue;
         }
-    }
-}
-
-async fn has_due(host: &Host) -> store::Result<bool> {
-    let now_ms = host.now_ms();
-    let are_polls_due = !host.store.due_triggers(now_ms, 1).await?.is_empty();
-    let are_runs_due = host.store.live_flows().await?.iter().any(|(_, due)| *due <= now_ms);
-    if are_runs_due {
+        // What is due may have become so while the last piece of work ended; what then still does not
+        // begin waits for something else, such as its flow's only slot.
+        if has_looked_twice || host.stop() != Stop::No {
+            return Ok(());
+        }
+        has_looked_twice = true;
         host.stir();
     }
-    Ok(are_polls_due || are_runs_due)
 }
 
 // What an earlier process left: walks that closed and were not released, runs that are due or held a slot.

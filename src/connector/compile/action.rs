@@ -10,7 +10,7 @@ use super::super::limits::rate::Rate;
 use super::super::paginator::Paginator;
 use super::super::reconcile::Reconcile;
 use super::super::request::Request;
-use super::{TIMEOUT_MS, expression, merged, path, response, tree, unknown};
+use super::{TIMEOUT_MS, expression, merged, path, selector, tree, unknown};
 use crate::manifest;
 use crate::manifest::connector::{ClassedEffect, Effect, Limit, PlainEffect};
 use crate::manifest::problem::Problem;
@@ -80,7 +80,7 @@ pub fn action(
         builtin: action.builtin,
         secret: action.response.secret.as_slice().into(),
         host,
-        selector: response::selector(
+        selector: selector(
             &action.response,
             paginator.is_some(),
             &format!("{pointer}/response"),
@@ -150,30 +150,61 @@ fn reconcile(
     };
     let pointer = format!("{pointer}/effect/reconcile");
     match connector.actions.get(&reconcile.action) {
-        None => problems.push(unknown("action", &reconcile.action, &format!("{pointer}/action"), connector.actions.keys())),
-        Some(found) if found.effect != Effect::Plain(PlainEffect::Read) => problems.push(Problem::new(
-            format!("{pointer}/action"),
-            "reconcile_not_read",
-            format!("`{name}` is looked up by `{}`, which must be a `read` action", reconcile.action),
+        None => problems.push(unknown(
+            "action",
+            &reconcile.action,
+            &format!("{pointer}/action"),
+            connector.actions.keys(),
         )),
+        Some(found) if found.effect != Effect::Plain(PlainEffect::Read) => {
+            problems.push(Problem::new(
+                format!("{pointer}/action"),
+                "reconcile_not_read",
+                format!(
+                    "`{name}` is looked up by `{}`, which must be a `read` action",
+                    reconcile.action
+                ),
+            ))
+        }
         Some(_) => {}
     }
-    let with = tree(&Value::Object(reconcile.with.clone()), &format!("{pointer}/with"), problems);
+    let with = tree(
+        &Value::Object(reconcile.with.clone()),
+        &format!("{pointer}/with"),
+        problems,
+    );
     let condition = expression(&reconcile.r#match, &format!("{pointer}/match"), problems);
     let id = path(&reconcile.id, &format!("{pointer}/id"), problems);
-    let time = reconcile.time.as_ref().map(|time| path(time, &format!("{pointer}/time"), problems));
-    Some(Reconcile { action: reconcile.action.clone(), with: with?, condition: condition?, id, time })
+    let time = reconcile
+        .time
+        .as_ref()
+        .map(|time| path(time, &format!("{pointer}/time"), problems));
+    Some(Reconcile {
+        action: reconcile.action.clone(),
+        with: with?,
+        condition: condition?,
+        id,
+        time,
+    })
 }
 
 fn check_limits(limits: &[Limit], pointer: &str, problems: &mut Vec<Problem>) {
     for (place, limit) in limits.iter().enumerate() {
         let rate = limit.rate.as_deref().map(str::parse::<Rate>);
         if let Some(Err(message)) = rate {
-            problems.push(Problem::new(format!("{pointer}/{place}/rate"), "rate_invalid", message));
+            problems.push(Problem::new(
+                format!("{pointer}/{place}/rate"),
+                "rate_invalid",
+                message,
+            ));
         }
         if limit.concurrent == Some(0) {
             let message = "`concurrent: 0` would never let a request through";
-            problems.push(Problem::new(format!("{pointer}/{place}/concurrent"), "rate_invalid", message));
+            problems.push(Problem::new(
+                format!("{pointer}/{place}/concurrent"),
+                "rate_invalid",
+                message,
+            ));
         }
     }
 }

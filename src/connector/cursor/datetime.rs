@@ -126,7 +126,8 @@ fn seconds_to_ms(value: &Value) -> Option<i64> {
         _ => return None,
     };
     if let Ok(seconds) = text.parse::<i64>() {
-        return seconds.checked_mul(1_000);
+        // Beyond the year 5000 these are milliseconds, which are another form.
+        return (seconds.abs() < 100_000_000_000).then_some(seconds * 1_000);
     }
     let seconds: f64 = text.parse().ok()?;
     let ms = (seconds * 1_000.0).floor();

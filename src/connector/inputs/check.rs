@@ -113,7 +113,12 @@ impl Simple {
                     }
                     None => false,
                 },
-                "items" => match value.as_object().map(Simple::compile).transpose()?.flatten() {
+                "items" => match value
+                    .as_object()
+                    .map(Simple::compile)
+                    .transpose()?
+                    .flatten()
+                {
                     Some(items) => set(&mut simple.items, Some(Box::new(items))),
                     None => false,
                 },
@@ -169,7 +174,11 @@ impl Simple {
             Value::Array(elements) if permits(Kind::List) => self.wrong_list(elements),
             other => {
                 let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
-                Some(format!("must be {}, not {}", names.join(" or "), kind(other)))
+                Some(format!(
+                    "must be {}, not {}",
+                    names.join(" or "),
+                    kind(other)
+                ))
             }
         }
         .or_else(|| self.wrong_option(value))
@@ -178,7 +187,9 @@ impl Simple {
     fn wrong_list(&self, elements: &[Value]) -> Option<String> {
         let count = elements.len() as u64;
         if let Some(least) = self.min_items.filter(|least| count < *least) {
-            return Some(format!("has {count} elements; at least {least} must be given"));
+            return Some(format!(
+                "has {count} elements; at least {least} must be given"
+            ));
         }
         if let Some(most) = self.max_items.filter(|most| count > *most) {
             return Some(format!("has {count} elements; at most {most} may be given"));
@@ -188,7 +199,10 @@ impl Simple {
             .iter()
             .enumerate()
             .find_map(|(place, element)| Some((place, items.wrong_with(element)?)))?;
-        Some(format!("has a wrong element at place {}: it {wrong}", place + 1))
+        Some(format!(
+            "has a wrong element at place {}: it {wrong}",
+            place + 1
+        ))
     }
 
     fn wrong_text(&self, text: &str) -> Option<String> {

@@ -1,0 +1,63 @@
+//! From the host's events to what the demo shows: one line for each run that ends, with what it sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Shown, Totals};
+use crate::worker::{Event, What};
+
+/// What is known of a run that has not ended.
+#[derive(Default)]
+struct Known {
+    step: String,
+    summary: String,
+}
+
+/// Tells what happens until the host is gone.
+pub async fn narrate(
+    mut events: broadcast::Receiver<Event>,
+    shown: broadcast::Sender<Shown>,
+    counted: Arc<Mutex<Totals>>,
+) {
+    let mut runs: HashMap<String, Known> = HashMap::new();
+    loop {
+        let event = match events.recv().await {
+            Ok(event) => event,
+            // Some were missed: the totals are the services' own.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        let told = match event.what {
+            What::StepEnded { run, step, state, summary } => {
+                let known = runs.entry(run).or_default();
+                // The first step is what the flow is for; later ones only note it down. A failure says more.
+                if known.summary.is_empty() || state == "failed" {
+                    *known = Known { step: step.clone(), summary: summary.clone() };
+                }
+                (state == "retrying").then_some(Shown::Done { flow: event.flow, state, step, summary, elapsed_ms: None })
+            }
+            What::RunEnded { run, state, message, elapsed_ms } => {
+                match state {
+                    "succeeded" => counted.lock().runs_succeeded += 1,
+                    "failed" => counted.lock().runs_failed += 1,
+                    _ => {}
+                }
+                let known = runs.remove(&run).unwrap_or_default();
+                let summary = message.unwrap_or(known.summary);
+                let elapsed_ms = Some(elapsed_ms);
+                Some(Shown::Done { flow: event.flow, state: state.to_owned(), step: known.step, summary, elapsed_ms })
+            }
+            What::Notice { message, .. } => Some(Shown::Notice { message }),
+            What::PollFailed { message, .. } => Some(Shown::Notice { message: format!("{}: {message}", event.flow) }),
+            What::Polled { .. } | What::RunBegan { .. } => None,
+        };
+        if let Some(told) = told {
+            // An error means that nobody watches.
+            let _ = shown.send(told);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! From a checked project to what the worker works with: each flow with its inputs, accounts and schedule
+//! resolved, and compiled. A flow that cannot work here is told and stopped; the others work.
+
+mod accounts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use self::accounts::{accounts, connection_of};
+use super::Project;
+use super::project::diagnostics;
+use crate::check;
+use crate::engine::{Failure, Schedule, type_flow};
+use crate::manifest::connector::CursorType;
+use crate::manifest::flow::{Step, Trigger};
+use crate::manifest::input::object_schema;
+use crate::manifest::typed::{escape, typed};
+use crate::manifest::{self, Diagnostic, Duration, Flow, Loaded, Severity};
+use crate::secrets::Secrets;
+use crate::store::triggers::TriggerSync;
+use crate::worker::{Accounts, CompiledConnector, Definition, Definitions, Deployment, Written};
+
+/// How often a trigger is polled that nobody said anything about.
+pub(super) const HOURLY: Duration = Duration::from_secs(3_600);
+
+/// What is handed to the worker and the store.
+pub struct Prepared {
+    /// For the worker.
+    pub deployment: Deployment,
+    /// For the store: every flow that has a file.
+    pub triggers: Vec<TriggerSync>,
+    /// For the store: what runs are pinned to, as (hash, text).
+    pub definitions: Vec<(String, String)>,
+    /// Why flows were left out.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One flow, ready.
+struct Ready {
+    definition: Arc<Definition>,
+    sync: TriggerSync,
+    used: BTreeMap<String, CompiledConnector>,
+    text: String,
+}
+
+/// What a flow names.
+#[derive(Default)]
+struct Named {
+    connectors: BTreeSet<String>,
+    // Accounts that `http` steps are signed with.
+    accounts: BTreeSet<String>,
+}
+
+/// Resolves and compiles every flow. `secrets` reads what accounts only point at.
+pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
+    let accounts = Accounts::new(accounts(&project.catalog), secrets);
+    let mut prepared = Prepared {
+        deployment: Deployment { accounts, ..Deployment::default() },
+        triggers: Vec::new(),
+        definitions: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    let mut texts = BTreeMap::new();
+    for (name, loaded) in &project.catalog.flows {
+        let work = Work { project, definitions, accounts: &prepared.deployment.accounts, name, loaded, now_ms };
+        match work.flow() {
+            Ok(ready) => {
+                for (name, used) in ready.used {
+                    texts.insert(used.hash.clone(), used.text.to_string());
+                    prepared.deployment.connectors.insert(name, used.connector);
+                }
+                texts.insert(ready.definition.hash.clone(), ready.text);
+                prepared.deployment.flows.insert(name.clone(), ready.definition);
+                prepared.triggers.push(ready.sync);
+            }
+            Err(found) => {
+                prepared.triggers.push(stopped(name, loaded, &found));
+                // A flow that is switched off may be incomplete.
+                if is_enabled(project, name) {
+                    prepared.diagnostics.extend(found);
+                }
+            }
+        }
+    }
+    prepared.diagnostics.dedup();
+    prepared.definitions = texts.into_iter().collect();
+    prepared
+}
+
+/// Whether the settings let a flow work.
+pub fn is_enabled(project: &Project, flow: &str) -> bool {
+    project.catalog.settings.value.flows.get(flow).and_then(|settings| settings.enabled).unwrap_or(true)
+}
+
+/// The connectors that a flow uses, by name.
+pub(super) fn connectors_of(flow: &Flow) -> BTreeSet<String> {
+    named(flow).connectors
+}
+
+/// The connector that a flow polls.
+pub(super) fn polled_connector(flow: &Flow) -> Option<&str> {
+    flow.trigger.poll.as_deref()?.split_once('.').map(|(connector, _)| connector)
+}
+
+fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
+    let reason = found.first().map_or("it cannot be deployed", |found| found.message.as_str());
+    TriggerSync {
+        flow: name.to_owned(),
+        was: loaded.value.was.clone(),
+        definition: String::new(),
+        source: String::new(),
+        is_enabled: false,
+        stopped: Some(reason.to_owned()),
+        is_dated: false,
+        first_due_at: None,
+        latest_due_at: None,
+    }
+}
+
+/// What one flow is prepared with.
+struct Work<'a> {
+    project: &'a Project,
+    definitions: &'a Definitions,
+    accounts: &'a Accounts,
+    name: &'a str,
+    loaded: &'a Loaded<Flow>,
+    now_ms: i64,
+}
+
+impl Work<'_> {
+    fn flow(&self) -> Result<Ready, Vec<Diagnostic>> {
+        let connectors = self.project.connectors();
+        let mut flow = type_flow(&self.loaded.value, &self.loaded.source, &connectors);
+        let mut named = named(&flow);
+        for account in &named.accounts {
+            if let Some(account) = self.accounts.configured().get(account) {
+                named.connectors.insert(account.connector.clone());
+            }
+        }
+        let used = self.compile(&named)?;
+        let inputs = self.inputs()?;
+        let connections = self.connections(&named, &used)?;
+        schedule(&mut flow.trigger, self.every(), &connectors);
+        let hashes = used.iter().map(|(name, used)| (name.clone(), used.hash.clone())).collect();
+        let written = Written { flow, inputs: Value::Object(inputs), connections, connectors: hashes };
+        let definition = self
+            .definitions
+            .flow(&written, &used)
+            .map_err(|problems| diagnostics(&self.loaded.source, "", problems))?;
+        let sync = self.sync(&written, &definition, &connectors);
+        Ok(Ready { definition, sync, used, text: written.text() })
+    }
+
+    fn compile(&self, named: &Named) -> Result<BTreeMap<String, CompiledConnector>, Vec<Diagnostic>> {
+        let mut used = BTreeMap::new();
+        for name in &named.connectors {
+            // One that is not there is told by `check`, and again when the flow is compiled.
+            let Some(loaded) = self.project.catalog.connectors.get(name) else { continue };
+            let compiled = self
+                .definitions
+                .connector(&loaded.value)
+                .map_err(|problems| diagnostics(&loaded.source, "", problems))?;
+            used.insert(name.clone(), compiled);
+        }
+        Ok(used)
+    }
+
+    // From the settings and the command line, and the defaults for the rest.
+    fn inputs(&self) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+        let settings = &self.project.catalog.settings;
+        let place = format!("/flows/{}/inputs", escape(self.name));
+        let declared = &self.loaded.value.inputs;
+        let mut inputs = Map::new();
+        if let Some(given) = settings.value.flows.get(self.name) {
+            let given = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let value = typed(&Value::Object(given), &object_schema(declared), &settings.source, &place, &BTreeMap::new());
+            if let Value::Object(given) = value {
+                inputs = given;
+            }
+        }
+        if let Some(sets) = self.project.sets.get(self.name) {
+            inputs.extend(sets.clone());
+        }
+        for (name, input) in declared {
+            if let (Some(default), false) = (input.default_value(), inputs.contains_key(name)) {
+                inputs.insert(name.clone(), default.clone());
+            }
+        }
+        let mut problems = check::inputs(&inputs, declared, &BTreeMap::new());
+        if problems.is_empty() {
+            return Ok(inputs);
+        }
+        for problem in &mut problems {
+            problem.message = format!("flow `{}`: {}", self.name, problem.message);
+            if problem.help.is_none() {
+                problem.help = Some(format!(
+                    "give it in tidegate.yaml under `flows: {{{}: {{inputs: ...}}}}`, or with --set",
+                    self.name
+                ));
+            }
+        }
+        Err(diagnostics(&settings.source, &place, problems))
+    }
+
+    // Connector to account; every account is bound once, so that what it lacks is told now.
+    fn connections(
+        &self,
+        named: &Named,
+        used: &BTreeMap<String, CompiledConnector>,
+    ) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
+        let mut connections = BTreeMap::new();
+        let mut found = Vec::new();
+        for (connector, compiled) in used {
+            let chosen = connection_of(&self.project.catalog, self.name, connector);
+            let is_signer = named.accounts.iter().any(|account| {
+                self.accounts.configured().get(account).is_some_and(|account| account.connector == *connector)
+            });
+            match self.accounts.connection(connector, chosen.as_deref(), &compiled.connector) {
+                Ok(_) => {}
+                // Named for an `http` step alone: the account is asked for by its own name.
+                Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => continue,
+                Err(failure) => found.push(self.unusable(chosen.as_deref(), failure)),
+            }
+            if let Some(chosen) = chosen {
+                connections.insert(connector.clone(), chosen);
+            }
+        }
+        if found.is_empty() { Ok(connections) } else { Err(found) }
+    }
+
+    fn unusable(&self, account: Option<&str>, failure: Failure) -> Diagnostic {
+        let (source, place) = match account {
+            Some(account) => (&self.project.catalog.settings.source, format!("/connections/{}", escape(account))),
+            None => (&self.loaded.source, "/connections".to_owned()),
+        };
+        let message = format!("flow `{}`: {}", self.name, failure.message);
+        source.at_key(&place, Severity::Error, "connection_unusable", message, failure.help)
+    }
+
+    fn every(&self) -> Option<Duration> {
+        self.project.catalog.settings.value.flows.get(self.name)?.every
+    }
+
+    fn sync(
+        &self,
+        written: &Written,
+        definition: &Definition,
+        connectors: &BTreeMap<String, Arc<manifest::Connector>>,
+    ) -> TriggerSync {
+        let next_due = definition.next_due(self.now_ms).filter(|due| *due != i64::MAX);
+        let is_polled = written.flow.trigger.poll.is_some();
+        TriggerSync {
+            flow: self.name.to_owned(),
+            was: written.flow.was.clone(),
+            definition: definition.hash.clone(),
+            source: written.source_hash(connectors),
+            is_enabled: is_enabled(self.project, self.name),
+            stopped: None,
+            is_dated: is_dated(&written.flow.trigger, connectors),
+            // What is new can be told from history only once it was read: at once.
+            first_due_at: if is_polled { Some(self.now_ms) } else { next_due },
+            latest_due_at: next_due,
+        }
+    }
+}
+
+// The settings' interval, else the flow's own, else its trigger's: written down, so that runs are pinned to it.
+pub(super) fn schedule(trigger: &mut Trigger, every: Option<Duration>, connectors: &BTreeMap<String, Arc<manifest::Connector>>) {
+    if every.is_some() && !trigger.manual {
+        trigger.every = every;
+        trigger.cron = None;
+        trigger.timezone = None;
+    }
+    let is_scheduled = matches!(Schedule::of_trigger(trigger), Ok(Some(_)) | Err(_));
+    if !is_scheduled && trigger.poll.is_some() {
+        trigger.every = Some(polled(trigger, connectors).and_then(|polled| polled.every).unwrap_or(HOURLY));
+    }
+}
+
+fn polled<'a>(
+    trigger: &Trigger,
+    connectors: &'a BTreeMap<String, Arc<manifest::Connector>>,
+) -> Option<&'a manifest::connector::Trigger> {
+    let (connector, name) = trigger.poll.as_deref()?.split_once('.')?;
+    connectors.get(connector)?.triggers.get(name)
+}
+
+fn is_dated(trigger: &Trigger, connectors: &BTreeMap<String, Arc<manifest::Connector>>) -> bool {
+    let kind = polled(trigger, connectors).map(|polled| polled.cursor.kind);
+    matches!(kind, Some(CursorType::Snowflake | CursorType::Datetime))
+}
+
+fn named(flow: &Flow) -> Named {
+    let mut named = Named::default();
+    if let Some(connector) = polled_connector(flow) {
+        named.connectors.insert(connector.to_owned());
+    }
+    collect(&flow.steps, &mut named);
+    collect(&flow.on_failure, &mut named);
+    named
+}
+
+fn collect(steps: &[Step], named: &mut Named) {
+    for step in steps {
+        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
+            named.connectors.insert(connector.to_owned());
+        }
+        if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {
+            named.accounts.insert(account.clone());
+        }
+        for inner in [&step.then, &step.otherwise, &step.steps] {
+            collect(inner.as_deref().unwrap_or_default(), named);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `tidegate triggers`: how far each flow has read, and reading again.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Error, Result, Time, View, project};
+use crate::store::triggers::TriggerRow;
+
+/// One flow's trigger.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The flow.
+    pub flow: String,
+    /// `enabled`, `disabled`, `attention`, `suspended`.
+    pub state: String,
+    /// Why it does not work.
+    pub reason: Option<String>,
+    /// When it is due next.
+    pub due_at: Option<Time>,
+    /// When it was last asked.
+    pub polled_at: Option<Time>,
+    /// Whether the first reading, which tells history from news, is done.
+    pub seeded: bool,
+    /// Items dated before this are history.
+    pub baseline_at: Option<Time>,
+    /// The newest value of the cursor.
+    pub cursor: Option<String>,
+    /// The service's time until which everything was read.
+    pub covered_until: Option<Time>,
+    /// Which ledger counts: a rewind begins a new one.
+    pub generation: i64,
+    /// Failures since the last success.
+    pub failures: i64,
+    /// The last failure, in words.
+    pub error: Option<String>,
+}
+
+/// Every trigger, by flow.
+pub async fn list(view: &View) -> Result<Vec<Row>> {
+    match &view.store {
+        Some(store) => Ok(store.triggers().await?.into_iter().map(Row::from).collect()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// One flow's trigger.
+///
+/// # Errors
+/// `flow_unknown`.
+pub async fn show(view: &View, flow: &str) -> Result<Row> {
+    find(view, flow).await.map(Row::from)
+}
+
+/// Reads again from a time on, or everything that the service lists: what comes then starts new runs.
+///
+/// # Errors
+/// `flow_unknown`, `trigger_not_polled`, `time_unreadable`, `time_ahead`.
+pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
+    let now_ms = view.clock.now_ms();
+    let to = to.map(Time::parse).transpose()?;
+    if let Some(to) = to.filter(|to| to.ms > now_ms) {
+        return Err(Error::usage("time_ahead", format!("{to} is not over yet")).with_help("rewind to a time in the past"));
+    }
+    let stored = find(view, flow).await?;
+    // Read from the definition, not the files: what a host has deployed is what it polls.
+    let store = view.store()?;
+    let text = store.definition(stored.definition.clone()).await?;
+    let is_polled = text
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        .is_some_and(|written| written.pointer("/flow/trigger/poll").is_some_and(Value::is_string));
+    if !is_polled {
+        return Err(Error::problem("trigger_not_polled", format!("flow `{flow}` polls nothing, so there is nothing to read again")));
+    }
+    store.rewind(flow.to_owned(), to.map(|to| to.ms), now_ms).await?;
+    show(view, flow).await
+}
+
+async fn find(view: &View, flow: &str) -> Result<TriggerRow> {
+    let store = view.store()?;
+    if let Some(found) = store.trigger(flow.to_owned()).await? {
+        return Ok(found);
+    }
+    let known = store.triggers().await?;
+    Err(project::flow_unknown(flow, known.iter().map(|row| row.flow.as_str())))
+}
+
+impl From<TriggerRow> for Row {
+    fn from(row: TriggerRow) -> Row {
+        let error = row.error.as_deref().map(super::runs::failure_text);
+        Row {
+            flow: row.flow,
+            state: row.state,
+            reason: row.reason,
+            due_at: row.due_at.filter(|due| *due != i64::MAX).map(Time::from_ms),
+            polled_at: row.polled_at.map(Time::from_ms),
+            seeded: row.seeded,
+            baseline_at: row.baseline_at.map(Time::from_ms),
+            cursor: row.value,
+            covered_until: row.covered_until.map(Time::from_ms),
+            generation: row.generation,
+            failures: row.failures,
+            error,
+        }
+    }
+}

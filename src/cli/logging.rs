@@ -1,0 +1,87 @@
+//! The log, on standard error: what happens inside, by level and module. It never holds a secret or an item's
+//! content; results are on standard output.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// How much a command says when nothing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Warnings and errors: commands that answer and end.
+    Answer,
+    /// What a host does, too.
+    Host,
+    /// Errors alone: a table is redrawn on the same terminal.
+    Table,
+}
+
+/// What is logged: `filter` as given, or by `verbose` (how often `-v` was given) above the command's own.
+///
+/// # Errors
+/// The filter as it was given, where it is none.
+pub fn targets(filter: Option<&str>, verbose: u8, own: Verbosity) -> Result<Targets, String> {
+    let directives = match (filter, verbose, own) {
+        (Some(filter), ..) => filter,
+        (None, 0, Verbosity::Table) => "error",
+        (None, 0, Verbosity::Answer) => "warn",
+        (None, 0, Verbosity::Host) => "warn,tidegate=info",
+        (None, 1, Verbosity::Answer | Verbosity::Table) => "warn,tidegate=info",
+        (None, 1, Verbosity::Host) | (None, 2, _) => "warn,tidegate=debug",
+        (None, ..) => "info,tidegate=trace",
+    };
+    directives
+        .parse()
+        .map_err(|error| format!("`{directives}` does not say what to log: {error}"))
+}
+
+/// Starts the log.
+pub fn start(targets: Targets, format: LogFormat) {
+    let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let registry = tracing_subscriber::registry().with(targets);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => registry.with(layer.with_ansi(is_coloured)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    // It fails only where a log is running already: in a test that calls twice.
+    if let Err(error) = started {
+        tracing::debug!(%error, "the log was started before");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn v_shows_more_and_a_filter_replaces_it() {
+        let shows = |targets: &Targets, level| targets.would_enable("tidegate::worker", &level);
+        let answer = targets(None, 0, Verbosity::Answer).unwrap();
+        assert!(shows(&answer, Level::WARN) && !shows(&answer, Level::INFO));
+        let host = targets(None, 0, Verbosity::Host).unwrap();
+        assert!(shows(&host, Level::INFO) && !shows(&host, Level::DEBUG));
+        assert!(!host.would_enable("hyper", &Level::INFO));
+        let more = targets(None, 1, Verbosity::Host).unwrap();
+        assert!(shows(&more, Level::DEBUG));
+        let given = targets(Some("tidegate::store=debug"), 3, Verbosity::Host).unwrap();
+        assert!(!shows(&given, Level::ERROR));
+        assert!(given.would_enable("tidegate::store", &Level::DEBUG));
+        assert!(targets(Some("tidegate=loud"), 0, Verbosity::Host).is_err());
+    }
+}

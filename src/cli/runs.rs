@@ -1,0 +1,202 @@
+//! `tidegate runs`: what ran; replaying, cancelling, and settling what nobody knows.
+
+pub mod account;
+
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::exit::Result;
+use super::table::Table;
+use super::text::{elapsed, one_line};
+use super::{Context, given};
+use crate::app::{open, runs};
+
+/// The words of `runs`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  tidegate runs list --state failed
+  tidegate runs show 9f3c --exchanges
+  tidegate runs replay 9f3c
+  tidegate runs settle 9f3c retry
+
+A run is named by its id, or by a beginning or end of it that no other run has.")]
+pub enum Runs {
+    /// Runs, newest first
+    #[command(after_help = "\
+Examples:
+  tidegate runs list
+  tidegate runs list --flow tweet-to-sms --state unknown
+  tidegate runs list --before 019a9f3c-5d1e-7000-8000-3f2a1b4c5d6e --limit 100")]
+    List {
+        /// Of this flow alone
+        #[arg(long, value_name = "FLOW")]
+        flow: Option<String>,
+        /// In this state alone: held, queued, running, unknown, succeeded, failed, cancelled, filtered or skipped
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// Older than this run: the next page
+        #[arg(long, value_name = "RUN")]
+        before: Option<String>,
+        /// The most rows
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run as an account of what happened: its item, and each attempt of each step
+    #[command(after_help = "\
+Examples:
+  tidegate runs show 9f3c
+  tidegate runs show 9f3c --exchanges      with every request and response, secrets masked")]
+    Show {
+        /// The run's id, or a beginning or end of it
+        run: String,
+        /// Show every request and response, too, secrets masked
+        #[arg(long)]
+        exchanges: bool,
+    },
+    /// Start a new run for the same item with the flow as it is now
+    #[command(after_help = "Examples:\n  tidegate runs replay 9f3c")]
+    Replay {
+        /// The run's id, or a beginning or end of it
+        run: String,
+    },
+    /// End a run that is not over
+    #[command(after_help = "Examples:\n  tidegate runs cancel 9f3c")]
+    Cancel {
+        /// The run's id, or a beginning or end of it
+        run: String,
+    },
+    /// Say what became of a step of which nobody knows whether it was done
+    #[command(after_help = "\
+Examples:
+  tidegate runs settle 9f3c done --result '{\"id\": \"1985\"}'
+  tidegate runs settle 9f3c retry
+  tidegate runs settle 9f3c failed
+
+Look at the service first: `retry` does it again, and if it was done before, it is done twice.")]
+    Settle {
+        /// The run's id, or a beginning or end of it
+        run: String,
+        /// What became of the step
+        became: Became,
+        /// What later steps see as the step's output, with `done`: JSON, @FILE, or - for standard input
+        #[arg(long, value_name = "JSON")]
+        result: Option<String>,
+    },
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Became {
+    /// It was done: go on with the next step
+    Done,
+    /// It was not done: do it
+    Retry,
+    /// It was not done, and is not to be: the step failed
+    Failed,
+}
+
+impl Runs {
+    pub async fn perform(self, context: Context) -> Result {
+        let view = open::view(&context.place).await?;
+        let output = context.output;
+        match self {
+            Runs::List {
+                flow,
+                state,
+                before,
+                limit,
+            } => {
+                let filter = runs::Filter {
+                    flow,
+                    state,
+                    before,
+                    limit,
+                };
+                output.rows(
+                    &runs::list(&view, filter).await?,
+                    "there are no such runs",
+                    |rows| table(rows),
+                )?;
+            }
+            Runs::Show { run, exchanges } => {
+                let mut detail = runs::show(&view, &run).await?;
+                if !exchanges {
+                    detail
+                        .steps
+                        .iter_mut()
+                        .for_each(|step| step.exchange = None);
+                }
+                output.one(&detail, |detail, _| account::account(detail))?;
+            }
+            Runs::Replay { run } => {
+                output.one(&runs::replay(&view, &run).await?, |row, _| {
+                    told(row, "repeats it")
+                })?;
+            }
+            Runs::Cancel { run } => {
+                output.one(&runs::cancel(&view, &run).await?, |row, _| {
+                    told(row, "is ended")
+                })?;
+            }
+            Runs::Settle {
+                run,
+                became,
+                result,
+            } => {
+                let result = result
+                    .as_deref()
+                    .map(|given| given::json("--result", given))
+                    .transpose()?;
+                let said = settlement(became, result)?;
+                output.one(&runs::settle(&view, &run, said).await?, |row, _| {
+                    told(row, "goes on")
+                })?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn settlement(became: Became, result: Option<Value>) -> crate::app::Result<runs::Settlement> {
+    match (became, result) {
+        (Became::Done, result) => Ok(runs::Settlement::Done(result.unwrap_or(Value::Null))),
+        (Became::Retry, None) => Ok(runs::Settlement::Retry),
+        (Became::Failed, None) => Ok(runs::Settlement::Failed),
+        (Became::Retry | Became::Failed, Some(_)) => {
+            let message = "`--result` is what a step that was done gave: only `done` takes it";
+            Err(crate::app::Error::usage("result_without_done", message))
+        }
+    }
+}
+
+fn table(rows: &[runs::Row]) -> Table {
+    let mut table = Table::new(["run", "flow", "state", "item", "found", "took", "why"]);
+    for row in rows {
+        let took = row.ended_at.map_or_else(
+            || "-".to_owned(),
+            |ended| elapsed(ended.ms - row.created_at.ms),
+        );
+        table.row([
+            row.id.as_str(),
+            &row.flow,
+            &row.state,
+            row.item_key.as_deref().unwrap_or("-"),
+            &row.created_at.to_string(),
+            &took,
+            row.error.as_deref().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn told(row: &runs::Row, what: &str) -> String {
+    format!(
+        "run {} of {} {what}; it is {}\n",
+        one_line(&row.id),
+        one_line(&row.flow),
+        one_line(&row.state)
+    )
+}

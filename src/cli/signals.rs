@@ -1,0 +1,71 @@
+//! Ctrl-C and SIGTERM: the first asks to finish what is under way, the second ends the program at once.
+//! Nothing is lost by the second: what was not settled resumes at the next start.
+
+use std::future::Future;
+use std::io;
+
+use tokio::sync::watch;
+
+use super::demo::screen;
+use super::exit::STOPPED;
+
+/// Listens from now on; the future ends with the first signal.
+///
+/// # Errors
+/// When the system refuses to tell of signals.
+pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut signals = Signals::listen()?;
+    let (sender, mut receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        signals.next().await;
+        sender.send_replace(true);
+        signals.next().await;
+        screen::restore();
+        std::process::exit(STOPPED);
+    });
+    Ok(async move {
+        // An error means that the sender is gone, which it is only once it has sent.
+        let _ = receiver.wait_for(|is_asked| *is_asked).await;
+    })
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl-C can not be heard");
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Which items start a run, and when: history, news, pages that fail, walks that resume.
+
+use super::*;
+use crate::sandbox::Fault;
+
+const EVERY_HOUR: &str = "trigger: {poll: shop.new, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+
+#[tokio::test]
+async fn what_was_there_before_is_history_and_what_comes_after_is_told_once_oldest_first() {
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    world.add(5);
+    world.work().await;
+    assert!(world.told().is_empty(), "enabling a flow starts nothing");
+    world.add(8);
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), (6..=13).collect::<Vec<_>>());
+    world.work_an_hour_later().await;
+    world.work_an_hour_later().await;
+    assert_eq!(world.told().len(), 8, "an item that is listed again starts nothing");
+}
+
+#[tokio::test]
+async fn a_flow_can_ask_for_everything_or_for_the_newest() {
+    for (start, expected) in [("all", (1..=7).collect::<Vec<_>>()), ("{last: 2}", vec![6, 7])] {
+        let flow = format!("trigger: {{poll: shop.new, start: {start}}}\nsteps: [{{action: shop.tell, with: {{id: \"{{{{item.id}}}}\"}}}}]\n");
+        let flow = flow.replace("poll: shop.new,", "poll: shop.new, every: 1h,");
+        let world = World::new("natural", "asc", &flow).await;
+        world.add(7);
+        world.work().await;
+        let mut told = world.told();
+        told.sort_unstable();
+        assert_eq!(told, expected, "start: {start}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_fails_moves_no_cursor_and_the_walk_goes_on_where_it_stood() {
+    let mut world = World::new("natural", "desc", EVERY_HOUR).await;
+    world.work().await;
+    world.add(8);
+    // Page 1 is committed; page 2 is refused until the host was killed and started again.
+    world.fault(Fault { operation: Some("list_items".to_owned()), skip: 1, times: Some(1), status: Some(500), ..Fault::default() });
+    world.work_an_hour_later().await;
+    let walk = world.host.store.open_walk("f".to_owned()).await.unwrap().expect("the walk is open");
+    assert_eq!((walk.pages, walk.started), (1, 3));
+    assert!(world.told().is_empty(), "what a walk found waits for its end");
+    world.restart().await;
+    world.clock.advance(60_000);
+    world.work().await;
+    let mut told = world.told();
+    assert_eq!(told.len(), 8);
+    told.sort_unstable();
+    assert_eq!(told, (1..=8).collect::<Vec<_>>());
+    assert!(world.host.store.open_walk("f".to_owned()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn runs_of_a_walk_begin_oldest_first_although_it_was_read_newest_first() {
+    let flow = EVERY_HOUR.replace("steps:", "concurrency: {limit: 1}\nsteps:");
+    let world = World::new("natural", "desc", &flow).await;
+    world.work().await;
+    world.add(10);
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), (1..=10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn items_that_the_flow_does_not_want_are_recorded_and_start_nothing() {
+    let flow = EVERY_HOUR.replace("every: 1h}", "every: 1h, where: \"gt item.id 3\"}");
+    let world = World::new("natural", "asc", &flow).await;
+    world.work().await;
+    world.add(5);
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), [4, 5]);
+    assert_eq!(world.runs(State::Filtered).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_judged_is_not_dropped() {
+    let flow = EVERY_HOUR.replace("every: 1h}", "every: 1h, where: \"eq item.colour 'red'\"}");
+    let world = World::new("natural", "asc", &flow).await;
+    world.work().await;
+    world.add(1);
+    world.work_an_hour_later().await;
+    let failed = world.runs(State::Failed).await;
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].error.as_deref().unwrap_or_default().contains("template_missing_path"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn refused_credentials_stop_the_polls_and_are_told_once() {
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    world.work().await;
+    world.add(2);
+    world.fault(Fault { operation: Some("list_items".to_owned()), every: 1, status: Some(401), ..Fault::default() });
+    world.work_an_hour_later().await;
+    world.work_an_hour_later().await;
+    let trigger = world.host.store.trigger("f".to_owned()).await.unwrap().unwrap();
+    assert_eq!(trigger.state, "attention");
+    assert_eq!(world.notices().await.iter().filter(|kind| *kind == "attention").count(), 1);
+    world.sandbox.control().clear_faults();
+    world.work_an_hour_later().await;
+    assert!(world.told().is_empty(), "nobody said that it works again");
+}
+
+#[tokio::test]
+async fn a_limit_parks_the_poll_until_the_service_says() {
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    world.work().await;
+    world.add(2);
+    let limited = Fault { status: Some(429), retry_after_s: Some(600), times: Some(1), ..Fault::default() };
+    world.fault(Fault { operation: Some("list_items".to_owned()), ..limited });
+    world.work_an_hour_later().await;
+    let trigger = world.host.store.trigger("f".to_owned()).await.unwrap().unwrap();
+    assert_eq!(trigger.due_at, Some(world.clock.now_ms() + 600_000));
+    assert_eq!(trigger.failures, 0, "waiting for a limit is no failure");
+    world.clock.advance(600_000);
+    world.work().await;
+    assert_eq!(world.told(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_schedule_starts_one_run_for_a_pause_and_says_so() {
+    let world = World::new("natural", "asc", "trigger: {every: 1h}\nsteps: [{action: shop.tell, with: {id: 7}}]\n").await;
+    world.work().await;
+    assert_eq!(world.told(), [7]);
+    world.clock.advance(5 * HOUR);
+    world.work().await;
+    assert_eq!(world.told(), [7, 7]);
+    assert_eq!(world.notices().await, ["missed"]);
+}
+
+const DATED: &str = "trigger: {poll: shop.dated, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+
+#[tokio::test]
+async fn an_item_that_shows_up_late_is_found_and_one_from_before_the_baseline_never_counts() {
+    let world = World::new("natural", "asc", DATED).await;
+    world.work().await;
+    world.work_an_hour_later().await;
+    let covered_ms = world.clock.now_ms();
+    world.add_dated(covered_ms - 30_000);
+    world.add_dated(NOON - 10_000);
+    world.add_dated(covered_ms + 10_000);
+    world.work_an_hour_later().await;
+    let mut told = world.told();
+    told.sort_unstable();
+    assert_eq!(told, [1, 3]);
+}
+
+#[tokio::test]
+async fn a_cursor_that_grew_too_old_is_a_gap_that_is_told_with_its_bounds() {
+    let world = World::new("natural", "asc", DATED).await;
+    world.work().await;
+    world.clock.advance(8 * 24 * HOUR);
+    world.work().await;
+    let notices = world.host.store.notices(Some("f".to_owned()), 9).await.unwrap();
+    let gap = notices.iter().find(|notice| notice.kind == "gap").expect("the gap is told");
+    let details: Value = serde_json::from_str(gap.details.as_deref().unwrap_or_default()).unwrap();
+    assert_eq!(details["from_ms"], NOON);
+    world.work_an_hour_later().await;
+    let again = world.host.store.notices(Some("f".to_owned()), 9).await.unwrap();
+    assert_eq!(again.len(), notices.len(), "a gap is told once");
+}
+
+#[tokio::test]
+async fn polling_waits_while_too_much_is_unfinished() {
+    let flow = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {wait: 10h}\n";
+    let mut world = World::new("natural", "asc", flow).await;
+    world.add(4);
+    world.work().await;
+    world.options.backlog = 3;
+    world.restart().await;
+    world.add(4);
+    world.work_an_hour_later().await;
+    assert_eq!(world.host.store.backlog().await.unwrap(), 4, "nothing more was taken in");
+    world.clock.advance(10 * HOUR);
+    world.work().await;
+    world.work_an_hour_later().await;
+    assert_eq!(world.runs(State::Running).await.len(), 4, "with room again, polling goes on");
+}

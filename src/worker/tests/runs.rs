@@ -1,0 +1,128 @@
+//! What becomes of a run: outcomes, retries, marks, crashes, and items that come while a flow is busy.
+
+use super::*;
+use crate::sandbox::Fault;
+
+fn flow(concurrency: &str, step: &str) -> String {
+    format!(
+        "trigger: {{poll: shop.new, every: 1h, start: all}}\nconcurrency: {{{concurrency}}}\nsteps:\n  - {{action: shop.tell, with: {{id: \"{{{{item.id}}}}\"}}{step}}}\n"
+    )
+}
+
+fn on_sink() -> Fault {
+    Fault { operation: Some("sink".to_owned()), times: Some(1), ..Fault::default() }
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_of_an_unsafe_action_parks_the_run() {
+    let world = World::new("none", "asc", &flow("limit: 16", "")).await;
+    world.add(1);
+    world.fault(Fault { tear: true, ..on_sink() });
+    world.work().await;
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), [1], "it is never sent again blindly");
+    let run = world.only_run().await;
+    assert_eq!(run.summary.state, "unknown");
+    assert_eq!(run.steps[0].state, "unknown");
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_of_a_safe_action_is_sent_again_when_it_is_due() {
+    let mut world = World::new("natural", "asc", &flow("limit: 16", ", retry: {attempts: 3, initial: 10m, max: 10m, backoff: fixed}")).await;
+    world.add(1);
+    world.fault(Fault { tear: true, ..on_sink() });
+    world.work().await;
+    assert_eq!(world.told(), [1]);
+    world.restart().await;
+    world.work().await;
+    assert_eq!(world.told(), [1], "a retry has a due time, and keeps it over a restart");
+    world.clock.advance(600_000);
+    world.work().await;
+    assert_eq!(world.told(), [1, 1]);
+    let run = world.only_run().await;
+    assert_eq!(run.summary.state, "succeeded");
+    assert_eq!(run.steps.iter().map(|step| (step.attempt, step.state.as_str())).collect::<Vec<_>>(), [(1, "retrying"), (2, "succeeded")]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_sent_again_and_says_why() {
+    let world = World::new("none", "asc", &flow("limit: 16", "")).await;
+    world.add(1);
+    let body = Some("{\"message\":\"no such shelf\"}".to_owned());
+    world.fault(Fault { status: Some(400), body, ..on_sink() });
+    world.work().await;
+    let run = world.only_run().await;
+    assert_eq!(run.summary.state, "failed");
+    assert!(run.summary.error.as_deref().unwrap_or_default().contains("no such shelf"), "{:?}", run.summary.error);
+    let exchange = run.steps[0].exchange.as_deref().unwrap_or_default();
+    assert!(exchange.contains("/sink") && exchange.contains("no such shelf"), "{exchange}");
+}
+
+#[tokio::test]
+async fn a_failed_run_does_what_it_says_on_failure() {
+    let text = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {id: first, action: shop.tell, with: {id: \"{{item.id}}\"}}\non_failure:\n  - {action: shop.tell, if: \"eq error.step 'first'\", with: {id: 99}}\n";
+    let world = World::new("none", "asc", text).await;
+    world.add(1);
+    world.fault(Fault { status: Some(422), ..on_sink() });
+    world.work().await;
+    assert_eq!(world.told(), [99]);
+    assert_eq!(world.only_run().await.summary.state, "failed");
+}
+
+#[tokio::test]
+async fn a_run_that_crashed_while_sending_is_unknown_and_one_that_did_not_send_goes_on() {
+    let mut world = World::new("none", "asc", &flow("limit: 16", "")).await;
+    world.add(2);
+    // Both runs are marked; the first answer never comes, the host dies meanwhile.
+    world.fault(Fault { delay_answer_ms: 60_000, times: Some(1), ..on_sink() });
+    let host = Arc::clone(&world.host);
+    let working = tokio::spawn(async move { drain_due(&host).await });
+    while world.told().len() < 2 || world.runs(State::Succeeded).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    working.abort();
+    world.restart().await;
+    world.work().await;
+    assert_eq!(world.told().len(), 2);
+    assert_eq!(world.runs(State::Unknown).await.len(), 1);
+    assert_eq!(world.runs(State::Succeeded).await.len(), 1);
+}
+
+#[tokio::test]
+async fn items_that_come_while_a_flow_is_busy_can_be_skipped() {
+    let world = World::new("none", "asc", &flow("limit: 1, on_busy: skip", "")).await;
+    world.add(3);
+    world.work().await;
+    assert_eq!(world.told(), [1]);
+    assert_eq!(world.runs(State::Skipped).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_limit_of_one_waits_for_the_run_before_even_while_that_one_waits() {
+    let text = "trigger: {poll: shop.new, every: 1h, start: all}\nconcurrency: {limit: 1}\nsteps:\n  - {wait: 10m}\n  - {action: shop.tell, with: {id: \"{{item.id}}\"}}\n";
+    let mut world = World::new("natural", "asc", text).await;
+    world.add(2);
+    world.work().await;
+    world.clock.advance(600_000);
+    world.work().await;
+    let runs = world.host.store.list_runs(Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    assert_eq!(world.told(), [1], "the second began only when the first was over: {runs:?}");
+    world.restart().await;
+    world.work().await;
+    world.clock.advance(600_000);
+    world.work().await;
+    assert_eq!(world.told(), [1, 2]);
+}
+
+#[tokio::test]
+async fn what_an_item_contains_is_never_evaluated() {
+    let text = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {id: keep, set: {name: \"{{item.name}}\"}}\n  - {id: again, set: {name: \"<{{steps.keep.output.name}}>\"}}\n";
+    let world = World::new("natural", "asc", text).await;
+    let fields = [("name".to_owned(), Value::from("{{inputs.x}} {{connection.key}}"))].into_iter().collect();
+    world.sandbox.control().add_items(&NewItems { fields, count: 1, ..NewItems::default() });
+    world.work().await;
+    let run = world.only_run().await;
+    assert_eq!(run.summary.state, "succeeded");
+    let last = run.steps.iter().find(|step| step.step.as_deref() == Some("again")).unwrap();
+    assert_eq!(last.output.as_deref(), Some("{\"name\":\"<{{inputs.x}} {{connection.key}}>\"}"));
+}
