@@ -11,10 +11,8 @@ mod fixture;
 mod oauth;
 mod schema;
 mod twilio;
-mod twilio_document;
 mod wire;
 mod x;
-mod x_document;
 
 use std::path::PathBuf;
 

@@ -7,85 +7,17 @@ use tidegate::clock::Clock;
 use tidegate::engine::{Failure, Verdict};
 use tidegate::sandbox::{self, Fault, NewSms, Options, Sandbox, Service};
 
-use super::account::Account;
-use super::document::Document;
-use super::wire::{Message, Passed, Wire};
-use super::{reference, settle};
+use crate::reference::account::Account;
+use crate::reference::document::Document;
+use crate::reference::wire::{Message, Wire};
+use crate::reference::{reference, settle};
+
+use super::quirks;
 
 const DOCUMENT: &str = "specs/twilio-messages-openapi.json";
 
 /// 2026-11-20T13:19:00Z
 const NOW_MS: i64 = 1_795_180_740_000;
-
-/// Sets right what the document says wrongly, as the reference's page about it tells. Nothing else of it is
-/// passed over; that it describes no refusals is seen to in [`wrong_refusal`].
-fn quirks(document: &mut Value) {
-    // Filters by day are said to be times, and described as `YYYY-MM-DD`.
-    let day = json!({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]});
-    for item in members(&mut document["paths"]) {
-        for operation in members(item) {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-                if parameter["name"]
-                    .as_str()
-                    .is_some_and(|name| name.starts_with("DateSent"))
-                {
-                    parameter["schema"] = day.clone();
-                }
-            }
-            // Addresses in answers are relative, and said to be whole.
-            strip_uri_formats(&mut operation["responses"]);
-        }
-    }
-    strip_uri_formats(&mut document["components"]["schemas"]);
-}
-
-fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let members = value
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|members| members.values_mut());
-    members.filter(|member| member.is_object())
-}
-
-fn strip_uri_formats(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            if members.get("format") == Some(&json!("uri")) {
-                members.remove("format");
-            }
-            members.values_mut().for_each(strip_uri_formats);
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(strip_uri_formats),
-        _ => {}
-    }
-}
-
-/// The form of Twilio's refusals, which its document does not describe.
-fn wrong_refusal(passed: &Passed) -> Vec<String> {
-    let (status, body) = (passed.answer.status(), passed.answer.json());
-    let code = body["code"].as_u64().unwrap_or_default();
-    let mut wrong = Vec::new();
-    if !(10_000..100_000).contains(&code) {
-        wrong.push(format!("the code {} is none of Twilio's", body["code"]));
-    }
-    if body["message"].as_str().is_none_or(str::is_empty) {
-        wrong.push("it has no message".to_owned());
-    }
-    if body["more_info"] != json!(format!("https://www.twilio.com/docs/errors/{code}")) {
-        wrong.push(format!("it points to {}", body["more_info"]));
-    }
-    if body["status"] != json!(status) {
-        wrong.push(format!("it says {} and is {status}", body["status"]));
-    }
-    if passed
-        .answer
-        .header("content-type")
-        .is_none_or(|media| !media.starts_with("application/json"))
-    {
-        wrong.push("it is not said to be JSON".to_owned());
-    }
-    wrong
-}
 
 /// A sandbox, what passes before it, and an account of it.
 struct Bench {
@@ -106,7 +38,7 @@ impl Bench {
         let sandbox = Sandbox::start(options).await.unwrap();
         let wire = Wire::before(&sandbox.twilio_url()).await;
         Some(Bench {
-            document: Document::read(&path, quirks),
+            document: Document::read(&path, quirks::set_right),
             account: account(&wire, &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN})),
             sandbox,
             wire,
@@ -117,6 +49,10 @@ impl Bench {
     /// Calls an action, all its pages and elements, and examines what passed.
     async fn call(&mut self, action: &str, inputs: Value) -> Result<Value, Failure> {
         let called = self.account.call(action, inputs).await.result;
+        assert!(
+            !self.wire.passed().is_empty(),
+            "{action} sent nothing: {called:?}"
+        );
         self.examine(action, 200);
         if called.is_err() {
             // What the document says against it tells more than the failure.
@@ -133,6 +69,10 @@ impl Bench {
         status: u16,
     ) -> (Option<String>, Verdict) {
         let called = self.account.call(action, inputs).await.result;
+        assert!(
+            !self.wire.passed().is_empty(),
+            "{action} sent nothing: {called:?}"
+        );
         self.examine(action, status);
         let failure = match called {
             Err(failure) => failure,
@@ -143,13 +83,12 @@ impl Bench {
 
     fn examine(&mut self, action: &str, status: u16) {
         let passed = self.wire.take();
-        assert!(!passed.is_empty(), "{action} sent nothing");
         for passed in passed {
             let mut found = self.document.wrong_request(&passed.request);
             found.extend(self.wrong_conditions(&passed.request));
             let answered = passed.answer.status();
             found.extend(match answered {
-                400.. => wrong_refusal(&passed),
+                400.. => quirks::wrong_refusal(&passed),
                 _ => self
                     .document
                     .wrong_answer(&passed)
@@ -241,7 +180,7 @@ async fn every_action_of_twilio_is_as_its_document_says() {
         .await
         .unwrap();
     assert_eq!(all.as_array().unwrap().len(), 125);
-    let filters = json!({"to": from, "from": "+41790000000", "sent_after": "2026-11-20", "sent_before": "2026-11-20", "limit": 1000});
+    let filters = json!({"receiver": from, "sender": "+41790000000", "sent_after": "2026-11-20", "sent_before": "2026-11-20", "limit": 1000});
     assert_eq!(
         bench
             .call("list_sms", filters)
@@ -254,7 +193,7 @@ async fn every_action_of_twilio_is_as_its_document_says() {
     );
     assert_eq!(
         bench
-            .call("list_sms", json!({"from": "+4179"}))
+            .call("list_sms", json!({"sender": "+4179"}))
             .await
             .unwrap(),
         json!([])
