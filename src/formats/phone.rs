@@ -9,9 +9,7 @@ const WHATSAPP: &str = "whatsapp:";
 pub fn validate(text: &str) -> Result<(), String> {
     let number = text.strip_prefix(WHATSAPP).unwrap_or(text);
     let Some(digits) = number.strip_prefix('+') else {
-        return Err(
-            "a phone number begins with `+` and its country code, as in `+41791234567`".to_owned(),
-        );
+        return Err("a phone number begins with `+` and its country code, as in `+41791234567`".to_owned());
     };
     if let Some(other) = digits.chars().find(|c| !c.is_ascii_digit()) {
         let what = if other.is_whitespace() {
@@ -28,8 +26,6 @@ pub fn validate(text: &str) -> Result<(), String> {
     }
     match digits.len() {
         2..=15 => Ok(()),
-        count => Err(format!(
-            "a phone number has 2 to 15 digits, this one has {count}"
-        )),
+        count => Err(format!("a phone number has 2 to 15 digits, this one has {count}")),
     }
 }

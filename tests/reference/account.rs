@@ -56,20 +56,12 @@ impl Account {
     /// One request: a page, or an element. A failure of the outer kind came before anything was sent.
     pub async fn send(&self, call: Call<'_>) -> Result<Result<Page, Failure>, Failure> {
         let prepared = self.executor.prepare(call)?;
-        let permit = self
-            .executor
-            .permit(&prepared)
-            .expect("nothing is limited yet");
+        let permit = self.executor.permit(&prepared).expect("nothing is limited yet");
         Ok(self.executor.send(prepared, permit).await.result)
     }
 
     /// The page after another.
-    pub async fn follow(
-        &self,
-        action: &str,
-        inputs: Value,
-        next: &PageToken,
-    ) -> Result<Page, Failure> {
+    pub async fn follow(&self, action: &str, inputs: Value, next: &PageToken) -> Result<Page, Failure> {
         let call = Call {
             page: Some(next),
             ..self.call_of(action, inputs)
@@ -88,8 +80,7 @@ fn compiled(name: &str) -> Arc<Connector> {
     static CONNECTORS: OnceLock<BTreeMap<String, Arc<Connector>>> = OnceLock::new();
     let connectors = CONNECTORS.get_or_init(|| {
         let written = Catalog::embedded().connectors;
-        let compiled =
-            |written: &manifest::Connector| Arc::new(Connector::compile(written).unwrap());
+        let compiled = |written: &manifest::Connector| Arc::new(Connector::compile(written).unwrap());
         written
             .iter()
             .map(|(name, written)| (name.clone(), compiled(&written.value)))

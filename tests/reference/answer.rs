@@ -42,8 +42,7 @@ impl Given {
             }
             Given::Form(name, recorded) => {
                 let found = values(sent.form(), name);
-                (found != *recorded)
-                    .then(|| format!("the form has {name} = {found:?}, recorded was {recorded:?}"))
+                (found != *recorded).then(|| format!("the form has {name} = {found:?}, recorded was {recorded:?}"))
             }
             Given::Json(pointer, recorded) => {
                 let body = sent.json();
@@ -91,10 +90,7 @@ pub fn wrong_with(
         _ => Outcome::Unknown,
     };
     if failure.outcome != outcome {
-        wrong.push(format!(
-            "the outcome is {:?}, not {outcome:?}",
-            failure.outcome
-        ));
+        wrong.push(format!("the outcome is {:?}, not {outcome:?}", failure.outcome));
     }
     if failure.status != Some(answer.status) {
         wrong.push(format!("the status became {:?}", failure.status));
@@ -133,11 +129,6 @@ pub fn changed_members(recorded: &Value, ours: &Value, changed: &[&str]) -> Vec<
     members
         .filter(|(name, _)| !changed.contains(&name.as_str()))
         .filter(|(name, value)| ours.get(name.as_str()) != Some(*value))
-        .map(|(name, value)| {
-            format!(
-                "{name} was {value} and became {:?}",
-                ours.get(name.as_str())
-            )
-        })
+        .map(|(name, value)| format!("{name} was {value} and became {:?}", ours.get(name.as_str())))
         .collect()
 }

@@ -51,9 +51,7 @@ impl Document {
         let content = response["content"].as_object()?;
         let media = media_type(&passed.answer);
         Some(match content.get(media) {
-            Some(declared) => self
-                .schemas
-                .wrong(&declared["schema"], &passed.answer.json()),
+            Some(declared) => self.schemas.wrong(&declared["schema"], &passed.answer.json()),
             None => vec![format!("an answer of the type `{media}` is not described")],
         })
     }
@@ -83,13 +81,8 @@ impl Document {
 
     fn wrong_parameters(&self, operation: &Operation<'_>, sent: &Message) -> Vec<String> {
         let mut wrong = Vec::new();
-        let declared = operation.described["parameters"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        let declared: Vec<&Value> = declared
-            .map(|parameter| self.schemas.target(parameter))
-            .collect();
+        let declared = operation.described["parameters"].as_array().into_iter().flatten();
+        let declared: Vec<&Value> = declared.map(|parameter| self.schemas.target(parameter)).collect();
         let query = sent.query();
         for (name, _) in &query {
             if !declared
@@ -196,17 +189,10 @@ impl Document {
         let mut names = accepted.filter_map(Value::as_object).flat_map(Map::keys);
         let is_accepted = names.any(|name| {
             let scheme = &self.whole["components"]["securitySchemes"][name];
-            let scheme = scheme["scheme"]
-                .as_str()
-                .filter(|_| scheme["type"] == "http");
+            let scheme = scheme["scheme"].as_str().filter(|_| scheme["type"] == "http");
             scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(given))
         });
-        (!is_accepted).then(|| {
-            format!(
-                "`{given}` credentials are not accepted: {}",
-                described["security"]
-            )
-        })
+        (!is_accepted).then(|| format!("`{given}` credentials are not accepted: {}", described["security"]))
     }
 }
 
@@ -242,10 +228,7 @@ fn a_path_finds_its_template() {
         values("/2/users/{id}/tweets", "/2/users/7/tweets"),
         Some(json!([["id", "7"]]))
     );
-    assert_eq!(
-        values("/A/{Sid}.json", "/A/x.json"),
-        Some(json!([["Sid", "x"]]))
-    );
+    assert_eq!(values("/A/{Sid}.json", "/A/x.json"), Some(json!([["Sid", "x"]])));
     assert_eq!(values("/A/{Sid}.json", "/A/x"), None);
     assert_eq!(values("/A/{Sid}.json", "/A/x/y.json"), None);
     assert_eq!(values("/A", "/A/x"), None);

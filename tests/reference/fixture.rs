@@ -54,11 +54,7 @@ impl Fixture {
                 Fixture::read(name, &json(path))
             })
             .collect();
-        assert!(
-            !fixtures.is_empty(),
-            "no exchange below {}",
-            folder.display()
-        );
+        assert!(!fixtures.is_empty(), "no exchange below {}", folder.display());
         fixtures
     }
 
@@ -141,8 +137,7 @@ impl Answer {
 
 /// A JSON file.
 pub fn json(path: &Path) -> Value {
-    let text =
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -155,16 +150,12 @@ pub fn text(value: &Value) -> String {
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, paths);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "json") {
             paths.push(path);
         }
     }

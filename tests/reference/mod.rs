@@ -23,11 +23,7 @@ fn reference(test: &str, place: &str) -> Option<PathBuf> {
         return None;
     };
     let path = PathBuf::from(folder).join(place);
-    assert!(
-        path.exists(),
-        "TIDEGATE_REFERENCE has no {}",
-        path.display()
-    );
+    assert!(path.exists(), "TIDEGATE_REFERENCE has no {}", path.display());
     Some(path)
 }
 

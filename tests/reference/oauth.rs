@@ -8,10 +8,7 @@ use super::{fixture, reference, settle};
 
 #[test]
 fn published_signatures_come_out() {
-    let Some(path) = reference(
-        "published_signatures_come_out",
-        "fixtures/x/oauth/oauth1-vectors.json",
-    ) else {
+    let Some(path) = reference("published_signatures_come_out", "fixtures/x/oauth/oauth1-vectors.json") else {
         return;
     };
     let mut wrong = Vec::new();
@@ -35,18 +32,12 @@ fn published_signatures_come_out() {
         let base = oauth1::base_string(text("method"), &url, parameters.iter().copied());
         let secrets = (text("consumer_secret"), text("token_secret"));
         for (what, found) in [
-            (
-                "parameter_string",
-                oauth1::parameter_string(parameters.iter().copied()),
-            ),
+            ("parameter_string", oauth1::parameter_string(parameters.iter().copied())),
             ("base_string", base.clone()),
             ("signing_key", oauth1::signing_key(secrets.0, secrets.1)),
             ("signature", oauth1::signature(&base, secrets.0, secrets.1)),
         ] {
-            if vector
-                .get(what)
-                .is_some_and(|published| *published != found)
-            {
+            if vector.get(what).is_some_and(|published| *published != found) {
                 wrong.push(format!(
                     "{}: the {what} is {found}, not {}",
                     vector["name"], vector[what]
@@ -60,21 +51,14 @@ fn published_signatures_come_out() {
 
 #[test]
 fn published_texts_are_encoded() {
-    let Some(path) = reference(
-        "published_texts_are_encoded",
-        "fixtures/x/oauth/oauth1-vectors.json",
-    ) else {
+    let Some(path) = reference("published_texts_are_encoded", "fixtures/x/oauth/oauth1-vectors.json") else {
         return;
     };
     let vectors = fixture::json(&path);
     let pairs = vectors["percent_encoding"].as_object().unwrap();
     assert!(!pairs.is_empty());
     for (text, encoded) in pairs {
-        assert_eq!(
-            oauth1::percent_encode(text),
-            encoded.as_str().unwrap(),
-            "{text}"
-        );
+        assert_eq!(oauth1::percent_encode(text), encoded.as_str().unwrap(), "{text}");
     }
 }
 
@@ -93,9 +77,7 @@ fn wrong_header(
         "oauth_token",
         "oauth_version",
     ];
-    if !protocol.keys().all(|name| OURS.contains(&name.as_str()))
-        || !protocol.contains_key("oauth_version")
-    {
+    if !protocol.keys().all(|name| OURS.contains(&name.as_str())) || !protocol.contains_key("oauth_version") {
         return None;
     }
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();

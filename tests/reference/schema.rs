@@ -63,10 +63,7 @@ impl Schemas {
 
     /// The elements of a list.
     pub fn typed_list(&self, schema: &Value, values: &[&str]) -> Value {
-        values
-            .iter()
-            .map(|value| self.typed(&schema["items"], value))
-            .collect()
+        values.iter().map(|value| self.typed(&schema["items"], value)).collect()
     }
 }
 
@@ -90,13 +87,9 @@ fn say_nullable(value: &mut Value) {
 
 #[test]
 fn nullable_values_may_be_null() {
-    let document =
-        json!({"components": {"schemas": {"Name": {"type": "string", "nullable": true}}}});
+    let document = json!({"components": {"schemas": {"Name": {"type": "string", "nullable": true}}}});
     let schemas = Schemas::new(&document);
     let list = json!({"type": "array", "items": {"$ref": "#/components/schemas/Name"}});
-    assert_eq!(
-        schemas.wrong(&list, &json!([null, "a"])),
-        Vec::<String>::new()
-    );
+    assert_eq!(schemas.wrong(&list, &json!([null, "a"])), Vec::<String>::new());
     assert_eq!(schemas.wrong(&list, &json!([1])).len(), 1);
 }

@@ -20,10 +20,7 @@ const NOW_MS: i64 = 1_790_000_000_000;
 
 #[tokio::test]
 async fn recorded_exchanges_of_twilio_are_replayed() {
-    let Some(folder) = reference(
-        "recorded_exchanges_of_twilio_are_replayed",
-        "fixtures/twilio",
-    ) else {
+    let Some(folder) = reference("recorded_exchanges_of_twilio_are_replayed", "fixtures/twilio") else {
         return;
     };
     let (mut wrong, mut ours, mut neighbours) = (Vec::new(), 0, 0);
@@ -40,24 +37,16 @@ async fn recorded_exchanges_of_twilio_are_replayed() {
                 replayed(recorded, replay).await
             }
             steps => {
-                let Some(replay) =
-                    replay_of(&steps[0]).filter(|replay| replay.action == "list_sms")
-                else {
+                let Some(replay) = replay_of(&steps[0]).filter(|replay| replay.action == "list_sms") else {
                     continue;
                 };
                 ours += steps.len();
                 replayed_pages(steps, replay).await
             }
         };
-        wrong.extend(
-            found
-                .into_iter()
-                .map(|what| format!("{}: {what}", fixture.name)),
-        );
+        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", fixture.name)));
     }
-    eprintln!(
-        "replayed {ours} exchanges of our operations of Twilio, {neighbours} answers of their neighbours"
-    );
+    eprintln!("replayed {ours} exchanges of our operations of Twilio, {neighbours} answers of their neighbours");
     assert!(ours > 0, "none of the exchanges is of our operations");
     settle(&wrong);
 }
@@ -92,14 +81,10 @@ async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {
     let is_stopped = replay.action == "fetch_account" && answer.body["status"] != "active";
     match result {
         Err(failure) => wrong.extend(wrong_failure(&failure, is_stopped, answer)),
-        Ok(_) if answer.status >= 400 || is_stopped => {
-            wrong.push("it was taken for a success".to_owned())
-        }
+        Ok(_) if answer.status >= 400 || is_stopped => wrong.push("it was taken for a success".to_owned()),
         Ok(page) => {
             wrong.extend(wrong_records(replay.action, &page.records, &answer.body));
-            let next = answer.body["next_page_uri"]
-                .as_str()
-                .filter(|next| !next.is_empty());
+            let next = answer.body["next_page_uri"].as_str().filter(|next| !next.is_empty());
             if next.is_some() != page.next.is_some() {
                 wrong.push(format!("after {next:?} comes {:?}", page.next));
             }
@@ -131,10 +116,7 @@ async fn replayed_pages(steps: &[Recorded], replay: Replay) -> Vec<String> {
         let (recorded, sent) = (&step.request.url, passed.request.url());
         // From the second on the address is the service's own.
         if recorded.path() != sent.path() || (position > 0 && recorded.query() != sent.query()) {
-            wrong.push(format!(
-                "page {position} was asked for at {}",
-                passed.request.start
-            ));
+            wrong.push(format!("page {position} was asked for at {}", passed.request.start));
         }
     }
     wrong.extend(
@@ -214,9 +196,8 @@ fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> {
         .clone()
         .flat_map(|(recorded, ours)| changed_members(recorded, ours, &["auth_token"]))
         .collect();
-    let told = pairs.filter(|(recorded, ours)| {
-        !recorded["auth_token"].is_null() && recorded["auth_token"] == ours["auth_token"]
-    });
+    let told = pairs
+        .filter(|(recorded, ours)| !recorded["auth_token"].is_null() && recorded["auth_token"] == ours["auth_token"]);
     wrong.extend(told.map(|_| "the account's secret is told".to_owned()));
     wrong
 }

@@ -67,11 +67,7 @@ impl Wire {
                 tokio::spawn(serve(stream, Arc::clone(&behind), Arc::clone(&kept)));
             }
         });
-        Wire {
-            address,
-            passed,
-            task,
-        }
+        Wire { address, passed, task }
     }
 
     /// Where it is asked.
@@ -148,10 +144,7 @@ impl Message {
 
     /// A request's target, as a URL on a host that does not matter.
     pub fn url(&self) -> Url {
-        Url::parse("http://host")
-            .unwrap()
-            .join(self.word(1))
-            .unwrap()
+        Url::parse("http://host").unwrap().join(self.word(1)).unwrap()
     }
 
     /// A request's query, decoded.
@@ -161,9 +154,7 @@ impl Message {
 
     /// The pairs of a form, decoded.
     pub fn form(&self) -> Vec<(String, String)> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
     /// The body as JSON; null where it is something else.
@@ -188,16 +179,12 @@ async fn serve(mut stream: TcpStream, behind: Arc<Behind>, passed: Arc<Mutex<Vec
         let answer = match &*behind {
             Behind::Recorded(answers) => {
                 let answer = answers.lock().unwrap().pop_front();
-                written(
-                    &answer.unwrap_or_else(|| panic!("one request too many: {}", request.start)),
-                )
+                written(&answer.unwrap_or_else(|| panic!("one request too many: {}", request.start)))
             }
             Behind::Server(address) => {
                 let mut server = TcpStream::connect(address).await.unwrap();
                 server.write_all(&request.raw).await.unwrap();
-                Message::read(&mut server)
-                    .await
-                    .expect("the server gives an answer")
+                Message::read(&mut server).await.expect("the server gives an answer")
             }
         };
         let raw = answer.raw.clone();
@@ -208,12 +195,7 @@ async fn serve(mut stream: TcpStream, behind: Arc<Behind>, passed: Arc<Mutex<Vec
 
 /// A recorded answer as bytes. Headers about its transport were those of another body.
 fn written(answer: &fixture::Answer) -> Message {
-    const TRANSPORT: [&str; 4] = [
-        "connection",
-        "content-encoding",
-        "content-length",
-        "transfer-encoding",
-    ];
+    const TRANSPORT: [&str; 4] = ["connection", "content-encoding", "content-length", "transfer-encoding"];
     let body = answer.bytes();
     let start = format!("HTTP/1.1 {} Recorded", answer.status);
     let mut headers = answer.headers.clone();

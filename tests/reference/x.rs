@@ -36,16 +36,10 @@ async fn recorded_exchanges_of_x_are_replayed() {
                 false => neighbours += 1,
             }
             let found = replayed(&fixture, recorded, replay).await;
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|what| format!("{}: {what}", fixture.name)),
-            );
+            wrong.extend(found.into_iter().map(|what| format!("{}: {what}", fixture.name)));
         }
     }
-    eprintln!(
-        "replayed {ours} exchanges of our operations of X, {neighbours} answers of their neighbours"
-    );
+    eprintln!("replayed {ours} exchanges of our operations of X, {neighbours} answers of their neighbours");
     assert!(ours > 0, "none of the exchanges is of our operations");
     settle(&wrong);
 }
@@ -84,9 +78,7 @@ async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec
     wrong.extend(given.iter().filter_map(|given| given.wrong_in(sent)));
     match result {
         Err(failure) => wrong.extend(wrong_failure(&failure, replay.action, answer, now_ms)),
-        Ok(_) if must_fail(replay.action, answer) => {
-            wrong.push("it was taken for a success".to_owned())
-        }
+        Ok(_) if must_fail(replay.action, answer) => wrong.push("it was taken for a success".to_owned()),
         Ok(page) => {
             wrong.extend(wrong_records(replay.action, &page.records, &answer.body));
             let errors = &answer.body["errors"];
@@ -108,12 +100,7 @@ async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec
                     assert_eq!(followed.next, None, "{}", fixture.name);
                     let next = &wire.passed()[1].request;
                     let token = Given::Query("pagination_token", token.to_owned());
-                    wrong.extend(
-                        given
-                            .iter()
-                            .chain([&token])
-                            .filter_map(|given| given.wrong_in(next)),
-                    );
+                    wrong.extend(given.iter().chain([&token]).filter_map(|given| given.wrong_in(next)));
                 }
                 (None, None) => {}
                 (token, next) => wrong.push(format!("after {token:?} comes {next:?}")),
@@ -151,9 +138,7 @@ fn account(url: &str, user_id: &str, now_ms: i64) -> Account {
 /// dates were moved by whoever recorded them, and their day of the week was left as it was.
 fn time_of(answer: &Answer) -> i64 {
     const DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
-    let dated = answer
-        .header("date")
-        .and_then(|date| DATES.parse_timestamp(date).ok());
+    let dated = answer.header("date").and_then(|date| DATES.parse_timestamp(date).ok());
     let dated = dated.map(|date| date.as_millisecond());
     let reset = reset_ms(answer).map(|reset_ms| reset_ms - PATIENCE_MS);
     dated.or(reset).unwrap_or(1_790_000_000_000)

@@ -49,10 +49,7 @@ impl Bench {
     /// Calls an action, all its pages and elements, and examines what passed.
     async fn call(&mut self, action: &str, inputs: Value) -> Result<Value, Failure> {
         let called = self.account.call(action, inputs).await.result;
-        assert!(
-            !self.wire.passed().is_empty(),
-            "{action} sent nothing: {called:?}"
-        );
+        assert!(!self.wire.passed().is_empty(), "{action} sent nothing: {called:?}");
         self.examine(action, 200);
         if called.is_err() {
             // What the document says against it tells more than the failure.
@@ -62,17 +59,9 @@ impl Bench {
     }
 
     /// The same for a call that Twilio refuses; gives Twilio's code.
-    async fn refused(
-        &mut self,
-        action: &str,
-        inputs: Value,
-        status: u16,
-    ) -> (Option<String>, Verdict) {
+    async fn refused(&mut self, action: &str, inputs: Value, status: u16) -> (Option<String>, Verdict) {
         let called = self.account.call(action, inputs).await.result;
-        assert!(
-            !self.wire.passed().is_empty(),
-            "{action} sent nothing: {called:?}"
-        );
+        assert!(!self.wire.passed().is_empty(), "{action} sent nothing: {called:?}");
         self.examine(action, status);
         let failure = match called {
             Err(failure) => failure,
@@ -117,27 +106,20 @@ impl Bench {
             return Vec::new();
         };
         let form = sent.form();
-        let groups = described["x-twilio"]["conditional"]
-            .as_array()
-            .into_iter()
-            .flatten();
+        let groups = described["x-twilio"]["conditional"].as_array().into_iter().flatten();
         let lacking = groups.filter(|group| {
             let names: Vec<String> = group.as_array().unwrap().iter().map(pascal_case).collect();
             !form
                 .iter()
                 .any(|(name, value)| names.contains(name) && !value.is_empty())
         });
-        lacking
-            .map(|group| format!("one of {group} must be given"))
-            .collect()
+        lacking.map(|group| format!("one of {group} must be given")).collect()
     }
 }
 
 fn pascal_case(name: &Value) -> String {
     let words = name.as_str().unwrap().split('_');
-    words
-        .map(|word| word[..1].to_uppercase() + &word[1..])
-        .collect()
+    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
 fn account(wire: &Wire, changed: &Value) -> Account {
@@ -149,8 +131,7 @@ fn account(wire: &Wire, changed: &Value) -> Account {
 
 #[tokio::test]
 async fn every_action_of_twilio_is_as_its_document_says() {
-    let Some(mut bench) = Bench::start("every_action_of_twilio_is_as_its_document_says").await
-    else {
+    let Some(mut bench) = Bench::start("every_action_of_twilio_is_as_its_document_says").await else {
         return;
     };
     let incoming = NewSms {
@@ -182,43 +163,26 @@ async fn every_action_of_twilio_is_as_its_document_says() {
     assert_eq!(all.as_array().unwrap().len(), 125);
     let filters = json!({"receiver": from, "sender": "+41790000000", "sent_after": "2026-11-20", "sent_before": "2026-11-20", "limit": 1000});
     assert_eq!(
-        bench
-            .call("list_sms", filters)
-            .await
-            .unwrap()
-            .as_array()
-            .unwrap()
-            .len(),
+        bench.call("list_sms", filters).await.unwrap().as_array().unwrap().len(),
         120
     );
     assert_eq!(
-        bench
-            .call("list_sms", json!({"sender": "+4179"}))
-            .await
-            .unwrap(),
+        bench.call("list_sms", json!({"sender": "+4179"})).await.unwrap(),
         json!([])
     );
-    bench
-        .call("fetch_message", json!({"sid": sids[0]}))
-        .await
-        .unwrap();
+    bench.call("fetch_message", json!({"sid": sids[0]})).await.unwrap();
     let account = bench.call("fetch_account", json!({})).await.unwrap();
     assert_ne!(account["auth_token"], json!(sandbox::TWILIO_AUTH_TOKEN));
 
     let asked: BTreeSet<&str> = ["send_sms", "list_sms", "fetch_message", "fetch_account"].into();
-    let all: BTreeSet<&str> = bench
-        .account
-        .actions()
-        .map(|action| action.name.as_str())
-        .collect();
+    let all: BTreeSet<&str> = bench.account.actions().map(|action| action.name.as_str()).collect();
     assert_eq!(asked, all, "an action that nothing here asks");
     settle(&bench.wrong);
 }
 
 #[tokio::test]
 async fn refusals_of_the_twilio_sandbox_have_their_form() {
-    let Some(mut bench) = Bench::start("refusals_of_the_twilio_sandbox_have_their_form").await
-    else {
+    let Some(mut bench) = Bench::start("refusals_of_the_twilio_sandbox_have_their_form").await else {
         return;
     };
     let from = "+15005550006";
@@ -235,11 +199,7 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
     }
     let missing = json!({"sid": format!("SM{:032}", 7)});
     assert_eq!(
-        bench
-            .refused("fetch_message", missing, 404)
-            .await
-            .0
-            .as_deref(),
+        bench.refused("fetch_message", missing, 404).await.0.as_deref(),
         Some("20404")
     );
     for (status, code) in [(429, "20429"), (500, "20500"), (503, "20503")] {
@@ -249,16 +209,9 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
             ..Fault::default()
         };
         bench.sandbox.control().inject(fault).unwrap();
-        bench.account = account(
-            &bench.wire,
-            &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN}),
-        );
+        bench.account = account(&bench.wire, &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN}));
         assert_eq!(
-            bench
-                .refused("list_sms", json!({}), status)
-                .await
-                .0
-                .as_deref(),
+            bench.refused("list_sms", json!({}), status).await.0.as_deref(),
             Some(code)
         );
     }
@@ -278,8 +231,7 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
 
 #[tokio::test]
 async fn a_stale_page_of_twilio_is_refused_in_its_form() {
-    let Some(mut bench) = Bench::start("a_stale_page_of_twilio_is_refused_in_its_form").await
-    else {
+    let Some(mut bench) = Bench::start("a_stale_page_of_twilio_is_refused_in_its_form").await else {
         return;
     };
     let incoming = NewSms {

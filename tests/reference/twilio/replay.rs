@@ -40,26 +40,21 @@ pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
             (replay.action, replay.account_sid) = ("list_sms", account_sid(sid));
             replay.take_query(request);
         }
-        ("GET", ["2010-04-01", "Accounts", sid, "Messages", message])
-            if message.ends_with(".json") =>
-        {
+        ("GET", ["2010-04-01", "Accounts", sid, "Messages", message]) if message.ends_with(".json") => {
             (replay.action, replay.account_sid) = ("fetch_message", account_sid(sid));
-            replay
-                .inputs
-                .insert("sid".to_owned(), json!(account_sid(message)));
+            replay.inputs.insert("sid".to_owned(), json!(account_sid(message)));
         }
         ("GET", ["2010-04-01", "Accounts", sid]) if sid.ends_with(".json") => {
             (replay.action, replay.account_sid) = ("fetch_account", account_sid(sid));
         }
         ("GET", _) if answer.status >= 400 => (replay.action, replay.is_ours) = ("list_sms", false),
-        ("POST", _) if answer.status >= 400 => {
-            (replay.action, replay.is_ours) = ("send_sms", false)
-        }
+        ("POST", _) if answer.status >= 400 => (replay.action, replay.is_ours) = ("send_sms", false),
         _ => return None,
     }
-    let is_sid = replay.account_sid.strip_prefix("AC").is_some_and(|digits| {
-        digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    });
+    let is_sid = replay
+        .account_sid
+        .strip_prefix("AC")
+        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !is_sid {
         // An account that no connection can have; only the answer is of use.
         (replay.account_sid, replay.is_ours) = (format!("AC{:032}", 0), false);
@@ -73,11 +68,7 @@ impl Replay {
             ("to", "To", "/To"),
             ("from", "From", "/From"),
             ("body", "Body", "/Body"),
-            (
-                "messaging_service",
-                "MessagingServiceSid",
-                "/MessagingServiceSid",
-            ),
+            ("messaging_service", "MessagingServiceSid", "/MessagingServiceSid"),
             ("media_urls", "MediaUrl", "/MediaUrl"),
             ("status_callback", "StatusCallback", "/StatusCallback"),
         ] {
@@ -92,11 +83,7 @@ impl Replay {
                 Value::Array(values) => values.iter().map(text).collect(),
                 single => vec![text(single)],
             };
-            let value = if input == "media_urls" {
-                json!(values)
-            } else {
-                value
-            };
+            let value = if input == "media_urls" { json!(values) } else { value };
             self.inputs.insert(input.to_owned(), value);
             self.given.push(Given::Form(name, values));
         }

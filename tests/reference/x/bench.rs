@@ -50,10 +50,7 @@ impl Bench {
     /// Calls an action, all its pages, and examines what passed.
     pub async fn call(&mut self, action: &str, inputs: Value) -> Result<Value, Failure> {
         let called = self.account.call(action, inputs).await.result;
-        assert!(
-            !self.wire.passed().is_empty(),
-            "{action} sent nothing: {called:?}"
-        );
+        assert!(!self.wire.passed().is_empty(), "{action} sent nothing: {called:?}");
         self.examine(action);
         if called.is_err() {
             // What the document says against it tells more than the failure.
@@ -65,16 +62,12 @@ impl Bench {
     /// The same for a call that X refuses, and what follows from that.
     pub async fn refused(&mut self, action: &str, inputs: Value, status: u16) -> Failure {
         let called = self.account.call(action, inputs).await.result;
-        assert!(
-            !self.wire.passed().is_empty(),
-            "{action} sent nothing: {called:?}"
-        );
+        assert!(!self.wire.passed().is_empty(), "{action} sent nothing: {called:?}");
         let passed = self.wire.passed();
         let answered = passed.last().unwrap().answer.status();
         if answered != status {
-            self.wrong.push(format!(
-                "{action}: the sandbox answers {answered}, not {status}"
-            ));
+            self.wrong
+                .push(format!("{action}: the sandbox answers {answered}, not {status}"));
         }
         self.examine(action);
         called.expect_err("it is refused")
@@ -98,10 +91,7 @@ impl Bench {
 
     fn wrong_answer(&self, passed: &Passed) -> Vec<String> {
         let Some(mut wrong) = self.document.wrong_answer(passed) else {
-            return vec![format!(
-                "an answer with {} is not described",
-                passed.answer.status()
-            )];
+            return vec![format!("an answer with {} is not described", passed.answer.status())];
         };
         let body = passed.answer.json();
         let problems: Vec<&Value> = match passed.answer.status() {
@@ -136,10 +126,7 @@ pub fn account(wire: &Wire, changed: &Value) -> Account {
     for (name, value) in changed.as_object().unwrap() {
         match value {
             Value::Null => fields.as_object_mut().unwrap().remove(name),
-            value => fields
-                .as_object_mut()
-                .unwrap()
-                .insert(name.clone(), value.clone()),
+            value => fields.as_object_mut().unwrap().insert(name.clone(), value.clone()),
         };
     }
     Account::new("x", &wire.url(), NOW_MS, &fields)

@@ -14,8 +14,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 #[tokio::test]
 async fn every_action_of_x_is_as_its_document_says() {
-    let Some(mut bench) = Bench::start("every_action_of_x_is_as_its_document_says", |_| {}).await
-    else {
+    let Some(mut bench) = Bench::start("every_action_of_x_is_as_its_document_says", |_| {}).await else {
         return;
     };
     let tweet = |text: &str| NewTweet {
@@ -47,53 +46,39 @@ async fn every_action_of_x_is_as_its_document_says() {
 
     // Pages, all parameters, nothing found, and an author that is not there.
     let found = bench
-        .call(
-            "search_tweets",
-            json!({"query": "rust", "max_results": 1000}),
-        )
+        .call("search_tweets", json!({"query": "rust", "max_results": 1000}))
         .await
         .unwrap();
     assert_eq!(found.as_array().unwrap().len(), 253);
-    bench.call("search_tweets", json!({"query": "rust", "since_id": ids[0], "until_id": ids[200], "sort_order": "recency"})).await.unwrap();
+    bench
+        .call(
+            "search_tweets",
+            json!({"query": "rust", "since_id": ids[0], "until_id": ids[200], "sort_order": "recency"}),
+        )
+        .await
+        .unwrap();
     let times = json!({"query": "rust -is:retweet", "start_time": "2026-11-18T00:00:00Z", "end_time": "2026-11-19T00:00:00Z", "sort_order": "relevancy", "max_results": 10});
     bench.call("search_tweets", times).await.unwrap();
     assert_eq!(
-        bench
-            .call("search_tweets", json!({"query": "nothing"}))
-            .await
-            .unwrap(),
+        bench.call("search_tweets", json!({"query": "nothing"})).await.unwrap(),
         json!([])
     );
     bench.sandbox.control().hide_user("bob", true);
-    bench
-        .call("search_tweets", json!({"query": "from:bob"}))
-        .await
-        .unwrap();
+    bench.call("search_tweets", json!({"query": "from:bob"})).await.unwrap();
     bench.sandbox.control().hide_user("bob", false);
 
     for granularity in ["minute", "hour", "day"] {
         bench
-            .call(
-                "count_tweets",
-                json!({"query": "rust", "granularity": granularity}),
-            )
+            .call("count_tweets", json!({"query": "rust", "granularity": granularity}))
             .await
             .unwrap();
     }
-    bench
-        .call("get_user", json!({"username": "@alice"}))
-        .await
-        .unwrap();
-    bench
-        .refused("get_user", json!({"username": "nobody_here"}), 200)
-        .await;
+    bench.call("get_user", json!({"username": "@alice"})).await.unwrap();
+    bench.refused("get_user", json!({"username": "nobody_here"}), 200).await;
     bench.call("get_me", json!({})).await.unwrap();
 
     let first = bench
-        .call(
-            "post_tweet",
-            json!({"text": "hello, world: 100 % ünïcode & emoji 👋"}),
-        )
+        .call("post_tweet", json!({"text": "hello, world: 100 % ünïcode & emoji 👋"}))
         .await
         .unwrap();
     for (inputs, settings) in [
@@ -108,10 +93,7 @@ async fn every_action_of_x_is_as_its_document_says() {
         bench.call("post_tweet", inputs).await.unwrap();
     }
     bench
-        .call(
-            "get_own_tweets",
-            json!({"max_results": 3, "since_id": first["id"]}),
-        )
+        .call("get_own_tweets", json!({"max_results": 3, "since_id": first["id"]}))
         .await
         .unwrap();
     let own = bench
@@ -119,28 +101,20 @@ async fn every_action_of_x_is_as_its_document_says() {
         .await
         .unwrap();
     assert_eq!(own.as_array().unwrap().len(), 5);
-    bench
-        .call("delete_tweet", json!({"id": first["id"]}))
-        .await
-        .unwrap();
+    bench.call("delete_tweet", json!({"id": first["id"]})).await.unwrap();
 
     let mut asked: BTreeSet<String> = ["search_tweets", "count_tweets", "get_user", "get_me"]
         .map(String::from)
         .into();
     asked.extend(["post_tweet", "get_own_tweets", "delete_tweet"].map(String::from));
-    let all: BTreeSet<String> = bench
-        .account
-        .actions()
-        .map(|action| action.name.clone())
-        .collect();
+    let all: BTreeSet<String> = bench.account.actions().map(|action| action.name.clone()).collect();
     assert_eq!(asked, all, "an action that nothing here asks");
     settle(&bench.wrong);
 }
 
 #[tokio::test]
 async fn a_public_account_of_x_asks_as_the_app() {
-    let Some(mut bench) = Bench::start("a_public_account_of_x_asks_as_the_app", |_| {}).await
-    else {
+    let Some(mut bench) = Bench::start("a_public_account_of_x_asks_as_the_app", |_| {}).await else {
         return;
     };
     bench.account = account(
@@ -155,19 +129,14 @@ async fn a_public_account_of_x_asks_as_the_app() {
     ] {
         // There is no `alice` yet; what counts is how it was asked.
         let called = bench.call(action, inputs).await;
-        assert!(
-            called.is_ok() || action == "get_user",
-            "{action}: {called:?}"
-        );
+        assert!(called.is_ok() || action == "get_user", "{action}: {called:?}");
     }
     settle(&bench.wrong);
 }
 
 #[tokio::test]
 async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
-    let Some(mut bench) =
-        Bench::start("refusals_of_the_x_sandbox_are_as_its_document_says", |_| {}).await
-    else {
+    let Some(mut bench) = Bench::start("refusals_of_the_x_sandbox_are_as_its_document_says", |_| {}).await else {
         return;
     };
     let old = bench.tweets(NewTweet {
@@ -176,11 +145,7 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
         ..NewTweet::default()
     });
     let stale = bench
-        .refused(
-            "search_tweets",
-            json!({"query": "old", "since_id": old[0]}),
-            400,
-        )
+        .refused("search_tweets", json!({"query": "old", "since_id": old[0]}), 400)
         .await;
     assert_eq!(stale.verdict, Verdict::CursorExpired);
     let stale = bench
@@ -192,23 +157,12 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
         .await;
     assert_eq!(stale.verdict, Verdict::CursorExpired);
     let both = json!({"query": "old", "since_id": "1", "start_time": "2026-11-19T00:00:00Z"});
-    assert_eq!(
-        bench.refused("search_tweets", both, 400).await.verdict,
-        Verdict::Fail
-    );
+    assert_eq!(bench.refused("search_tweets", both, 400).await.verdict, Verdict::Fail);
     let long = json!({"query": "x".repeat(600)});
-    assert_eq!(
-        bench.refused("search_tweets", long, 400).await.verdict,
-        Verdict::Fail
-    );
+    assert_eq!(bench.refused("search_tweets", long, 400).await.verdict, Verdict::Fail);
 
-    bench
-        .call("post_tweet", json!({"text": "once"}))
-        .await
-        .unwrap();
-    let again = bench
-        .refused("post_tweet", json!({"text": "once"}), 403)
-        .await;
+    bench.call("post_tweet", json!({"text": "once"})).await.unwrap();
+    let again = bench.refused("post_tweet", json!({"text": "once"}), 403).await;
     assert_eq!(again.verdict, Verdict::Fail);
     let foreign = bench.tweets(NewTweet {
         text: "not mine".to_owned(),
@@ -221,9 +175,7 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
             .verdict,
         Verdict::Fail
     );
-    bench
-        .refused("delete_tweet", json!({"id": "12345"}), 200)
-        .await;
+    bench.refused("delete_tweet", json!({"id": "12345"}), 200).await;
 
     for status in [404, 429, 500, 503] {
         let fault = Fault {
@@ -235,14 +187,8 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
         bench.account = account(&bench.wire, &json!({}));
         bench.refused("get_me", json!({}), status).await;
     }
-    bench.account = account(
-        &bench.wire,
-        &json!({"access_token_secret": "a-wrong-secret"}),
-    );
-    assert_eq!(
-        bench.refused("get_me", json!({}), 401).await.verdict,
-        Verdict::Reauth
-    );
+    bench.account = account(&bench.wire, &json!({"access_token_secret": "a-wrong-secret"}));
+    assert_eq!(bench.refused("get_me", json!({}), 401).await.verdict, Verdict::Reauth);
     bench.account = account(&bench.wire, &json!({"bearer_token": "a-wrong-token"}));
     assert_eq!(
         bench.refused("count_tweets", json!({}), 401).await.verdict,
@@ -254,8 +200,7 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
 #[tokio::test]
 async fn a_used_up_window_of_x_is_as_its_document_says() {
     let few = |options: &mut Options| options.rate_limits = RateLimits::Each(1);
-    let Some(mut bench) = Bench::start("a_used_up_window_of_x_is_as_its_document_says", few).await
-    else {
+    let Some(mut bench) = Bench::start("a_used_up_window_of_x_is_as_its_document_says", few).await else {
         return;
     };
     bench.call("get_me", json!({})).await.unwrap();

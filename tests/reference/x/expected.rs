@@ -39,8 +39,8 @@ pub fn wrong_failure(failure: &Failure, action: &str, answer: &Answer, now_ms: i
     let kind = kind.rsplit('/').next().unwrap_or_default();
     let code = first_text(body, &["/errors/0/code", "/title"]);
     let message = first_text(body, &["/errors/0/message"]).unwrap_or_default();
-    let is_too_old = message.contains("must be a tweet id created after")
-        || message.contains("'start_time' must be on or after");
+    let is_too_old =
+        message.contains("must be a tweet id created after") || message.contains("'start_time' must be on or after");
     let is_capped = kind == "usage-capped" || body["title"] == "UsageCapExceeded";
     let follows = match (answer.status, code.as_deref()) {
         (400, _) if is_too_old => Follows::CursorExpired,
@@ -48,9 +48,7 @@ pub fn wrong_failure(failure: &Failure, action: &str, answer: &Answer, now_ms: i
         (402, _) => Follows::Suspended,
         // A person has to go to X for these: a locked account, or a token of the wrong kind.
         (403, Some("64" | "326")) => Follows::Suspended,
-        (403, _) if matches!(kind, "unsupported-authentication" | "oauth1-permissions") => {
-            Follows::Reauth
-        }
+        (403, _) if matches!(kind, "unsupported-authentication" | "oauth1-permissions") => Follows::Reauth,
         (429, _) if is_capped => Follows::Suspended,
         (429, _) => Follows::RateLimited,
         (500 | 502..=504, _) => Follows::Retry,
@@ -71,13 +69,9 @@ pub fn wrong_failure(failure: &Failure, action: &str, answer: &Answer, now_ms: i
         let is_used_up = answer.header("x-rate-limit-remaining") == Some("0");
         match reset_ms(answer).filter(|_| is_used_up) {
             Some(reset_ms) if until_ms != reset_ms.max(now_ms) => {
-                wrong.push(format!(
-                    "it waits until {until_ms}, and the window ends at {reset_ms}"
-                ));
+                wrong.push(format!("it waits until {until_ms}, and the window ends at {reset_ms}"));
             }
-            None if until_ms < now_ms + PATIENCE_MS => {
-                wrong.push("it waits less than a minute".to_owned())
-            }
+            None if until_ms < now_ms + PATIENCE_MS => wrong.push("it waits less than a minute".to_owned()),
             _ => {}
         }
     }
@@ -109,22 +103,14 @@ pub fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> 
         let told = ["/note_tweet/text", "/note_post/text", "/text"];
         let text = first_text(recorded, &told);
         if ours["text"].as_str() != text.as_deref() {
-            wrong.push(format!(
-                "the text of {} became {}",
-                recorded["id"], ours["text"]
-            ));
+            wrong.push(format!("the text of {} became {}", recorded["id"], ours["text"]));
         }
         let users = body["includes"]["users"].as_array().into_iter().flatten();
-        let author = users
-            .into_iter()
-            .find(|user| user["id"] == recorded["author_id"]);
+        let author = users.into_iter().find(|user| user["id"] == recorded["author_id"]);
         if let Some(author) = author.filter(|_| !recorded["author_id"].is_null())
             && &ours["author"] != author
         {
-            wrong.push(format!(
-                "the author of {} became {}",
-                recorded["id"], ours["author"]
-            ));
+            wrong.push(format!("the author of {} became {}", recorded["id"], ours["author"]));
         }
     }
     wrong

@@ -34,14 +34,7 @@ pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["2", "tweets", "search", "recent"]) => {
             replay.action = "search_tweets";
-            for name in [
-                "query",
-                "since_id",
-                "until_id",
-                "start_time",
-                "end_time",
-                "sort_order",
-            ] {
+            for name in ["query", "since_id", "until_id", "start_time", "end_time", "sort_order"] {
                 replay.take_query(request, name);
             }
             replay.take_size(request, 10);
@@ -88,19 +81,11 @@ pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
                 ("GET", _, 400..) => "search_tweets",
                 ("POST" | "PUT" | "DELETE", _, 400..) => "post_tweet",
                 ("GET", ["2", "tweets"], 200) => "search_tweets",
-                (
-                    "GET",
-                    ["2", "tweets", "search", "all"] | ["2", "tweets", _, "quote_tweets"],
-                    200,
-                ) => "search_tweets",
+                ("GET", ["2", "tweets", "search", "all"] | ["2", "tweets", _, "quote_tweets"], 200) => "search_tweets",
                 ("GET", ["2", "users", _, "mentions" | "liked_tweets"], 200) => "search_tweets",
                 ("GET", ["2", "users", _, "timelines", _], 200) => "search_tweets",
                 ("GET", ["2", "tweets", "counts", "all"], 200) => "count_tweets",
-                ("GET", ["2", "users", id], 200)
-                    if id.bytes().all(|byte| byte.is_ascii_digit()) =>
-                {
-                    "get_me"
-                }
+                ("GET", ["2", "users", id], 200) if id.bytes().all(|byte| byte.is_ascii_digit()) => "get_me",
                 _ => return None,
             };
         }
@@ -118,17 +103,12 @@ impl Replay {
 
     /// Sizes that the service would refuse are brought into its range.
     fn take_size(&mut self, request: &Request, least: u32) {
-        let Some(size) = request
-            .query("max_results")
-            .and_then(|size| size.parse::<u32>().ok())
-        else {
+        let Some(size) = request.query("max_results").and_then(|size| size.parse::<u32>().ok()) else {
             return;
         };
         self.inputs.insert("max_results".to_owned(), json!(size));
-        self.given.push(Given::Query(
-            "max_results",
-            size.clamp(least, 100).to_string(),
-        ));
+        self.given
+            .push(Given::Query("max_results", size.clamp(least, 100).to_string()));
     }
 }
 
@@ -143,8 +123,6 @@ pub fn completed(action: &str, inputs: &Value) -> Value {
         _ => return inputs,
     };
     let members = inputs.as_object_mut().unwrap();
-    members
-        .entry(stand_in.0)
-        .or_insert_with(|| json!(stand_in.1));
+    members.entry(stand_in.0).or_insert_with(|| json!(stand_in.1));
     inputs
 }
