@@ -10,4 +10,5 @@ mod diagnostics;
 mod docs;
 mod kill;
 mod processes;
+mod reference;
 mod stop;

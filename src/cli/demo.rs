@@ -59,10 +59,7 @@ impl Demo {
             }
         };
         if context.output.is_json() {
-            output::write(&format!(
-                "{}\n",
-                json!({"kind": "totals", "totals": totals})
-            ))?;
+            output::write(&format!("{}\n", json!({"kind": "totals", "totals": totals})))?;
         } else {
             output::write(&summarise(&totals, Form::Plain))?;
         }
@@ -155,13 +152,7 @@ async fn print(mut shown: broadcast::Receiver<Shown>, is_json: bool) -> std::io:
 fn told(event: &Shown) -> String {
     match event {
         Shown::Arrived { what, from, text } => {
-            format!(
-                "{:<14} {:<10} {}: {}",
-                "arrived",
-                what,
-                one_line(from),
-                one_line(text)
-            )
+            format!("{:<14} {:<10} {}: {}", "arrived", what, one_line(from), one_line(text))
         }
         Shown::Done {
             flow,
@@ -185,9 +176,7 @@ fn told(event: &Shown) -> String {
 }
 
 fn told_addresses(addresses: &Addresses) -> String {
-    let Addresses {
-        x, twilio, json, ..
-    } = addresses;
+    let Addresses { x, twilio, json, .. } = addresses;
     format!("X at {x}, Twilio at {twilio}, a JSON service at {json}; Ctrl-C ends")
 }
 
@@ -212,10 +201,7 @@ fn summarise(totals: &Totals, _: Form) -> String {
         "  {sms_in} SMS arrived, {} posted for them\n",
         count(*tweets_out, "tweet")
     ));
-    text.push_str(&format!(
-        "  {} written to a file\n",
-        count(*items_in, "item")
-    ));
+    text.push_str(&format!("  {} written to a file\n", count(*items_in, "item")));
     text.push_str(&format!(
         "  {} succeeded, {runs_failed} failed\n",
         count(*runs_succeeded, "run")
@@ -261,7 +247,10 @@ mod tests {
             ..Totals::default()
         };
         let text = summarise(&totals, Form::Plain);
-        assert!(text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"), "{text}");
+        assert!(
+            text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"),
+            "{text}"
+        );
         assert!(text.contains("nothing was sent twice"), "{text}");
     }
 

@@ -198,6 +198,7 @@ async fn deploy(host: &Arc<Host>, catalog: &Catalog, now_ms: i64) {
         is_dated: loaded.value.trigger.poll.as_deref() == Some("shop.dated"),
         first_due_at: Some(now_ms),
         latest_due_at: Some(now_ms + HOUR),
+        stopped: None,
     };
     host.store.sync_triggers(vec![sync], now_ms).await.unwrap();
     let accounts = Accounts::new(catalog.settings.value.connections.clone(), Secrets::new(Path::new(".")));
