@@ -2,6 +2,8 @@
 
 mod table;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -47,27 +49,45 @@ pub struct Called {
 ///
 /// # Errors
 /// `action_unknown`, `input_...`, `connection_...` before anything is sent; the service's refusal after.
-pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Option<&str>) -> Result<Called> {
+pub async fn call(
+    place: &Place,
+    action: &str,
+    inputs: Inputs,
+    connection: Option<&str>,
+) -> Result<Called> {
     let project = project::load(place);
     let (connector, written) = find(&project, action)?;
     let declared = connectors::inputs_of(connector, written);
     let mut given = value::object(inputs.json.unwrap_or_default())?;
     given.extend(value::pairs(&inputs.pairs, &declared, &connector.schemas)?);
     let settings = &project.catalog.settings.value;
-    let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
+    let accounts = Accounts::new(
+        deploy::accounts(&project.catalog),
+        Secrets::new(&place.directory),
+    );
     let name = connector.connector.as_str();
     let account = account(&project, name, connection)?;
     let compiled = compile(&project, name)?;
     let bound = accounts.connection(name, account.as_deref(), &compiled.connector)?;
     let (_, short) = action.split_once('.').unwrap_or_default();
-    let ready = compiled.connector.action(short).ok_or_else(|| unknown_action(connector, name, short))?;
+    let ready = compiled
+        .connector
+        .action(short)
+        .ok_or_else(|| unknown_action(connector, name, short))?;
     let executor = open::executor(&place.directory, settings, &place.clock)?;
-    let sent = executor.call(Call::new(&bound, ready, Value::Object(given))).await;
-    let exchange = sent.exchange.and_then(|exchange| serde_json::to_value(exchange).ok());
+    let sent = executor
+        .call(Call::new(&bound, ready, Value::Object(given)))
+        .await;
+    let exchange = sent
+        .exchange
+        .and_then(|exchange| serde_json::to_value(exchange).ok());
     let page = sent.result?;
     let problems = page.problems.clone();
     let output = page.into_output();
-    let told = output.get("status").and_then(Value::as_str).filter(|_| ready.foreach.is_some());
+    let told = output
+        .get("status")
+        .and_then(Value::as_str)
+        .filter(|_| ready.foreach.is_some());
     let status = match told {
         None | Some("successful") => "succeeded",
         Some(other) => other,
@@ -76,7 +96,12 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Optio
         action: action.to_owned(),
         connection: account,
         status: status.to_owned(),
-        table: Table::of(output.get("results").filter(|_| ready.foreach.is_some()).unwrap_or(&output)),
+        table: Table::of(
+            output
+                .get("results")
+                .filter(|_| ready.foreach.is_some())
+                .unwrap_or(&output),
+        ),
         output,
         problems,
         exchanges: exchange.into_iter().collect(),
@@ -85,16 +110,25 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Optio
 
 fn find<'a>(project: &'a Project, action: &str) -> Result<(&'a Connector, &'a Action)> {
     let Some((connector, name)) = action.split_once('.') else {
-        return Err(Error::usage("action_unknown", format!("`{action}` is no `<connector>.<action>`"))
-            .with_help("write for example x.search_tweets"));
+        return Err(Error::usage(
+            "action_unknown",
+            format!("`{action}` is no `<connector>.<action>`"),
+        )
+        .with_help("write for example x.search_tweets"));
     };
     let connector = connectors::find(project, connector)?.value.as_ref();
     let found = connector.actions.get(name);
-    Ok((connector, found.ok_or_else(|| unknown_action(connector, &connector.connector, name))?))
+    Ok((
+        connector,
+        found.ok_or_else(|| unknown_action(connector, &connector.connector, name))?,
+    ))
 }
 
 fn unknown_action(connector: &Connector, name: &str, action: &str) -> Error {
-    let error = Error::problem("action_unknown", format!("connector `{name}` has no action `{action}`"));
+    let error = Error::problem(
+        "action_unknown",
+        format!("connector `{name}` has no action `{action}`"),
+    );
     match did_you_mean(action, connector.actions.keys().map(String::as_str)) {
         Some(close) => error.with_help(format!("did you mean `{name}.{close}`?")),
         None => error.with_help(format!("`tidegate connectors show {name}` lists them")),
@@ -108,22 +142,34 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
         let wrong = |message: String| Error::new(Exit::Connection, "connection_unknown", message);
         return match accounts.get(name) {
             Some(account) if account.connector == connector => Ok(Some(name.to_owned())),
-            Some(account) => Err(wrong(format!("connection `{name}` is one of {}, not of {connector}", account.connector))),
-            None => Err(match did_you_mean(name, accounts.keys().map(String::as_str)) {
-                Some(close) => wrong(format!("there is no connection `{name}`")).with_help(format!("did you mean `{close}`?")),
-                None => wrong(format!("there is no connection `{name}`")),
-            }),
+            Some(account) => Err(wrong(format!(
+                "connection `{name}` is one of {}, not of {connector}",
+                account.connector
+            ))),
+            None => Err(
+                match did_you_mean(name, accounts.keys().map(String::as_str)) {
+                    Some(close) => wrong(format!("there is no connection `{name}`"))
+                        .with_help(format!("did you mean `{close}`?")),
+                    None => wrong(format!("there is no connection `{name}`")),
+                },
+            ),
         };
     }
-    let of_it: Vec<&str> =
-        accounts.iter().filter(|(_, account)| account.connector == connector).map(|(name, _)| name.as_str()).collect();
+    let of_it: Vec<&str> = accounts
+        .iter()
+        .filter(|(_, account)| account.connector == connector)
+        .map(|(name, _)| name.as_str())
+        .collect();
     match of_it.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some((*only).to_owned())),
         several => Err(Error::new(
             Exit::Connection,
             "connection_ambiguous",
-            format!("connector `{connector}` has several connections: {}", several.join(", ")),
+            format!(
+                "connector `{connector}` has several connections: {}",
+                several.join(", ")
+            ),
         )
         .with_help("say which with --connection")),
     }
@@ -132,9 +178,14 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
 /// A connector of the project, compiled.
 pub(super) fn compile(project: &Project, name: &str) -> Result<CompiledConnector> {
     let loaded = connectors::find(project, name)?;
-    Definitions::default().connector(&loaded.value).map_err(|problems| Error {
-        diagnostics: project::diagnostics(&loaded.source, "", problems),
-        files: project.catalog.files.clone(),
-        ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))
-    })
+    Definitions::default()
+        .connector(&loaded.value)
+        .map_err(|problems| Error {
+            diagnostics: project::diagnostics(&loaded.source, "", problems),
+            files: Arc::new(project.catalog.files.clone()),
+            ..Error::problem(
+                "connector_broken",
+                format!("the file of connector `{name}` has errors"),
+            )
+        })
 }

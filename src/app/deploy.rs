@@ -45,6 +45,9 @@ struct Ready {
     text: String,
 }
 
+/// The connectors that flows use, or what is wrong with them.
+type Compiled = BTreeMap<String, Result<CompiledConnector, Vec<Diagnostic>>>;
+
 /// What a flow names.
 #[derive(Default)]
 struct Named {
@@ -54,25 +57,61 @@ struct Named {
 }
 
 /// Resolves and compiles every flow. `secrets` reads what accounts only point at.
-pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
+pub fn prepare(
+    project: &Project,
+    definitions: &Definitions,
+    secrets: Secrets,
+    now_ms: i64,
+) -> Prepared {
     let accounts = Accounts::new(accounts(&project.catalog), secrets);
     let mut prepared = Prepared {
-        deployment: Deployment { accounts, ..Deployment::default() },
+        deployment: Deployment {
+            accounts,
+            ..Deployment::default()
+        },
         triggers: Vec::new(),
         definitions: Vec::new(),
         diagnostics: Vec::new(),
     };
+    let manifests = project.connectors();
+    // Once each, however many flows use it: to be found compiled, a connector is hashed.
+    let mut compiled = Compiled::new();
     let mut texts = BTreeMap::new();
     for (name, loaded) in &project.catalog.flows {
-        let work = Work { project, definitions, accounts: &prepared.deployment.accounts, name, loaded, now_ms };
-        match work.flow() {
+        let accounts = &prepared.deployment.accounts;
+        let named = named(&loaded.value, accounts);
+        for connector in &named.connectors {
+            // One that is not there is told by `check`, and again when the flow is compiled.
+            if let (Some(loaded), false) = (
+                project.catalog.connectors.get(connector),
+                compiled.contains_key(connector),
+            ) {
+                let result = definitions.connector(&loaded.value);
+                let result = result.map_err(|problems| diagnostics(&loaded.source, "", problems));
+                compiled.insert(connector.clone(), result);
+            }
+        }
+        let work = Work {
+            project,
+            manifests: &manifests,
+            compiled: &compiled,
+            definitions,
+            accounts,
+            name,
+            loaded,
+            now_ms,
+        };
+        match work.flow(&named) {
             Ok(ready) => {
                 for (name, used) in ready.used {
                     texts.insert(used.hash.clone(), used.text.to_string());
                     prepared.deployment.connectors.insert(name, used.connector);
                 }
                 texts.insert(ready.definition.hash.clone(), ready.text);
-                prepared.deployment.flows.insert(name.clone(), ready.definition);
+                prepared
+                    .deployment
+                    .flows
+                    .insert(name.clone(), ready.definition);
                 prepared.triggers.push(ready.sync);
             }
             Err(found) => {
@@ -91,21 +130,34 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
 
 /// Whether the settings let a flow work.
 pub fn is_enabled(project: &Project, flow: &str) -> bool {
-    project.catalog.settings.value.flows.get(flow).and_then(|settings| settings.enabled).unwrap_or(true)
+    project
+        .catalog
+        .settings
+        .value
+        .flows
+        .get(flow)
+        .and_then(|settings| settings.enabled)
+        .unwrap_or(true)
 }
 
 /// The connectors that a flow uses, by name.
 pub(super) fn connectors_of(flow: &Flow) -> BTreeSet<String> {
-    named(flow).connectors
+    written_names(flow).connectors
 }
 
 /// The connector that a flow polls.
 pub(super) fn polled_connector(flow: &Flow) -> Option<&str> {
-    flow.trigger.poll.as_deref()?.split_once('.').map(|(connector, _)| connector)
+    flow.trigger
+        .poll
+        .as_deref()?
+        .split_once('.')
+        .map(|(connector, _)| connector)
 }
 
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
-    let reason = found.first().map_or("it cannot be deployed", |found| found.message.as_str());
+    let reason = found
+        .first()
+        .map_or("it cannot be deployed", |found| found.message.as_str());
     TriggerSync {
         flow: name.to_owned(),
         was: loaded.value.was.clone(),
@@ -122,6 +174,8 @@ fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSy
 /// What one flow is prepared with.
 struct Work<'a> {
     project: &'a Project,
+    manifests: &'a BTreeMap<String, Arc<manifest::Connector>>,
+    compiled: &'a Compiled,
     definitions: &'a Definitions,
     accounts: &'a Accounts,
     name: &'a str,
@@ -130,41 +184,40 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn flow(&self) -> Result<Ready, Vec<Diagnostic>> {
-        let connectors = self.project.connectors();
-        let mut flow = type_flow(&self.loaded.value, &self.loaded.source, &connectors);
-        let mut named = named(&flow);
-        for account in &named.accounts {
-            if let Some(account) = self.accounts.configured().get(account) {
-                named.connectors.insert(account.connector.clone());
-            }
+    fn flow(&self, named: &Named) -> Result<Ready, Vec<Diagnostic>> {
+        let mut used = BTreeMap::new();
+        for (name, compiled) in self
+            .compiled
+            .iter()
+            .filter(|(name, _)| named.connectors.contains(*name))
+        {
+            used.insert(name.clone(), compiled.clone()?);
         }
-        let used = self.compile(&named)?;
+        let mut flow = type_flow(&self.loaded.value, &self.loaded.source, self.manifests);
         let inputs = self.inputs()?;
-        let connections = self.connections(&named, &used)?;
-        schedule(&mut flow.trigger, self.every(), &connectors);
-        let hashes = used.iter().map(|(name, used)| (name.clone(), used.hash.clone())).collect();
-        let written = Written { flow, inputs: Value::Object(inputs), connections, connectors: hashes };
+        let connections = self.connections(named, &used)?;
+        schedule(&mut flow.trigger, self.every(), self.manifests);
+        let hashes = used
+            .iter()
+            .map(|(name, used)| (name.clone(), used.hash.clone()))
+            .collect();
+        let written = Written {
+            flow,
+            inputs: Value::Object(inputs),
+            connections,
+            connectors: hashes,
+        };
         let definition = self
             .definitions
             .flow(&written, &used)
             .map_err(|problems| diagnostics(&self.loaded.source, "", problems))?;
-        let sync = self.sync(&written, &definition, &connectors);
-        Ok(Ready { definition, sync, used, text: written.text() })
-    }
-
-    fn compile(&self, named: &Named) -> Result<BTreeMap<String, CompiledConnector>, Vec<Diagnostic>> {
-        let mut used = BTreeMap::new();
-        for name in &named.connectors {
-            // One that is not there is told by `check`, and again when the flow is compiled.
-            let Some(loaded) = self.project.catalog.connectors.get(name) else { continue };
-            let compiled = self
-                .definitions
-                .connector(&loaded.value)
-                .map_err(|problems| diagnostics(&loaded.source, "", problems))?;
-            used.insert(name.clone(), compiled);
-        }
-        Ok(used)
+        let sync = self.sync(&written, &definition);
+        Ok(Ready {
+            definition,
+            sync,
+            used,
+            text: written.text(),
+        })
     }
 
     // From the settings and the command line, and the defaults for the rest.
@@ -174,8 +227,18 @@ impl Work<'_> {
         let declared = &self.loaded.value.inputs;
         let mut inputs = Map::new();
         if let Some(given) = settings.value.flows.get(self.name) {
-            let given = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            let value = typed(&Value::Object(given), &object_schema(declared), &settings.source, &place, &BTreeMap::new());
+            let given = given
+                .inputs
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            let value = typed(
+                &Value::Object(given),
+                &object_schema(declared),
+                &settings.source,
+                &place,
+                &BTreeMap::new(),
+            );
             if let Value::Object(given) = value {
                 inputs = given;
             }
@@ -215,59 +278,93 @@ impl Work<'_> {
         for (connector, compiled) in used {
             let chosen = connection_of(&self.project.catalog, self.name, connector);
             let is_signer = named.accounts.iter().any(|account| {
-                self.accounts.configured().get(account).is_some_and(|account| account.connector == *connector)
+                self.accounts
+                    .configured()
+                    .get(account)
+                    .is_some_and(|account| account.connector == *connector)
             });
-            match self.accounts.connection(connector, chosen.as_deref(), &compiled.connector) {
+            match self
+                .accounts
+                .connection(connector, chosen.as_deref(), &compiled.connector)
+            {
                 Ok(_) => {}
                 // Named for an `http` step alone: the account is asked for by its own name.
-                Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => continue,
+                Err(failure)
+                    if chosen.is_none() && is_signer && failure.code == "connection_unknown" =>
+                {
+                    continue;
+                }
                 Err(failure) => found.push(self.unusable(chosen.as_deref(), failure)),
             }
             if let Some(chosen) = chosen {
                 connections.insert(connector.clone(), chosen);
             }
         }
-        if found.is_empty() { Ok(connections) } else { Err(found) }
+        if found.is_empty() {
+            Ok(connections)
+        } else {
+            Err(found)
+        }
     }
 
     fn unusable(&self, account: Option<&str>, failure: Failure) -> Diagnostic {
         let (source, place) = match account {
-            Some(account) => (&self.project.catalog.settings.source, format!("/connections/{}", escape(account))),
+            Some(account) => (
+                &self.project.catalog.settings.source,
+                format!("/connections/{}", escape(account)),
+            ),
             None => (&self.loaded.source, "/connections".to_owned()),
         };
         let message = format!("flow `{}`: {}", self.name, failure.message);
-        source.at_key(&place, Severity::Error, "connection_unusable", message, failure.help)
+        source.at_key(
+            &place,
+            Severity::Error,
+            "connection_unusable",
+            message,
+            failure.help,
+        )
     }
 
     fn every(&self) -> Option<Duration> {
-        self.project.catalog.settings.value.flows.get(self.name)?.every
+        self.project
+            .catalog
+            .settings
+            .value
+            .flows
+            .get(self.name)?
+            .every
     }
 
-    fn sync(
-        &self,
-        written: &Written,
-        definition: &Definition,
-        connectors: &BTreeMap<String, Arc<manifest::Connector>>,
-    ) -> TriggerSync {
-        let next_due = definition.next_due(self.now_ms).filter(|due| *due != i64::MAX);
+    fn sync(&self, written: &Written, definition: &Definition) -> TriggerSync {
+        let next_due = definition
+            .next_due(self.now_ms)
+            .filter(|due| *due != i64::MAX);
         let is_polled = written.flow.trigger.poll.is_some();
         TriggerSync {
             flow: self.name.to_owned(),
             was: written.flow.was.clone(),
             definition: definition.hash.clone(),
-            source: written.source_hash(connectors),
+            source: written.source_hash(self.manifests),
             is_enabled: is_enabled(self.project, self.name),
             stopped: None,
-            is_dated: is_dated(&written.flow.trigger, connectors),
+            is_dated: is_dated(&written.flow.trigger, self.manifests),
             // What is new can be told from history only once it was read: at once.
-            first_due_at: if is_polled { Some(self.now_ms) } else { next_due },
+            first_due_at: if is_polled {
+                Some(self.now_ms)
+            } else {
+                next_due
+            },
             latest_due_at: next_due,
         }
     }
 }
 
 // The settings' interval, else the flow's own, else its trigger's: written down, so that runs are pinned to it.
-pub(super) fn schedule(trigger: &mut Trigger, every: Option<Duration>, connectors: &BTreeMap<String, Arc<manifest::Connector>>) {
+pub(super) fn schedule(
+    trigger: &mut Trigger,
+    every: Option<Duration>,
+    connectors: &BTreeMap<String, Arc<manifest::Connector>>,
+) {
     if every.is_some() && !trigger.manual {
         trigger.every = every;
         trigger.cron = None;
@@ -275,7 +372,11 @@ pub(super) fn schedule(trigger: &mut Trigger, every: Option<Duration>, connector
     }
     let is_scheduled = matches!(Schedule::of_trigger(trigger), Ok(Some(_)) | Err(_));
     if !is_scheduled && trigger.poll.is_some() {
-        trigger.every = Some(polled(trigger, connectors).and_then(|polled| polled.every).unwrap_or(HOURLY));
+        trigger.every = Some(
+            polled(trigger, connectors)
+                .and_then(|polled| polled.every)
+                .unwrap_or(HOURLY),
+        );
     }
 }
 
@@ -292,7 +393,22 @@ fn is_dated(trigger: &Trigger, connectors: &BTreeMap<String, Arc<manifest::Conne
     matches!(kind, Some(CursorType::Snowflake | CursorType::Datetime))
 }
 
-fn named(flow: &Flow) -> Named {
+// With the connectors of the accounts that it names.
+fn named(flow: &Flow, accounts: &Accounts) -> Named {
+    let mut named = written_names(flow);
+    let signers = named
+        .accounts
+        .iter()
+        .filter_map(|account| accounts.configured().get(account));
+    named.connectors.extend(
+        signers
+            .map(|account| account.connector.clone())
+            .collect::<Vec<_>>(),
+    );
+    named
+}
+
+fn written_names(flow: &Flow) -> Named {
     let mut named = Named::default();
     if let Some(connector) = polled_connector(flow) {
         named.connectors.insert(connector.to_owned());
@@ -304,7 +420,11 @@ fn named(flow: &Flow) -> Named {
 
 fn collect(steps: &[Step], named: &mut Named) {
     for step in steps {
-        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
+        if let Some((connector, _)) = step
+            .action
+            .as_deref()
+            .and_then(|action| action.split_once('.'))
+        {
             named.connectors.insert(connector.to_owned());
         }
         if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {

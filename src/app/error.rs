@@ -41,7 +41,7 @@ pub struct Error {
     /// Findings about the project's files, where those are the reason.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts of the files that the findings are about.
-    pub files: BTreeMap<PathBuf, Arc<str>>,
+    pub files: Arc<BTreeMap<PathBuf, Arc<str>>>,
 }
 
 impl Exit {
@@ -66,7 +66,7 @@ impl Error {
             help: None,
             exit,
             diagnostics: Vec::new(),
-            files: BTreeMap::new(),
+            files: Arc::default(),
         }
     }
 
@@ -98,10 +98,15 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         let exit = match (failure.verdict, failure.outcome) {
             (Verdict::Reauth | Verdict::Suspended, _) => Exit::Connection,
-            _ if failure.code.starts_with("connection_") || failure.code == "auth_missing" => Exit::Connection,
+            _ if failure.code.starts_with("connection_") || failure.code == "auth_missing" => {
+                Exit::Connection
+            }
             (_, Outcome::NotSent) if failure.verdict == Verdict::Fail => Exit::Problem,
             _ => Exit::Service,
         };
-        Error { help: failure.help, ..Error::new(exit, failure.code, failure.message) }
+        Error {
+            help: failure.help,
+            ..Error::new(exit, failure.code, failure.message)
+        }
     }
 }

@@ -69,7 +69,10 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
         Some(store) => (store.triggers().await?, counts(store).await?),
         None => (Vec::new(), BTreeMap::new()),
     };
-    let mut triggers: BTreeMap<String, TriggerRow> = triggers.into_iter().map(|row| (row.flow.clone(), row)).collect();
+    let mut triggers: BTreeMap<String, TriggerRow> = triggers
+        .into_iter()
+        .map(|row| (row.flow.clone(), row))
+        .collect();
     let catalog = &view.project.catalog;
     let mut rows = BTreeMap::new();
     for (name, loaded) in &catalog.flows {
@@ -107,7 +110,10 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
     let file = match loaded {
         Some(loaded) => Some(loaded.source.path().to_owned()),
         // A broken one is not among the flows, but its file was read.
-        None => ["yaml", "yml"].map(|ending| PathBuf::from(format!("flows/{name}.{ending}"))).into_iter().find(|path| catalog.files.contains_key(path)),
+        None => ["yaml", "yml"]
+            .map(|ending| PathBuf::from(format!("flows/{name}.{ending}")))
+            .into_iter()
+            .find(|path| catalog.files.contains_key(path)),
     };
     let notices = match &view.store {
         Some(store) => store.notices(Some(name.to_owned()), NOTICES).await?,
@@ -116,12 +122,25 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
     Ok(Detail {
         row,
         description: loaded.and_then(|loaded| loaded.value.description.clone()),
-        text: file.as_deref().and_then(|file| view.project.text(file)).map(str::to_owned),
-        diagnostics: view.project.diagnostics.iter().filter(|found| Some(&found.file) == file.as_ref()).cloned().collect(),
+        text: file
+            .as_deref()
+            .and_then(|file| view.project.text(file))
+            .map(str::to_owned),
+        diagnostics: view
+            .project
+            .diagnostics
+            .iter()
+            .filter(|found| Some(&found.file) == file.as_ref())
+            .cloned()
+            .collect(),
         file: file.map(|file| file.display().to_string()),
         notices: notices
             .into_iter()
-            .map(|notice| Notice { at: Time::from_ms(notice.at), kind: notice.kind, message: notice.message })
+            .map(|notice| Notice {
+                at: Time::from_ms(notice.at),
+                kind: notice.kind,
+                message: notice.message,
+            })
             .collect(),
     })
 }
@@ -133,17 +152,31 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
 pub async fn enable(view: &View, name: &str) -> Result<Row> {
     let row = find(view, name).await?;
     let stored = deployed(view, name).await?;
-    let refused = |why: String, help: &str| Err(Error::problem("flow_off_by_file", why).with_help(help));
+    let refused =
+        |why: String, help: &str| Err(Error::problem("flow_off_by_file", why).with_help(help));
     match row.state.as_str() {
         "gone" => return refused(format!("the file of flow `{name}` is gone"), "put it back"),
-        "broken" => return refused(format!("the file of flow `{name}` has errors"), "`tidegate check` tells them"),
+        "broken" => {
+            return refused(
+                format!("the file of flow `{name}` has errors"),
+                "`tidegate check` tells them",
+            );
+        }
         _ if !deploy::is_enabled(&view.project, name) => {
             let place = format!("set `flows: {{{name}: {{enabled: true}}}}` there");
-            return refused(format!("flow `{name}` is switched off in tidegate.yaml"), &place);
+            return refused(
+                format!("flow `{name}` is switched off in tidegate.yaml"),
+                &place,
+            );
         }
         "disabled" if stored.reason.as_deref() != Some(BY_HAND) => {
-            let why = stored.reason.unwrap_or_else(|| "its file could not be deployed".to_owned());
-            return refused(format!("flow `{name}` cannot work: {why}"), "put that right; the host that is at work takes it up");
+            let why = stored
+                .reason
+                .unwrap_or_else(|| "its file could not be deployed".to_owned());
+            return refused(
+                format!("flow `{name}` cannot work: {why}"),
+                "put that right; the host that is at work takes it up",
+            );
         }
         _ => {}
     }
@@ -163,7 +196,9 @@ pub async fn disable(view: &View, name: &str) -> Result<Row> {
 
 async fn set(view: &View, name: &str, state: &'static str, reason: Option<String>) -> Result<Row> {
     let now_ms = view.clock.now_ms();
-    view.store()?.set_trigger_state(name.to_owned(), state, reason, None, now_ms).await?;
+    view.store()?
+        .set_trigger_state(name.to_owned(), state, reason, None, now_ms)
+        .await?;
     find(view, name).await
 }
 
@@ -200,7 +235,10 @@ fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64
             let works = stored.state == "enabled";
             Row {
                 reason: stored.reason,
-                next_at: stored.due_at.filter(|due| works && *due != i64::MAX).map(Time::from_ms),
+                next_at: stored
+                    .due_at
+                    .filter(|due| works && *due != i64::MAX)
+                    .map(Time::from_ms),
                 polled_at: stored.polled_at.map(Time::from_ms),
                 state: stored.state,
                 ..blank
@@ -220,13 +258,26 @@ async fn counts(store: &Store) -> Result<BTreeMap<String, BTreeMap<String, i64>>
 // As it is deployed: the settings' interval, else the flow's own, else its trigger's.
 fn trigger(project: &Project, name: &str, flow: &Flow) -> String {
     let mut trigger = flow.trigger.clone();
-    let every = project.catalog.settings.value.flows.get(name).and_then(|settings| settings.every);
+    let every = project
+        .catalog
+        .settings
+        .value
+        .flows
+        .get(name)
+        .and_then(|settings| settings.every);
     deploy::schedule(&mut trigger, every, &project.connectors());
     let when = match (&trigger.cron, trigger.every) {
-        (Some(cron), _) => Some(format!("cron {cron} {}", trigger.timezone.as_deref().unwrap_or("UTC"))),
+        (Some(cron), _) => Some(format!(
+            "cron {cron} {}",
+            trigger.timezone.as_deref().unwrap_or("UTC")
+        )),
         (None, Some(every)) => Some(format!("every {every}")),
         (None, None) => None,
     };
-    let parts = [trigger.poll.clone(), when, trigger.manual.then(|| "manual".to_owned())];
+    let parts = [
+        trigger.poll.clone(),
+        when,
+        trigger.manual.then(|| "manual".to_owned()),
+    ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

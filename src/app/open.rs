@@ -39,8 +39,12 @@ impl View {
     /// `store_missing` where no host has worked here yet.
     pub fn store(&self) -> Result<&Store> {
         self.store.as_ref().ok_or_else(|| {
-            Error::new(Exit::Host, "store_missing", "no host has worked here yet, so there is nothing to see or to change")
-                .with_help("start one with `tidegate up`, or name its store with --store")
+            Error::new(
+                Exit::Host,
+                "store_missing",
+                "no host has worked here yet, so there is nothing to see or to change",
+            )
+            .with_help("start one with `tidegate up`, or name its store with --store")
         })
     }
 }
@@ -52,20 +56,38 @@ impl View {
 pub async fn view(place: &Place) -> Result<View> {
     let project = Arc::new(project::load(place));
     let path = path(place, &project.catalog.settings.value)?;
-    let store = if path.exists() { Some(tool(&path, &place.clock)?) } else { None };
-    Ok(View { project, store, clock: place.clock.clone() })
+    let store = if path.exists() {
+        Some(tool(&path, &place.clock)?)
+    } else {
+        None
+    };
+    Ok(View {
+        project,
+        store,
+        clock: place.clock.clone(),
+    })
 }
 
 /// The store as a tool opens it: beside a host that may be at work.
 pub(super) fn tool(path: &Path, clock: &Clock) -> Result<Store> {
-    let options = database::Options { readers: 1, ..database::Options::new(MIGRATIONS, clock.now_ms()) };
+    let options = database::Options {
+        readers: 1,
+        ..database::Options::new(MIGRATIONS, clock.now_ms())
+    };
     Ok(Store::new(database::open(path, &options)?))
 }
 
 /// The store as the one host of it opens it; `listen` is what a second one is told.
-pub(super) fn alone(path: &Path, listen: &str, synchronous: Synchronous, clock: &Clock) -> Result<Store> {
+pub(super) fn alone(
+    path: &Path,
+    listen: &str,
+    synchronous: Synchronous,
+    clock: &Clock,
+) -> Result<Store> {
     let options = database::Options {
-        host: Some(HostRole { listen: listen.to_owned() }),
+        host: Some(HostRole {
+            listen: listen.to_owned(),
+        }),
         synchronous,
         ..database::Options::new(MIGRATIONS, clock.now_ms())
     };
@@ -81,8 +103,11 @@ pub(super) fn path(place: &Place, settings: &Settings) -> Result<PathBuf> {
     if is_address(&store) {
         // The address may hold a password: it is not repeated.
         let kind = store.split("://").next().unwrap_or_default();
-        let message = format!("this version keeps its state in a file; a `{kind}://` store is not supported yet");
-        return Err(Error::new(Exit::Host, "store_unsupported", message).with_help("name a file, as in `store: tidegate.db`"));
+        let message = format!(
+            "this version keeps its state in a file; a `{kind}://` store is not supported yet"
+        );
+        return Err(Error::new(Exit::Host, "store_unsupported", message)
+            .with_help("name a file, as in `store: tidegate.db`"));
     }
     Ok(PathBuf::from(store))
 }
@@ -94,7 +119,10 @@ pub(super) fn path(place: &Place, settings: &Settings) -> Result<PathBuf> {
 pub(super) fn executor(directory: &Path, settings: &Settings, clock: &Clock) -> Result<Executor> {
     let egress = Egress::new(&settings.egress.allow).map_err(|wrong| {
         let told: Vec<String> = wrong.into_iter().map(|(_, why)| why).collect();
-        Error::problem("egress_invalid", format!("`egress.allow` in tidegate.yaml: {}", told.join("; ")))
+        Error::problem(
+            "egress_invalid",
+            format!("`egress.allow` in tidegate.yaml: {}", told.join("; ")),
+        )
     })?;
     let requester = Requester::new(RequesterOptions {
         egress,
@@ -104,13 +132,26 @@ pub(super) fn executor(directory: &Path, settings: &Settings, clock: &Clock) -> 
     })?;
     let folders = match settings.files.as_slice() {
         [] => vec![directory.join(FILES)],
-        folders => folders.iter().map(|folder| directory.join(folder)).collect(),
+        folders => folders
+            .iter()
+            .map(|folder| directory.join(folder))
+            .collect(),
     };
-    Ok(Executor::new(requester, Limits::new(), clock.clone(), folders))
+    Ok(Executor::new(
+        requester,
+        Limits::new(),
+        clock.clone(),
+        folders,
+    ))
 }
 
 /// A host that does not work yet.
-pub(super) fn host(store: Store, directory: &Path, settings: &Settings, clock: &Clock) -> Result<Arc<Host>> {
+pub(super) fn host(
+    store: Store,
+    directory: &Path,
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<Arc<Host>> {
     let executor = executor(directory, settings, clock)?;
     Ok(Host::new(store, executor, clock.clone(), options(settings)))
 }
@@ -118,8 +159,12 @@ pub(super) fn host(store: Store, directory: &Path, settings: &Settings, clock: &
 fn options(settings: &Settings) -> Options {
     let ms = |duration: Duration| duration.ms;
     Options {
-        runs: usize::try_from(settings.worker.runs).unwrap_or(usize::MAX).max(1),
-        polls: usize::try_from(settings.worker.polls).unwrap_or(usize::MAX).max(1),
+        runs: usize::try_from(settings.worker.runs)
+            .unwrap_or(usize::MAX)
+            .max(1),
+        polls: usize::try_from(settings.worker.polls)
+            .unwrap_or(usize::MAX)
+            .max(1),
         backlog: settings.worker.backlog,
         drain_ms: ms(settings.worker.drain),
         keep_runs_ms: ms(settings.retention.runs),

@@ -28,7 +28,13 @@ pub struct Place {
 impl Place {
     /// A project's folder and nothing else.
     pub fn new(directory: impl Into<PathBuf>) -> Place {
-        Place { directory: directory.into(), store: None, listen: None, sets: Vec::new(), clock: Clock::System }
+        Place {
+            directory: directory.into(),
+            store: None,
+            listen: None,
+            sets: Vec::new(),
+            clock: Clock::System,
+        }
     }
 
     /// Where the store is: `--store`, else the settings' (relative to the project's folder).
@@ -47,7 +53,10 @@ impl Place {
     }
 
     fn below(&self, path: &str) -> String {
-        self.directory.join(Path::new(path)).to_string_lossy().into_owned()
+        self.directory
+            .join(Path::new(path))
+            .to_string_lossy()
+            .into_owned()
     }
 }
 

@@ -58,12 +58,18 @@ impl Project {
         };
         let mut diagnostics = check::catalog(&catalog, &surroundings);
         diagnostics.extend(wrong);
-        Project { catalog, diagnostics, sets }
+        Project {
+            catalog,
+            diagnostics,
+            sets,
+        }
     }
 
     /// Whether something stops it from being deployed.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|found| found.severity == Severity::Error)
     }
 
     /// The same, where errors are a reason to go no further.
@@ -74,7 +80,11 @@ impl Project {
         if !self.has_errors() {
             return Ok(self);
         }
-        let errors = self.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+        let errors = self
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error)
+            .count();
         let message = match errors {
             1 => "the project has an error".to_owned(),
             many => format!("the project has {many} errors"),
@@ -82,7 +92,7 @@ impl Project {
         Err(Error {
             help: Some("nothing was started; put right what is listed".to_owned()),
             diagnostics: self.diagnostics,
-            files: self.catalog.files,
+            files: Arc::new(self.catalog.files),
             ..Error::new(Exit::Problem, "project_unsound", message)
         })
     }
@@ -100,7 +110,8 @@ impl Project {
     /// The connectors as written, by name.
     pub fn connectors(&self) -> BTreeMap<String, Arc<manifest::Connector>> {
         let all = self.catalog.connectors.iter();
-        all.map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value))).collect()
+        all.map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value)))
+            .collect()
     }
 
     /// A flow's file.
@@ -112,28 +123,36 @@ impl Project {
             return Ok(found);
         }
         if self.catalog.broken_flows.contains(name) {
-            let error = Error::problem("flow_broken", format!("the file of flow `{name}` has errors"));
+            let error = Error::problem(
+                "flow_broken",
+                format!("the file of flow `{name}` has errors"),
+            );
             return Err(Error {
                 diagnostics: self.diagnostics.clone(),
-                files: self.catalog.files.clone(),
+                files: Arc::new(self.catalog.files.clone()),
                 ..error.with_help("`tidegate check` tells them")
             });
         }
-        Err(flow_unknown(name, self.catalog.flows.keys().map(String::as_str)))
+        Err(flow_unknown(
+            name,
+            self.catalog.flows.keys().map(String::as_str),
+        ))
     }
 
     // What checking does not find because only compiling looks that closely.
     fn compile(&mut self) {
         for loaded in self.catalog.connectors.values() {
             if let Err(problems) = Connector::compile(&loaded.value) {
-                self.diagnostics.extend(diagnostics(&loaded.source, "", problems));
+                self.diagnostics
+                    .extend(diagnostics(&loaded.source, "", problems));
             }
         }
         let connectors = self.connectors();
         for loaded in self.catalog.flows.values() {
             let flow = type_flow(&loaded.value, &loaded.source, &connectors);
             if let Err(problems) = Flow::compile(&flow, &connectors) {
-                self.diagnostics.extend(diagnostics(&loaded.source, "", problems));
+                self.diagnostics
+                    .extend(diagnostics(&loaded.source, "", problems));
             }
         }
     }
@@ -151,12 +170,24 @@ pub(super) fn flow_unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a s
 }
 
 /// Problems below `prefix` as findings about a file.
-pub(super) fn diagnostics(source: &Source, prefix: &str, problems: Vec<Problem>) -> Vec<Diagnostic> {
+pub(super) fn diagnostics(
+    source: &Source,
+    prefix: &str,
+    problems: Vec<Problem>,
+) -> Vec<Diagnostic> {
     let told = problems.into_iter().map(|problem| {
         let pointer = format!("{prefix}{}", problem.pointer);
         let (code, message, help) = (problem.code, problem.message, problem.help);
         match problem.within {
-            Some((offset, length)) => source.within(&pointer, offset, length, Severity::Error, code, message, help),
+            Some((offset, length)) => source.within(
+                &pointer,
+                offset,
+                length,
+                Severity::Error,
+                code,
+                message,
+                help,
+            ),
             None => source.diagnostic(&pointer, Severity::Error, code, message, help),
         }
     });
@@ -172,7 +203,11 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
     for set in given {
         let Some((name, text)) = set.split_once('=') else {
             let message = format!("`{set}` is no `flow.input=value`");
-            wrong.push(of_set("set_syntax", message, Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned())));
+            wrong.push(of_set(
+                "set_syntax",
+                message,
+                Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned()),
+            ));
             continue;
         };
         let (flow, input) = match name.split_once('.') {
@@ -181,13 +216,20 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
         };
         let mut is_known = false;
         for (name, loaded) in &catalog.flows {
-            let Some(found) = loaded.value.inputs.get(input).filter(|_| flow.is_none_or(|flow| flow == name)) else {
+            let Some(found) = loaded
+                .value
+                .inputs
+                .get(input)
+                .filter(|_| flow.is_none_or(|flow| flow == name))
+            else {
                 continue;
             };
             is_known = true;
             let schema = Value::Object(found.schema.clone());
             let value = value::read(text, &schema, &BTreeMap::new());
-            sets.entry(name.clone()).or_default().insert(input.to_owned(), value);
+            sets.entry(name.clone())
+                .or_default()
+                .insert(input.to_owned(), value);
         }
         if !is_known {
             wrong.push(set_unknown(catalog, flow, input));
@@ -197,19 +239,47 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
 }
 
 fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic {
-    let close = |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
-    let names = catalog.flows.iter().filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
-    let known = names.flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str)).collect();
+    let close = |name: &str, known: Vec<&str>| {
+        did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"))
+    };
+    let names = catalog
+        .flows
+        .iter()
+        .filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
+    let known = names
+        .flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str))
+        .collect();
     match flow {
         Some(flow) if !catalog.flows.contains_key(flow) => {
             let known = catalog.flows.keys().map(String::as_str).collect();
-            of_set("set_unknown", format!("there is no flow `{flow}`"), close(flow, known))
+            of_set(
+                "set_unknown",
+                format!("there is no flow `{flow}`"),
+                close(flow, known),
+            )
         }
-        Some(flow) => of_set("set_unknown", format!("the flow `{flow}` has no input `{input}`"), close(input, known)),
-        None => of_set("set_unknown", format!("no flow has an input `{input}`"), close(input, known)),
+        Some(flow) => of_set(
+            "set_unknown",
+            format!("the flow `{flow}` has no input `{input}`"),
+            close(input, known),
+        ),
+        None => of_set(
+            "set_unknown",
+            format!("no flow has an input `{input}`"),
+            close(input, known),
+        ),
     }
 }
 
 fn of_set(code: &'static str, message: String, help: Option<String>) -> Diagnostic {
-    Diagnostic { code, severity: Severity::Error, file: "--set".into(), line: 0, column: 0, length: 1, message, help }
+    Diagnostic {
+        code,
+        severity: Severity::Error,
+        file: "--set".into(),
+        line: 0,
+        column: 0,
+        length: 1,
+        message,
+        help,
+    }
 }

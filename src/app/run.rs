@@ -62,7 +62,12 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     let settings = Arc::clone(&project.catalog.settings.value);
     let now_ms = place.clock.now_ms();
     let definitions = Definitions::default();
-    let prepared = deploy::prepare(&project, &definitions, Secrets::new(&place.directory), now_ms);
+    let prepared = deploy::prepare(
+        &project,
+        &definitions,
+        Secrets::new(&place.directory),
+        now_ms,
+    );
     let definition = match prepared.deployment.flows.get(flow) {
         Some(definition) => Arc::clone(definition),
         None => return Err(unfit(&project, prepared, flow)),
@@ -70,18 +75,34 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     let item = item.unwrap_or(Value::Null);
     if dry_run {
         let executor = open::executor(&place.directory, &settings, &place.clock)?;
-        let requests = dry::run(&project, &executor, &prepared.deployment, &definition, item, &place.clock).await;
-        return Ok(Ran { flow: flow.to_owned(), by_host: false, run: None, requests });
+        let requests = dry::run(
+            &project,
+            &executor,
+            &prepared.deployment,
+            &definition,
+            item,
+            &place.clock,
+        )
+        .await;
+        return Ok(Ran {
+            flow: flow.to_owned(),
+            by_host: false,
+            run: None,
+            requests,
+        });
     }
     let path = open::path(place, &settings)?;
     let new = runs::new_run(&definition, item.to_string(), now_ms)?;
     let id = new.id.clone();
     let insert = async |store: &Store| -> Result<()> {
-        store.keep_definitions(prepared.definitions.clone(), now_ms).await?;
+        store
+            .keep_definitions(prepared.definitions.clone(), now_ms)
+            .await?;
         store.insert_run(new.clone(), now_ms).await?;
         Ok(())
     };
-    let (by_host, store) = match open::alone(&path, "a single run", Synchronous::Full, &place.clock) {
+    let (by_host, store) = match open::alone(&path, "a single run", Synchronous::Full, &place.clock)
+    {
         Ok(store) => {
             insert(&store).await?;
             let host = open::host(store.clone(), &place.directory, &settings, &place.clock)?;
@@ -97,10 +118,19 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
         }
         Err(error) => return Err(error),
     };
-    let view = View { project: Arc::new(project), store: Some(store.clone()), clock: place.clock.clone() };
+    let view = View {
+        project: Arc::new(project),
+        store: Some(store.clone()),
+        clock: place.clock.clone(),
+    };
     let run = runs::show(&view, &id).await?;
     store.close().await?;
-    Ok(Ran { flow: flow.to_owned(), by_host, run: Some(run), requests: Vec::new() })
+    Ok(Ran {
+        flow: flow.to_owned(),
+        by_host,
+        run: Some(run),
+        requests: Vec::new(),
+    })
 }
 
 // Until the host at work is done with it, or for as long as a person would wait.
@@ -117,11 +147,18 @@ async fn wait(store: &Store, id: &str) -> Result<()> {
 }
 
 fn unfit(project: &Project, prepared: Prepared, flow: &str) -> Error {
-    let stopped = prepared.triggers.into_iter().find(|sync| sync.flow == flow).and_then(|sync| sync.stopped);
+    let stopped = prepared
+        .triggers
+        .into_iter()
+        .find(|sync| sync.flow == flow)
+        .and_then(|sync| sync.stopped);
     let why = stopped.unwrap_or_else(|| "it could not be prepared".to_owned());
     Error {
         diagnostics: prepared.diagnostics,
-        files: project.catalog.files.clone(),
-        ..Error::problem("flow_unfit", format!("flow `{flow}` cannot run here: {why}"))
+        files: Arc::new(project.catalog.files.clone()),
+        ..Error::problem(
+            "flow_unfit",
+            format!("flow `{flow}` cannot run here: {why}"),
+        )
     }
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Error, Result, Time, View};
 use crate::manifest::diagnostic::did_you_mean;
+use crate::store::id;
 use crate::store::runs::{self, NewRun, State};
 use crate::store::steps::StepRow;
-use crate::store::id;
 use crate::template::Scope;
 use crate::worker::{Definition, Definitions, SETTLED};
 
@@ -110,10 +110,26 @@ pub enum Settlement {
 /// `state_unknown`, with a did-you-mean.
 pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
     let state = filter.state.as_deref().map(state).transpose()?;
-    let Some(store) = &view.store else { return Ok(Vec::new()) };
-    let limit = if filter.limit == 0 { LISTED } else { filter.limit };
-    let wanted = runs::Filter { flow: filter.flow, state, before: filter.before, limit };
-    Ok(store.list_runs(wanted).await?.into_iter().map(Row::from).collect())
+    let Some(store) = &view.store else {
+        return Ok(Vec::new());
+    };
+    let limit = if filter.limit == 0 {
+        LISTED
+    } else {
+        filter.limit
+    };
+    let wanted = runs::Filter {
+        flow: filter.flow,
+        state,
+        before: filter.before,
+        limit,
+    };
+    Ok(store
+        .list_runs(wanted)
+        .await?
+        .into_iter()
+        .map(Row::from)
+        .collect())
 }
 
 /// One run, by its id or an unambiguous beginning or end of it.
@@ -131,16 +147,22 @@ pub async fn show(view: &View, id: &str) -> Result<Detail> {
 pub async fn replay(view: &View, id: &str) -> Result<Row> {
     let run = find(view, id).await?;
     let item = run.item.ok_or_else(|| {
-        Error::problem("item_gone", format!("the item of run {} is no longer kept", run.summary.id))
-            .with_help("keep them longer with `retention: {payloads: ...}` in tidegate.yaml")
+        Error::problem(
+            "item_gone",
+            format!("the item of run {} is no longer kept", run.summary.id),
+        )
+        .with_help("keep them longer with `retention: {payloads: ...}` in tidegate.yaml")
     })?;
     let store = view.store()?;
     let flow = run.summary.flow;
     let trigger = store.trigger(flow.clone()).await?.ok_or_else(|| {
-        Error::problem("flow_gone", format!("flow `{flow}` is no longer deployed")).with_help("put its file back")
+        Error::problem("flow_gone", format!("flow `{flow}` is no longer deployed"))
+            .with_help("put its file back")
     })?;
     let now_ms = view.clock.now_ms();
-    let definition = Definitions::default().get(store, &trigger.definition).await?;
+    let definition = Definitions::default()
+        .get(store, &trigger.definition)
+        .await?;
     let new = NewRun {
         item_key: run.summary.item_key,
         retry_of: Some(run.summary.id),
@@ -160,10 +182,17 @@ pub async fn cancel(view: &View, id: &str) -> Result<Row> {
     let id = run.summary.id;
     let error = json!({ "message": "cancelled by hand" }).to_string();
     let now_ms = view.clock.now_ms();
-    if !view.store()?.end_run(id.clone(), State::Cancelled, Some(error), now_ms).await? {
+    if !view
+        .store()?
+        .end_run(id.clone(), State::Cancelled, Some(error), now_ms)
+        .await?
+    {
         return Err(match find(view, &id).await?.summary.state.as_str() {
-            "held" => Error::problem("run_held", format!("run {id} is held until its poll is complete"))
-                .with_help("cancel it once it is queued"),
+            "held" => Error::problem(
+                "run_held",
+                format!("run {id} is held until its poll is complete"),
+            )
+            .with_help("cancel it once it is queued"),
             over => Error::problem("run_over", format!("run {id} is over: {over}")),
         });
     }
@@ -178,10 +207,18 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
     let run = find(view, id).await?;
     let id = run.summary.id.clone();
     let not_unknown = |state: &str| {
-        Error::problem("run_not_unknown", format!("run {id} waits for nobody: it is {state}"))
-            .with_help("`tidegate runs list --state unknown` shows those that do")
+        Error::problem(
+            "run_not_unknown",
+            format!("run {id} waits for nobody: it is {state}"),
+        )
+        .with_help("`tidegate runs list --state unknown` shows those that do")
     };
-    let Some(waiting) = run.steps.iter().rfind(|step| step.state == "unknown").filter(|_| run.summary.state == "unknown") else {
+    let Some(waiting) = run
+        .steps
+        .iter()
+        .rfind(|step| step.state == "unknown")
+        .filter(|_| run.summary.state == "unknown")
+    else {
         return Err(not_unknown(&run.summary.state));
     };
     let now_ms = view.clock.now_ms();
@@ -202,7 +239,11 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
         ended_at: Some(now_ms),
         ..StepRow::default()
     };
-    if !view.store()?.resume_unknown(id.clone(), said, now_ms).await? {
+    if !view
+        .store()?
+        .resume_unknown(id.clone(), said, now_ms)
+        .await?
+    {
         return Err(not_unknown(&find(view, &id).await?.summary.state));
     }
     find(view, &id).await.map(|run| Row::from(run.summary))
@@ -221,7 +262,13 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
             scope.set("inputs", definition.inputs.clone());
             scope.set("item", serde_json::from_str(&item).unwrap_or_default());
             let rendered = key.render(&scope).map_err(|error| {
-                Error::problem(error.code, format!("the concurrency key of flow `{}`: {}", definition.name, error.message))
+                Error::problem(
+                    error.code,
+                    format!(
+                        "the concurrency key of flow `{}`: {}",
+                        definition.name, error.message
+                    ),
+                )
             })?;
             Some(rendered)
         }
@@ -316,7 +363,12 @@ pub(super) fn failure_text(stored: &str) -> String {
         Ok(value) => value,
         Err(_) => return stored.to_owned(),
     };
-    let message = |value: &Value| value.get("message").and_then(Value::as_str).map(str::to_owned);
+    let message = |value: &Value| {
+        value
+            .get("message")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     let step = value.get("step").and_then(Value::as_str);
     match (step, value.get("failure").and_then(message)) {
         (Some(step), Some(text)) => format!("{step}: {text}"),

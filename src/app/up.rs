@@ -28,7 +28,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Up {
     host: Arc<Host>,
     live: Live,
-    place: Option<Place>,
+    watched: Option<(Place, Watch)>,
     secrets: Secrets,
     changes: broadcast::Sender<Change>,
     deployed: Change,
@@ -81,14 +81,24 @@ pub struct Summary {
 /// # Errors
 /// The findings about the files where an error is among them; `store_locked` and the store's other ones.
 pub async fn start(place: &Place) -> Result<Up> {
+    // Before the files are read, so that no edit falls between.
+    let watch = Watch::new(&place.directory);
     let project = project::load(place).sound()?;
     let secrets = Secrets::new(&place.directory);
     let up = begin(project, place, secrets, Synchronous::Full).await?;
-    Ok(Up { place: Some(place.clone()), ..up })
+    Ok(Up {
+        watched: Some((place.clone(), watch)),
+        ..up
+    })
 }
 
 /// The same for a project that is in memory: its files are not watched.
-pub(super) async fn begin(project: Project, place: &Place, secrets: Secrets, synchronous: Synchronous) -> Result<Up> {
+pub(super) async fn begin(
+    project: Project,
+    place: &Place,
+    secrets: Secrets,
+    synchronous: Synchronous,
+) -> Result<Up> {
     let settings = Arc::clone(&project.catalog.settings.value);
     let path = open::path(place, &settings)?;
     let listen = place.listen(&settings);
@@ -102,7 +112,14 @@ pub(super) async fn begin(project: Project, place: &Place, secrets: Secrets, syn
         since: Time::from_ms(place.clock.now_ms()),
         listen: listen.into(),
     };
-    Ok(Up { host, live, place: None, secrets, changes: broadcast::channel(16).0, deployed })
+    Ok(Up {
+        host,
+        live,
+        watched: None,
+        secrets,
+        changes: broadcast::channel(16).0,
+        deployed,
+    })
 }
 
 impl Up {
@@ -131,8 +148,17 @@ impl Up {
     /// # Errors
     /// The store's.
     pub async fn work(self, stop: impl Future<Output = ()>) -> Result<Summary> {
-        let Up { host, live, place, secrets, changes, .. } = self;
-        let watching = place.map(|place| tokio::spawn(watch(live.clone(), place, secrets, changes)));
+        let Up {
+            host,
+            live,
+            watched,
+            secrets,
+            changes,
+            ..
+        } = self;
+        let watching = watched.map(|(place, watch)| {
+            tokio::spawn(follow(live.clone(), place, watch, secrets, changes))
+        });
         let worked = worker::work(Arc::clone(&host), stop).await;
         if let Some(watching) = watching {
             watching.abort();
@@ -144,14 +170,22 @@ impl Up {
         }
         let elapsed_ms = live.clock.now_ms() - live.since.ms;
         host.store.clone().close().await?;
-        Ok(Summary { since: live.since, elapsed_ms, runs })
+        Ok(Summary {
+            since: live.since,
+            elapsed_ms,
+            runs,
+        })
     }
 }
 
 impl Live {
     /// The project as it is deployed and what the host remembers.
     pub fn view(&self) -> View {
-        View { project: self.project(), store: Some(self.host.store.clone()), clock: self.clock.clone() }
+        View {
+            project: self.project(),
+            store: Some(self.host.store.clone()),
+            clock: self.clock.clone(),
+        }
     }
 
     /// When it started.
@@ -173,20 +207,42 @@ impl Live {
 // Keeps, syncs, deploys: in this order, so that a crash between two of them leaves nothing dangling.
 async fn deploy(host: &Arc<Host>, project: &Project, secrets: Secrets) -> Result<Change> {
     let now_ms = host.now_ms();
-    let Prepared { deployment, triggers, definitions, diagnostics } =
-        deploy::prepare(project, &host.definitions, secrets, now_ms);
+    let Prepared {
+        deployment,
+        triggers,
+        definitions,
+        diagnostics,
+    } = deploy::prepare(project, &host.definitions, secrets, now_ms);
     host.store.keep_definitions(definitions, now_ms).await?;
     host.store.sync_triggers(triggers, now_ms).await?;
-    let flows = deployment.flows.keys().filter(|flow| deploy::is_enabled(project, flow)).cloned().collect();
+    let flows = deployment
+        .flows
+        .keys()
+        .filter(|flow| deploy::is_enabled(project, flow))
+        .cloned()
+        .collect();
     host.deploy(deployment);
-    let warnings = project.diagnostics.iter().filter(|found| found.severity == Severity::Warning).cloned();
+    let warnings = project
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Warning)
+        .cloned();
     let diagnostics = diagnostics.into_iter().chain(warnings).collect();
-    Ok(Change::Deployed { flows, diagnostics, files: project.catalog.files.clone() })
+    Ok(Change::Deployed {
+        flows,
+        diagnostics,
+        files: project.catalog.files.clone(),
+    })
 }
 
-async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::Sender<Change>) {
+async fn follow(
+    live: Live,
+    place: Place,
+    mut watch: Watch,
+    secrets: Secrets,
+    changes: broadcast::Sender<Change>,
+) {
     let started_with = Arc::clone(&live.project().catalog.settings.value);
-    let mut watch = Watch::new(&place.directory);
     let mut seen = live.project().catalog.files.clone();
     let mut is_behind = false;
     loop {
@@ -215,29 +271,49 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
             }
             Err(error) => {
                 is_behind = true;
-                tracing::error!(code = error.code, "the changed files could not be deployed, which is tried again: {error}");
+                tracing::error!(
+                    code = error.code,
+                    "the changed files could not be deployed, which is tried again: {error}"
+                );
             }
         }
     }
 }
 
-async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Result<Change> {
+async fn take_up(
+    live: &Live,
+    project: Project,
+    secrets: Secrets,
+    started_with: &Settings,
+) -> Result<Change> {
     if project.has_errors() {
-        for found in project.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
+        for found in project
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error)
+        {
             tracing::error!(code = found.code, "{}", told(found));
         }
         tracing::error!("the changed files are not sound: what worked before goes on");
-        return Ok(Change::Refused { diagnostics: project.diagnostics, files: project.catalog.files });
+        return Ok(Change::Refused {
+            diagnostics: project.diagnostics,
+            files: project.catalog.files,
+        });
     }
     let change = deploy(&live.host, &project, secrets).await?;
-    if let Change::Deployed { flows, diagnostics, .. } = &change {
+    if let Change::Deployed {
+        flows, diagnostics, ..
+    } = &change
+    {
         tracing::info!("changed files taken up: {} flows work", flows.len());
         for found in diagnostics {
             tracing::warn!(code = found.code, "{}", told(found));
         }
     }
     if needs_restart(&project.catalog.settings.value, started_with) {
-        tracing::warn!("`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start");
+        tracing::warn!(
+            "`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start"
+        );
     }
     live.project.store(Arc::new(project));
     Ok(change)
@@ -257,6 +333,11 @@ fn needs_restart(now: &Settings, before: &Settings) -> bool {
 fn told(found: &Diagnostic) -> String {
     match found.line {
         0 => format!("{}: {}", found.file.display(), found.message),
-        line => format!("{}:{line}:{}: {}", found.file.display(), found.column, found.message),
+        line => format!(
+            "{}:{line}:{}: {}",
+            found.file.display(),
+            found.column,
+            found.message
+        ),
     }
 }

@@ -35,7 +35,11 @@ pub fn read(text: &str, schema: &Value, schemas: &BTreeMap<String, Value>) -> Va
 ///
 /// # Errors
 /// `input_syntax`, `input_unknown` with a did-you-mean.
-pub fn pairs(given: &[String], inputs: &Inputs, schemas: &BTreeMap<String, Value>) -> Result<Map<String, Value>> {
+pub fn pairs(
+    given: &[String],
+    inputs: &Inputs,
+    schemas: &BTreeMap<String, Value>,
+) -> Result<Map<String, Value>> {
     let mut texts: Vec<(&str, Vec<&str>)> = Vec::new();
     for pair in given {
         let (name, text) = split(pair)?;
@@ -52,7 +56,10 @@ pub fn pairs(given: &[String], inputs: &Inputs, schemas: &BTreeMap<String, Value
             [text] => read(text, &schema, schemas),
             several => {
                 let element = schema.get("items").unwrap_or(&Value::Null);
-                several.iter().map(|text| read(text, element, schemas)).collect()
+                several
+                    .iter()
+                    .map(|text| read(text, element, schemas))
+                    .collect()
             }
         };
         values.insert(name.to_owned(), value);
@@ -68,21 +75,34 @@ pub fn object(json: Value) -> Result<Map<String, Value>> {
     match json {
         Value::Object(members) => Ok(members),
         Value::Null => Ok(Map::new()),
-        _ => Err(Error::usage("input_syntax", "the inputs must be one JSON object")
-            .with_help("write for example '{\"query\": \"#tidegate\"}'")),
+        _ => Err(
+            Error::usage("input_syntax", "the inputs must be one JSON object")
+                .with_help("write for example '{\"query\": \"#tidegate\"}'"),
+        ),
     }
 }
 
 /// The name and the text of `name=value`.
 pub fn split(pair: &str) -> Result<(&str, &str)> {
-    pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        Error::usage("input_syntax", format!("`{pair}` is no `name=value`")).with_help("write for example query='#tidegate'")
-    })
+    pair.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| {
+            Error::usage("input_syntax", format!("`{pair}` is no `name=value`"))
+                .with_help("write for example query='#tidegate'")
+        })
 }
 
 fn describe(inputs: &Inputs) -> String {
-    let names: Vec<String> =
-        inputs.iter().map(|(name, input)| if input.required { format!("{name} (required)") } else { name.clone() }).collect();
+    let names: Vec<String> = inputs
+        .iter()
+        .map(|(name, input)| {
+            if input.required {
+                format!("{name} (required)")
+            } else {
+                name.clone()
+            }
+        })
+        .collect();
     match names.is_empty() {
         true => "it takes no inputs".to_owned(),
         false => format!("its inputs: {}", names.join(", ")),
@@ -111,15 +131,31 @@ mod tests {
     fn values_are_typed_by_what_they_are_for() {
         let none = BTreeMap::new();
         for (text, schema, value) in [
-            ("+41791234567", json!({"type": "string"}), json!("+41791234567")),
+            (
+                "+41791234567",
+                json!({"type": "string"}),
+                json!("+41791234567"),
+            ),
             ("#tide", json!({"type": "string"}), json!("#tide")),
             ("[a, b]", json!({"type": "string"}), json!("[a, b]")),
             ("#tide", json!({}), json!("#tide")),
             ("007", json!({"type": "integer"}), json!(7)),
             ("true", json!({"type": "boolean"}), json!(true)),
-            ("[+41, '5']", json!({"type": "array", "items": {"type": "string"}}), json!(["+41", "5"])),
-            ("+4179", json!({"type": ["string", "array"]}), json!("+4179")),
-            ("{a: 1", json!({"type": ["string", "object"]}), json!("{a: 1")),
+            (
+                "[+41, '5']",
+                json!({"type": "array", "items": {"type": "string"}}),
+                json!(["+41", "5"]),
+            ),
+            (
+                "+4179",
+                json!({"type": ["string", "array"]}),
+                json!("+4179"),
+            ),
+            (
+                "{a: 1",
+                json!({"type": ["string", "object"]}),
+                json!("{a: 1"),
+            ),
         ] {
             assert_eq!(read(text, &schema, &none), value, "{text} {schema}");
         }
@@ -137,10 +173,16 @@ mod tests {
             let given: Vec<String> = pairs_given.iter().map(|pair| (*pair).to_owned()).collect();
             pairs(&given, &inputs, &none).map(Value::Object)
         };
-        assert_eq!(given(&["to=+1", "limit=5", "to=+2"]).unwrap(), json!({"to": ["+1", "+2"], "limit": 5}));
+        assert_eq!(
+            given(&["to=+1", "limit=5", "to=+2"]).unwrap(),
+            json!({"to": ["+1", "+2"], "limit": 5})
+        );
         assert_eq!(given(&["to=a=b"]).unwrap(), json!({"to": "a=b"}));
         assert_eq!(given(&["to"]).unwrap_err().code, "input_syntax");
         let unknown = given(&["limti=5"]).unwrap_err();
-        assert_eq!((unknown.code.as_str(), unknown.help.as_deref()), ("input_unknown", Some("did you mean `limit`?")));
+        assert_eq!(
+            (unknown.code.as_str(), unknown.help.as_deref()),
+            ("input_unknown", Some("did you mean `limit`?"))
+        );
     }
 }

@@ -42,11 +42,19 @@ impl Watch {
         let watcher = match watcher {
             Ok(watcher) => Some(watcher),
             Err(error) => {
-                tracing::warn!("changes of flows and connectors are not noticed: {error}; restart to apply them");
+                tracing::warn!(
+                    "changes of flows and connectors are not noticed: {error}; restart to apply them"
+                );
                 None
             }
         };
-        let mut watch = Watch { directory: directory.to_owned(), told, watcher, watched: Vec::new(), seen: Vec::new() };
+        let mut watch = Watch {
+            directory: directory.to_owned(),
+            told,
+            watcher,
+            watched: Vec::new(),
+            seen: Vec::new(),
+        };
         watch.seen = watch.look();
         watch.follow();
         watch
@@ -89,13 +97,17 @@ impl Watch {
 
     // Folders that came into being are followed, those that went away are no longer.
     fn follow(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         for folder in ["connectors", "flows"].map(|name| self.directory.join(name)) {
             let is_watched = self.watched.contains(&folder);
             if folder.is_dir() && !is_watched {
                 match watcher.watch(&folder, RecursiveMode::Recursive) {
                     Ok(()) => self.watched.push(folder),
-                    Err(error) => tracing::warn!("changes in {} are not noticed: {error}", folder.display()),
+                    Err(error) => {
+                        tracing::warn!("changes in {} are not noticed: {error}", folder.display())
+                    }
                 }
             } else if !folder.is_dir() && is_watched {
                 self.watched.retain(|watched| *watched != folder);

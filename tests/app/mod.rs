@@ -1,6 +1,7 @@
 //! The use cases on a real project: a folder of files, the local services, a SQLite file.
 
 mod accounts;
+mod demo;
 mod files;
 mod flows;
 mod runs;
@@ -28,7 +29,7 @@ struct Working {
     live: up::Live,
 }
 
-const LIST_TO_FILE: &str = "flow: lines\ninputs: {file: {type: string, default: lines.txt}}\ntrigger: {poll: json.new_item, with: {path: /linked}, start: all}\nsteps:\n  - {id: line, action: file.append, with: {path: \"{{inputs.file}}\", text: \"{{item.id}}\"}}\n";
+const LIST_TO_FILE: &str = "flow: lines\ninputs: {file: {type: string, default: lines.txt}}\ntrigger: {poll: json.new_item, with: {path: /linked}, start: all}\nsteps:\n  - {id: line, action: file.append, with: {path: \"{{inputs.file}}\", text: \"item {{item.id}}\"}}\n";
 const BY_HAND: &str = "flow: hello\ntrigger: {manual: true}\nsteps:\n  - {id: line, action: file.append, with: {path: hello.txt, text: \"Hello {{item.name}}\"}}\n";
 const TO_SMS: &str = "flow: notify\ntrigger: {manual: true}\nsteps:\n  - {id: sms, action: twilio.send_sms, with: {to: +15550199001, body: \"Hello {{item.name}}\"}}\n  - {action: log.write, with: {message: \"was {{steps.sms.output.status}}\"}}\n";
 
@@ -86,7 +87,9 @@ impl Project {
     }
 
     async fn up(&self) -> Up {
-        up::start(&self.place()).await.unwrap_or_else(|error| panic!("{error:#?}"))
+        up::start(&self.place())
+            .await
+            .unwrap_or_else(|error| panic!("{error:#?}"))
     }
 
     async fn work(&self) -> Working {
@@ -110,9 +113,15 @@ impl Working {
 /// What the start deployed and what it left out.
 fn deployed(up: &Up) -> (Vec<String>, Vec<String>) {
     match up.deployed() {
-        Change::Deployed { flows, diagnostics, .. } => {
-            (flows, diagnostics.into_iter().map(|found| format!("{}: {}", found.code, found.message)).collect())
-        }
+        Change::Deployed {
+            flows, diagnostics, ..
+        } => (
+            flows,
+            diagnostics
+                .into_iter()
+                .map(|found| format!("{}: {}", found.code, found.message))
+                .collect(),
+        ),
         Change::Refused { diagnostics, .. } => panic!("{diagnostics:#?}"),
     }
 }
@@ -129,5 +138,8 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 fn lines(path: &Path) -> usize {
-    std::fs::read_to_string(path).unwrap_or_default().lines().count()
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .count()
 }

@@ -25,10 +25,19 @@ impl Table {
             Value::Object(_) => {
                 let mut members = Vec::new();
                 flatten(output, "", DEPTH, &mut members);
-                let rows = members.into_iter().map(|(path, value)| vec![path, text(value)]).collect();
-                Table { columns: vec!["name".to_owned(), "value".to_owned()], rows }
+                let rows = members
+                    .into_iter()
+                    .map(|(path, value)| vec![path, text(value)])
+                    .collect();
+                Table {
+                    columns: vec!["name".to_owned(), "value".to_owned()],
+                    rows,
+                }
             }
-            scalar => Table { columns: vec!["value".to_owned()], rows: vec![vec![text(scalar)]] },
+            scalar => Table {
+                columns: vec!["value".to_owned()],
+                rows: vec![vec![text(scalar)]],
+            },
         }
     }
 
@@ -54,7 +63,10 @@ impl Table {
             };
             columns.iter().map(cell).collect()
         });
-        Table { rows: rows.collect(), columns }
+        Table {
+            rows: rows.collect(),
+            columns,
+        }
     }
 }
 
@@ -62,7 +74,11 @@ fn flatten<'a>(value: &'a Value, path: &str, depth: usize, members: &mut Vec<(St
     match value {
         Value::Object(inner) if depth > 0 => {
             for (name, value) in inner {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 flatten(value, &path, depth - 1, members);
             }
         }
@@ -88,9 +104,14 @@ mod tests {
     #[test]
     fn outputs_are_rows() {
         let table = |output: Value| Table::of(&output);
-        let tweets = table(json!([{"id": "1", "author": {"username": "a"}}, {"id": "2", "text": "hi", "tags": ["x"]}]));
+        let tweets = table(
+            json!([{"id": "1", "author": {"username": "a"}}, {"id": "2", "text": "hi", "tags": ["x"]}]),
+        );
         assert_eq!(tweets.columns, ["id", "author.username", "text", "tags"]);
-        assert_eq!(tweets.rows, [vec!["1", "a", "", ""], vec!["2", "", "hi", "[\"x\"]"]]);
+        assert_eq!(
+            tweets.rows,
+            [vec!["1", "a", "", ""], vec!["2", "", "hi", "[\"x\"]"]]
+        );
         let record = table(json!({"sid": "SM1", "price": null}));
         assert_eq!(record.rows, [["sid", "SM1"], ["price", ""]]);
         assert_eq!(table(json!([1, 2])).rows, [["1"], ["2"]]);

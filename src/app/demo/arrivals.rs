@@ -19,18 +19,54 @@ const SMS_EVERY: usize = 2;
 const READING_EVERY: usize = 3;
 
 const TWEETS: [(&str, &str); 12] = [
-    ("mara_sails", "First boat through the gate this morning, the water is like glass"),
-    ("northpier", "Ferry to the island leaves twenty minutes late, bring a book"),
-    ("kelp_and_co", "Fresh mussels at the north quay until noon or until they are gone"),
-    ("old_lockkeeper", "Forty years I opened that gate by hand. Now a phone does it. Fine by me"),
-    ("tideline", "Spring tide tonight, highest water at a quarter past nine"),
-    ("jonas.on.deck", "Lost a red fender somewhere near the breakwater, there is coffee for the finder"),
-    ("harbour_choir", "We rehearse on the steps at six, passers-by are welcome to hum along"),
-    ("captain_ines", "Wind turns to the west, the small ones should be in by four"),
-    ("gullwatch", "A heron on the crane again. It looks like it owns the place"),
-    ("bakery_am_kai", "Cinnamon rolls, second batch, out of the oven in ten minutes 🥐"),
-    ("rosa_rows", "Personal best on the inner loop: 21:40! My arms disagree with the joy"),
-    ("dockside_vet", "Somebody brought a very small seal. It is fine, it was only curious"),
+    (
+        "mara_sails",
+        "First boat through the gate this morning, the water is like glass",
+    ),
+    (
+        "northpier",
+        "Ferry to the island leaves twenty minutes late, bring a book",
+    ),
+    (
+        "kelp_and_co",
+        "Fresh mussels at the north quay until noon or until they are gone",
+    ),
+    (
+        "old_lockkeeper",
+        "Forty years I opened that gate by hand. Now a phone does it. Fine by me",
+    ),
+    (
+        "tideline",
+        "Spring tide tonight, highest water at a quarter past nine",
+    ),
+    (
+        "jonas.on.deck",
+        "Lost a red fender somewhere near the breakwater, there is coffee for the finder",
+    ),
+    (
+        "harbour_choir",
+        "We rehearse on the steps at six, passers-by are welcome to hum along",
+    ),
+    (
+        "captain_ines",
+        "Wind turns to the west, the small ones should be in by four",
+    ),
+    (
+        "gullwatch",
+        "A heron on the crane again. It looks like it owns the place",
+    ),
+    (
+        "bakery_am_kai",
+        "Cinnamon rolls, second batch, out of the oven in ten minutes 🥐",
+    ),
+    (
+        "rosa_rows",
+        "Personal best on the inner loop: 21:40! My arms disagree with the joy",
+    ),
+    (
+        "dockside_vet",
+        "Somebody brought a very small seal. It is fine, it was only curious",
+    ),
 ];
 
 const TEXTS: [&str; 10] = [
@@ -47,7 +83,11 @@ const TEXTS: [&str; 10] = [
 ];
 
 /// Makes things arrive until it is dropped.
-pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: Arc<Mutex<Totals>>) {
+pub async fn arrive(
+    control: Control,
+    shown: broadcast::Sender<Shown>,
+    counted: Arc<Mutex<Totals>>,
+) {
     tokio::time::sleep(FIRST_AFTER).await;
     let mut beat: usize = 0;
     loop {
@@ -67,18 +107,37 @@ pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: 
 }
 
 fn tweet(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
-    let Some((author, said)) = TWEETS.get(number % TWEETS.len()) else { return };
+    let Some((author, said)) = TWEETS.get(number % TWEETS.len()) else {
+        return;
+    };
     let text = format!("{said} {HASHTAG}");
-    control.add_tweets(&NewTweet { author: (*author).to_owned(), text: text.clone(), ..NewTweet::default() });
+    control.add_tweets(&NewTweet {
+        author: (*author).to_owned(),
+        text: text.clone(),
+        ..NewTweet::default()
+    });
     tell(shown, "tweet", &format!("@{author}"), text);
 }
 
 fn text(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
-    let (Some(said), Some(from)) = (TEXTS.get(number % TEXTS.len()), TRUSTED.get(number % TRUSTED.len())) else { return };
+    let (Some(said), Some(from)) = (
+        TEXTS.get(number % TEXTS.len()),
+        TRUSTED.get(number % TRUSTED.len()),
+    ) else {
+        return;
+    };
     // X refuses a text that it has seen a short while ago.
     let round = number / TEXTS.len();
-    let body = if round == 0 { (*said).to_owned() } else { format!("{said} (update {round})") };
-    control.add_sms(&NewSms { from: (*from).to_owned(), body: body.clone(), ..NewSms::default() });
+    let body = if round == 0 {
+        (*said).to_owned()
+    } else {
+        format!("{said} (update {round})")
+    };
+    control.add_sms(&NewSms {
+        from: (*from).to_owned(),
+        body: body.clone(),
+        ..NewSms::default()
+    });
     tell(shown, "sms", from, body);
 }
 
@@ -88,11 +147,23 @@ fn reading(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
     let level_cm = 120 + 10 * (20 - (phase - 20).abs());
     let fields = json!({"gauge": "inner basin", "level_cm": level_cm});
     let fields: Map<_, _> = fields.as_object().cloned().unwrap_or_default();
-    control.add_items(&NewItems { fields, ..NewItems::default() });
-    tell(shown, "item", "gauge", format!("inner basin at {level_cm} cm"));
+    control.add_items(&NewItems {
+        fields,
+        ..NewItems::default()
+    });
+    tell(
+        shown,
+        "item",
+        "gauge",
+        format!("inner basin at {level_cm} cm"),
+    );
 }
 
 fn tell(shown: &broadcast::Sender<Shown>, what: &'static str, from: &str, text: String) {
     // An error means that nobody watches.
-    let _ = shown.send(Shown::Arrived { what, from: from.to_owned(), text });
+    let _ = shown.send(Shown::Arrived {
+        what,
+        from: from.to_owned(),
+        text,
+    });
 }

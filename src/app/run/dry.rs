@@ -11,7 +11,8 @@ use super::{Preview, Project};
 use crate::clock::{Clock, rfc3339};
 use crate::connector::{Action, AdHoc, Call, Connection, Executor, Prepared};
 use crate::engine::{
-    self, Decision, Effect, EntryState, Event, Facts, Failure, Next, Outcome, Run, Target, Verdict, advance,
+    self, Decision, Effect, EntryState, Event, Facts, Failure, Next, Outcome, Run, Target, Verdict,
+    advance,
 };
 use crate::worker::{Definition, Deployment};
 
@@ -27,9 +28,19 @@ pub async fn run(
     item: Value,
     clock: &Clock,
 ) -> Vec<Preview> {
-    let dry = Dry { project, executor, deployment, definition };
+    let dry = Dry {
+        project,
+        executor,
+        deployment,
+        definition,
+    };
     let mut now_ms = clock.now_ms();
-    let facts = Facts { run_id: "dry-run".to_owned(), item, inputs: definition.inputs.clone(), started_ms: now_ms };
+    let facts = Facts {
+        run_id: "dry-run".to_owned(),
+        item,
+        inputs: definition.inputs.clone(),
+        started_ms: now_ms,
+    };
     let mut run = Run::begin(&definition.flow, facts);
     let mut previews = Vec::new();
     let mut event = Event::Begin;
@@ -37,7 +48,8 @@ pub async fn run(
     loop {
         let Decision { entries, next } = advance(&definition.flow, &mut run, event, now_ms);
         for entry in entries {
-            let is_request = matches!(entry.form.as_ref(), "action" | "http") && entry.state == EntryState::Succeeded;
+            let is_request = matches!(entry.form.as_ref(), "action" | "http")
+                && entry.state == EntryState::Succeeded;
             // Requests are shown as they are made; a failed one is told with its reason.
             if is_request || entry.state == EntryState::Sending {
                 continue;
@@ -102,7 +114,11 @@ impl Dry<'_> {
             Err(failure) => {
                 preview.error = Some(failure.message.clone());
                 // Once is enough to see how it is.
-                Event::Failed(Failure { verdict: Verdict::Fail, outcome: Outcome::NotDone, ..failure })
+                Event::Failed(Failure {
+                    verdict: Verdict::Fail,
+                    outcome: Outcome::NotDone,
+                    ..failure
+                })
             }
         };
         (preview, answered)
@@ -131,7 +147,10 @@ impl Dry<'_> {
         let sent = match asked {
             // Every page of it.
             Asked::Action(connection, action) => {
-                let call = Call { element: call.element.clone(), ..Call::new(&connection, &action, inputs) };
+                let call = Call {
+                    element: call.element.clone(),
+                    ..Call::new(&connection, &action, inputs)
+                };
                 self.executor.call(call).await
             }
             Asked::Http(_) => self.send(prepared).await?,
@@ -143,7 +162,10 @@ impl Dry<'_> {
         match self.executor.permit(&prepared) {
             Ok(permit) => Ok(self.executor.send(prepared, permit).await),
             Err(blocked) => {
-                let message = format!("the service may be asked again at {}", rfc3339(blocked.until_ms));
+                let message = format!(
+                    "the service may be asked again at {}",
+                    rfc3339(blocked.until_ms)
+                );
                 Err(Failure::not_sent("rate_limited", message))
             }
         }
@@ -153,14 +175,23 @@ impl Dry<'_> {
         let Target::Action { connector, action } = target else {
             return Value::Object(Map::new());
         };
-        let written = self.project.catalog.connectors.get(connector.as_ref()).map(|loaded| loaded.value.as_ref());
-        let found = written.and_then(|connector| Some((connector, connector.actions.get(action.as_ref())?)));
-        found.map_or(Value::Null, |(connector, action)| sample::answer(connector, action))
+        let written = self
+            .project
+            .catalog
+            .connectors
+            .get(connector.as_ref())
+            .map(|loaded| loaded.value.as_ref());
+        let found = written
+            .and_then(|connector| Some((connector, connector.actions.get(action.as_ref())?)));
+        found.map_or(Value::Null, |(connector, action)| {
+            sample::answer(connector, action)
+        })
     }
 
     fn asked(&self, call: &engine::Call, inputs: &Value) -> Result<Asked, Failure> {
         let accounts = &self.deployment.accounts;
-        let lacking = |what: String| Failure::not_sent("action_unknown", format!("there is no {what}"));
+        let lacking =
+            |what: String| Failure::not_sent("action_unknown", format!("there is no {what}"));
         let compiled = |connector: &str| {
             let found = self.definition.connectors.get(connector);
             found.ok_or_else(|| lacking(format!("connector {connector}")))
@@ -168,17 +199,28 @@ impl Dry<'_> {
         match &call.target {
             Target::Action { connector, action } => {
                 let compiled = compiled(connector)?;
-                let name = self.definition.connections.get(connector.as_ref()).map(String::as_str);
+                let name = self
+                    .definition
+                    .connections
+                    .get(connector.as_ref())
+                    .map(String::as_str);
                 let connection = accounts.connection(connector, name, compiled)?;
-                let found = compiled.action(action).ok_or_else(|| lacking(format!("action {connector}.{action}")))?;
+                let found = compiled
+                    .action(action)
+                    .ok_or_else(|| lacking(format!("action {connector}.{action}")))?;
                 Ok(Asked::Action(connection, Arc::clone(found)))
             }
             Target::Http => match inputs.get("connection").and_then(Value::as_str) {
                 None => Ok(Asked::Http(None)),
                 Some(name) => {
-                    let account = accounts.configured().get(name).ok_or_else(|| lacking(format!("connection {name}")))?;
+                    let account = accounts
+                        .configured()
+                        .get(name)
+                        .ok_or_else(|| lacking(format!("connection {name}")))?;
                     let compiled = compiled(&account.connector)?;
-                    accounts.connection(&account.connector, Some(name), compiled).map(|found| Asked::Http(Some(found)))
+                    accounts
+                        .connection(&account.connector, Some(name), compiled)
+                        .map(|found| Asked::Http(Some(found)))
                 }
             },
         }

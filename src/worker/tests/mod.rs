@@ -187,6 +187,7 @@ async fn deploy(host: &Arc<Host>, catalog: &Catalog, now_ms: i64) {
         definition: definition.hash.clone(),
         source: written.source_hash(&manifests),
         is_enabled: true,
+        stopped: None,
         is_dated: false,
         first_due_at: Some(now_ms),
         latest_due_at: Some(now_ms + HOUR),
