@@ -23,7 +23,10 @@ impl Project {
         let project = Project {
             folder: tempfile::tempdir().unwrap(),
         };
-        project.write("flows/tick.yaml", "flow: tick\ntrigger: {every: 1h}\nsteps:\n  - {action: log.write, with: {message: tick}}\n");
+        project.write(
+            "flows/tick.yaml",
+            "flow: tick\ntrigger: {every: 1h}\nsteps:\n  - {action: log.write, with: {message: tick}}\n",
+        );
         project
     }
 
@@ -61,11 +64,7 @@ impl Project {
                 break address.parse().unwrap();
             }
         };
-        Host {
-            child,
-            address,
-            stderr,
-        }
+        Host { child, address, stderr }
     }
 }
 
@@ -92,14 +91,14 @@ impl Host {
         (status, serde_json::from_str(body).unwrap())
     }
 
+    /// SIGTERM.
+    fn signal(&self) {
+        terminate(&self.child);
+    }
+
     /// SIGTERM, and how it exits then.
     fn stop(mut self) -> (i32, String) {
-        let signalled = Command::new("kill")
-            .arg("-TERM")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
-        assert!(signalled.success());
+        self.signal();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), said)
@@ -114,14 +113,15 @@ impl Drop for Host {
     }
 }
 
+fn terminate(child: &Child) {
+    let mut kill = Command::new("kill");
+    let signalled = kill.arg("-TERM").arg(child.id().to_string()).status();
+    assert!(signalled.unwrap().success());
+}
+
 fn program(words: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    for name in [
-        "TIDEGATE_DIR",
-        "TIDEGATE_STORE",
-        "TIDEGATE_LISTEN",
-        "TIDEGATE_LOG",
-    ] {
+    for name in ["TIDEGATE_DIR", "TIDEGATE_STORE", "TIDEGATE_LISTEN", "TIDEGATE_LOG"] {
         command.env_remove(name);
     }
     command.args(words);
@@ -137,8 +137,7 @@ fn err(assert: &Assert) -> String {
 }
 
 fn json(assert: &Assert) -> Value {
-    serde_json::from_str(&out(assert))
-        .unwrap_or_else(|error| panic!("{error}: {}{}", out(assert), err(assert)))
+    serde_json::from_str(&out(assert)).unwrap_or_else(|error| panic!("{error}: {}{}", out(assert), err(assert)))
 }
 
 /// The commands that a help text lists, without `help` itself.
@@ -196,16 +195,12 @@ fn every_command_has_an_example() {
         );
     }
     let help = out(&program(&["--help"]).assert().success());
-    assert!(
-        help.contains("Exit codes:") && help.contains("130"),
-        "{help}"
-    );
+    assert!(help.contains("Exit codes:") && help.contains("130"), "{help}");
 }
 
 #[test]
 fn the_documents_name_every_command_and_exit_code() {
-    let text =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md")).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md")).unwrap();
     let mut seen = Vec::new();
     look_at_help(&[], &mut seen);
     for command in seen.iter().filter(|name| !name.is_empty()) {
@@ -215,10 +210,7 @@ fn the_documents_name_every_command_and_exit_code() {
         );
     }
     let help = out(&program(&["--help"]).assert().success());
-    let codes = help
-        .lines()
-        .skip_while(|line| *line != "Exit codes:")
-        .skip(1);
+    let codes = help.lines().skip_while(|line| *line != "Exit codes:").skip(1);
     for line in codes.take_while(|line| !line.is_empty()) {
         let (code, meaning) = line.trim().split_once(' ').unwrap();
         let row = format!("| {code} | {} |", meaning.trim());
@@ -241,16 +233,8 @@ fn unknown_names_are_answered_with_the_closest() {
     let cases: [(&[&str], &str, &str); 4] = [
         (&["flows", "show", "tikc"], "flow_unknown", "`tick`"),
         (&["run", "tikc"], "flow_unknown", "`tick`"),
-        (
-            &["connectors", "show", "twillio"],
-            "connector_unknown",
-            "`twilio`",
-        ),
-        (
-            &["call", "x.serch_tweets"],
-            "action_unknown",
-            "search_tweets`",
-        ),
+        (&["connectors", "show", "twillio"], "connector_unknown", "`twilio`"),
+        (&["call", "x.serch_tweets"], "action_unknown", "search_tweets`"),
     ];
     for (words, code, meant) in cases {
         let refused = project.run(words).code(1);
@@ -271,14 +255,9 @@ fn unknown_names_are_answered_with_the_closest() {
 #[test]
 fn a_failure_is_json_where_results_are() {
     let project = Project::new();
-    let refused = project
-        .run(&["flows", "show", "tikc", "--output", "json"])
-        .code(1);
+    let refused = project.run(&["flows", "show", "tikc", "--output", "json"]).code(1);
     let error = json(&refused);
-    assert_eq!(
-        error.pointer("/error/code"),
-        Some(&Value::from("flow_unknown"))
-    );
+    assert_eq!(error.pointer("/error/code"), Some(&Value::from("flow_unknown")));
     assert!(
         error
             .pointer("/error/help")
@@ -300,20 +279,10 @@ fn lists_are_json_for_programs() {
         ["triggers", "list"],
         ["runs", "list"],
     ] {
-        let listed = json(
-            &project
-                .command(&words)
-                .args(["-o", "json"])
-                .assert()
-                .success(),
-        );
+        let listed = json(&project.command(&words).args(["-o", "json"]).assert().success());
         assert!(listed.is_array(), "{words:?}: {listed}");
     }
-    let shown = json(
-        &project
-            .run(&["connectors", "show", "x", "-o", "json"])
-            .success(),
-    );
+    let shown = json(&project.run(&["connectors", "show", "x", "-o", "json"]).success());
     assert_eq!(shown.get("name"), Some(&Value::from("x")));
 }
 
@@ -323,13 +292,7 @@ fn a_connector_is_documentation() {
     let shown = out(&project
         .run(&["connectors", "show", "x", "--output", "markdown"])
         .success());
-    for part in [
-        "x.search_tweets",
-        "x.new_tweet",
-        "consumer_secret",
-        "| query",
-        "# ",
-    ] {
+    for part in ["x.search_tweets", "x.new_tweet", "consumer_secret", "| query", "# "] {
         assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
     }
 }
@@ -343,16 +306,9 @@ fn check_exits_with_what_it_found() {
         (String::new(), "0 errors, 0 warnings\n".to_owned())
     );
 
-    project.write(
-        "flows/tick.yaml",
-        "flow: tick\ntrigger: {evry: 1h}\nsteps: []\n",
-    );
+    project.write("flows/tick.yaml", "flow: tick\ntrigger: {evry: 1h}\nsteps: []\n");
     let bad = project.run(&["check"]).code(1);
-    assert!(
-        out(&bad).contains("flows/tick.yaml:2:11: unknown_key"),
-        "{}",
-        out(&bad)
-    );
+    assert!(out(&bad).contains("flows/tick.yaml:2:11: unknown_key"), "{}", out(&bad));
     assert!(out(&bad).contains("`every`"), "{}", out(&bad));
     let found = json(
         &program(&["check", "-o", "json"])
@@ -372,10 +328,7 @@ fn check_exits_with_what_it_found() {
 fn schemas_are_those_that_are_checked_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let written = tempfile::tempdir().unwrap();
-    program(&["schema", "--write"])
-        .arg(written.path())
-        .assert()
-        .success();
+    program(&["schema", "--write"]).arg(written.path()).assert().success();
     for kind in ["connector", "flow", "settings"] {
         let name = format!("{kind}.schema.json");
         let checked_in = fs::read_to_string(folder.join(&name)).unwrap();
@@ -393,10 +346,7 @@ fn schemas_are_those_that_are_checked_in() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = out(&program(&["completions", shell]).assert().success());
-        assert!(
-            script.contains("connectors") && script.contains("rewind"),
-            "{shell}"
-        );
+        assert!(script.contains("connectors") && script.contains("rewind"), "{shell}");
     }
 }
 
@@ -407,14 +357,8 @@ fn a_port_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let refused = project.run(&["up", "--listen", &address]).code(3);
     let said = err(&refused);
-    assert!(
-        said.contains("port_in_use") && said.contains("--listen"),
-        "{said}"
-    );
-    assert!(
-        said.contains(&taken.local_addr().unwrap().port().to_string()),
-        "{said}"
-    );
+    assert!(said.contains("port_in_use") && said.contains("--listen"), "{said}");
+    assert!(said.contains(&taken.local_addr().unwrap().port().to_string()), "{said}");
 }
 
 #[test]
@@ -424,10 +368,7 @@ fn a_second_host_is_refused_and_the_first_goes_on() {
     let second = project.run(&["up", "--listen", "off"]).code(3);
     let said = err(&second);
     assert!(said.contains("store_locked"), "{said}");
-    assert!(
-        said.contains(&format!("process {}", first.child.id())),
-        "{said}"
-    );
+    assert!(said.contains(&format!("process {}", first.child.id())), "{said}");
     let (status, health) = first.get("/health", "127.0.0.1");
     assert_eq!(status, 200, "{health}");
     let (code, said) = first.stop();
@@ -451,11 +392,7 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
         "{flows}"
     );
     let (status, twin) = host.get("/api/triggers/tick", "127.0.0.1");
-    assert_eq!(
-        (status, twin.get("flow")),
-        (200, Some(&Value::from("tick"))),
-        "{twin}"
-    );
+    assert_eq!((status, twin.get("flow")), (200, Some(&Value::from("tick"))), "{twin}");
     for (path, name, refusal, code) in [
         ("/api/flows", "evil.example", 403, "request_foreign"),
         ("/health", "evil.example", 403, "request_foreign"),
@@ -475,6 +412,38 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once() {
+    let project = Project::new();
+    // It takes the request and never answers: there is something under way to wait for.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    project.write(
+        "flows/tick.yaml",
+        &format!(
+            "flow: tick\ntrigger: {{manual: true}}\nsteps:\n  - {{http: {{method: GET, url: \"http://{address}/\"}}}}\n"
+        ),
+    );
+    project.write("tidegate.yaml", "egress: {allow: [\"127.0.0.1:*\"]}\n");
+    let mut host = project.host();
+    let mut asked = project
+        .command(&["run", "tick"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (_request, _) = silent.accept().unwrap();
+    host.signal();
+    let mut said = String::new();
+    while !said.contains("finishing what is under way") {
+        assert_ne!(host.stderr.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    host.signal();
+    assert_eq!(host.child.wait().unwrap().code(), Some(130));
+    asked.kill().unwrap();
+    asked.wait().unwrap();
+}
+
+#[test]
 fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
     let mut child = program(&["schema"])
         .stdout(Stdio::piped())
@@ -483,11 +452,7 @@ fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
         .unwrap();
     drop(child.stdout.take());
     let ended = child.wait_with_output().unwrap();
-    assert!(
-        ended.status.success(),
-        "{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 #[test]
@@ -510,19 +475,9 @@ fn the_sandbox_says_where_it_is() {
     let urls: Value = serde_json::from_str(&line).unwrap();
     for name in ["x", "twilio", "json", "control"] {
         let url = urls.get(name).and_then(Value::as_str).unwrap();
-        let address = url
-            .strip_prefix("http://")
-            .unwrap()
-            .split('/')
-            .next()
-            .unwrap();
+        let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
         TcpStream::connect(address).unwrap();
     }
-    let signalled = Command::new("kill")
-        .arg("-TERM")
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(signalled.success());
+    terminate(&child);
     assert!(child.wait().unwrap().success());
 }

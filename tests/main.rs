@@ -1,4 +1,5 @@
 //! The suite that drives the program from outside: one binary, a module per subject.
+#![cfg(test)]
 
 mod app;
 mod arrows;
@@ -6,3 +7,4 @@ mod check;
 mod cli;
 mod connectors;
 mod diagnostics;
+mod docs;

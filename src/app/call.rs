@@ -49,22 +49,14 @@ pub struct Called {
 ///
 /// # Errors
 /// `action_unknown`, `input_...`, `connection_...` before anything is sent; the service's refusal after.
-pub async fn call(
-    place: &Place,
-    action: &str,
-    inputs: Inputs,
-    connection: Option<&str>,
-) -> Result<Called> {
+pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Option<&str>) -> Result<Called> {
     let project = project::load(place);
     let (connector, written) = find(&project, action)?;
     let declared = connectors::inputs_of(connector, written);
     let mut given = value::object(inputs.json.unwrap_or_default())?;
     given.extend(value::pairs(&inputs.pairs, &declared, &connector.schemas)?);
     let settings = &project.catalog.settings.value;
-    let accounts = Accounts::new(
-        deploy::accounts(&project.catalog),
-        Secrets::new(&place.directory),
-    );
+    let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
     let name = connector.connector.as_str();
     let account = account(&project, name, connection)?;
     let compiled = compile(&project, name)?;
@@ -75,12 +67,8 @@ pub async fn call(
         .action(short)
         .ok_or_else(|| unknown_action(connector, name, short))?;
     let executor = open::executor(&place.directory, settings, &place.clock)?;
-    let sent = executor
-        .call(Call::new(&bound, ready, Value::Object(given)))
-        .await;
-    let exchange = sent
-        .exchange
-        .and_then(|exchange| serde_json::to_value(exchange).ok());
+    let sent = executor.call(Call::new(&bound, ready, Value::Object(given))).await;
+    let exchange = sent.exchange.and_then(|exchange| serde_json::to_value(exchange).ok());
     let page = sent.result?;
     let problems = page.problems.clone();
     let output = page.into_output();
@@ -110,11 +98,10 @@ pub async fn call(
 
 fn find<'a>(project: &'a Project, action: &str) -> Result<(&'a Connector, &'a Action)> {
     let Some((connector, name)) = action.split_once('.') else {
-        return Err(Error::usage(
-            "action_unknown",
-            format!("`{action}` is no `<connector>.<action>`"),
-        )
-        .with_help("write for example x.search_tweets"));
+        return Err(
+            Error::usage("action_unknown", format!("`{action}` is no `<connector>.<action>`"))
+                .with_help("write for example x.search_tweets"),
+        );
     };
     let connector = connectors::find(project, connector)?.value.as_ref();
     let found = connector.actions.get(name);
@@ -125,10 +112,7 @@ fn find<'a>(project: &'a Project, action: &str) -> Result<(&'a Connector, &'a Ac
 }
 
 fn unknown_action(connector: &Connector, name: &str, action: &str) -> Error {
-    let error = Error::problem(
-        "action_unknown",
-        format!("connector `{name}` has no action `{action}`"),
-    );
+    let error = Error::problem("action_unknown", format!("connector `{name}` has no action `{action}`"));
     match did_you_mean(action, connector.actions.keys().map(String::as_str)) {
         Some(close) => error.with_help(format!("did you mean `{name}.{close}`?")),
         None => error.with_help(format!("`tidegate connectors show {name}` lists them")),
@@ -146,13 +130,12 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
                 "connection `{name}` is one of {}, not of {connector}",
                 account.connector
             ))),
-            None => Err(
-                match did_you_mean(name, accounts.keys().map(String::as_str)) {
-                    Some(close) => wrong(format!("there is no connection `{name}`"))
-                        .with_help(format!("did you mean `{close}`?")),
-                    None => wrong(format!("there is no connection `{name}`")),
-                },
-            ),
+            None => Err(match did_you_mean(name, accounts.keys().map(String::as_str)) {
+                Some(close) => {
+                    wrong(format!("there is no connection `{name}`")).with_help(format!("did you mean `{close}`?"))
+                }
+                None => wrong(format!("there is no connection `{name}`")),
+            }),
         };
     }
     let of_it: Vec<&str> = accounts
@@ -183,9 +166,6 @@ pub(super) fn compile(project: &Project, name: &str) -> Result<CompiledConnector
         .map_err(|problems| Error {
             diagnostics: project::diagnostics(&loaded.source, "", problems),
             files: Arc::new(project.catalog.files.clone()),
-            ..Error::problem(
-                "connector_broken",
-                format!("the file of connector `{name}` has errors"),
-            )
+            ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))
         })
 }

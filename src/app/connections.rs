@@ -66,31 +66,24 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
         None => Vec::new(),
     };
     let catalog = &view.project.catalog;
-    let rows = catalog
-        .settings
-        .value
-        .connections
-        .iter()
-        .map(|(name, account)| {
-            let known = states.iter().find(|state| state.name == *name);
-            let state = match known {
-                _ if !account.active => "inactive",
-                Some(known) => known.state.word(),
-                None => "unknown",
-            };
-            Row {
-                name: name.clone(),
-                connector: account.connector.clone(),
-                description: account.description.clone(),
-                state: state.to_owned(),
-                reason: known.and_then(|known| known.reason.clone()),
-                checked_at: known.and_then(|known| known.checked_at).map(Time::from_ms),
-                blocked_until: known
-                    .and_then(|known| known.blocked_until)
-                    .map(Time::from_ms),
-                flows: flows_with(catalog, name, &account.connector),
-            }
-        });
+    let rows = catalog.settings.value.connections.iter().map(|(name, account)| {
+        let known = states.iter().find(|state| state.name == *name);
+        let state = match known {
+            _ if !account.active => "inactive",
+            Some(known) => known.state.word(),
+            None => "unknown",
+        };
+        Row {
+            name: name.clone(),
+            connector: account.connector.clone(),
+            description: account.description.clone(),
+            state: state.to_owned(),
+            reason: known.and_then(|known| known.reason.clone()),
+            checked_at: known.and_then(|known| known.checked_at).map(Time::from_ms),
+            blocked_until: known.and_then(|known| known.blocked_until).map(Time::from_ms),
+            flows: flows_with(catalog, name, &account.connector),
+        }
+    });
     Ok(rows.collect())
 }
 
@@ -115,10 +108,7 @@ pub async fn test(place: &Place, name: Option<&str>) -> Result<Vec<Tested>> {
         ],
     };
     let executor = open::executor(&place.directory, settings, &place.clock)?;
-    let accounts = Accounts::new(
-        deploy::accounts(&project.catalog),
-        Secrets::new(&place.directory),
-    );
+    let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
     let mut tested = Vec::new();
     for name in names {
         let started_ms = place.clock.now_ms();
@@ -161,10 +151,7 @@ async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: 
             Some(first) => connection.credentials(first).map(|_| ()),
             None => Ok(()),
         };
-        return Asked {
-            action: None,
-            result,
-        };
+        return Asked { action: None, result };
     };
     let sent = executor
         .call(Call::new(&connection, action, Value::Object(Map::new())))
@@ -175,11 +162,7 @@ async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: 
     }
 }
 
-fn bind(
-    project: &Project,
-    accounts: &Accounts,
-    name: &str,
-) -> std::result::Result<Arc<Connection>, Failure> {
+fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Result<Arc<Connection>, Failure> {
     let Some(account) = accounts.configured().get(name) else {
         return Err(Failure::not_sent(
             "connection_unknown",
@@ -194,28 +177,18 @@ fn bind(
             None => failure,
         }
     })?;
-    let compiled = Definitions::default()
-        .connector(&written.value)
-        .map_err(|problems| {
-            let told: Vec<String> = problems
-                .into_iter()
-                .map(|problem| problem.message)
-                .collect();
-            Failure::not_sent(
-                "connector_broken",
-                format!("connector `{connector}`: {}", told.join("; ")),
-            )
-            .with_help("`tidegate check` tells where")
-        })?;
+    let compiled = Definitions::default().connector(&written.value).map_err(|problems| {
+        let told: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+        Failure::not_sent(
+            "connector_broken",
+            format!("connector `{connector}`: {}", told.join("; ")),
+        )
+        .with_help("`tidegate check` tells where")
+    })?;
     accounts.connection(connector, Some(name), &compiled.connector)
 }
 
-fn tell(
-    name: &str,
-    action: Option<String>,
-    result: &std::result::Result<(), Failure>,
-    elapsed_ms: i64,
-) -> Tested {
+fn tell(name: &str, action: Option<String>, result: &std::result::Result<(), Failure>, elapsed_ms: i64) -> Tested {
     let (message, help) = match (result, &action) {
         (Ok(()), Some(action)) => (format!("{action} answered"), None),
         (Ok(()), None) => (
@@ -243,9 +216,7 @@ fn advice(name: &str, failure: &Failure) -> Option<String> {
         Verdict::Reauth => Some(format!(
             "the service refuses these credentials: renew them under `connections: {{{name}: {{fields: ...}}}}` in tidegate.yaml, or in the variables that it names"
         )),
-        Verdict::Suspended => {
-            Some("the service has stopped the account: settle it there, then test again".to_owned())
-        }
+        Verdict::Suspended => Some("the service has stopped the account: settle it there, then test again".to_owned()),
         Verdict::Retry { .. } if failure.outcome == Outcome::NotSent => Some(format!(
             "check `connections: {{{name}: {{hosts: ...}}}}` in tidegate.yaml, the network and the proxy"
         )),
@@ -298,9 +269,7 @@ fn polls_with(catalog: &Catalog, flow: &str, name: &str) -> bool {
         .flows
         .get(flow)
         .and_then(|loaded| deploy::polled_connector(&loaded.value));
-    polled.is_some_and(|connector| {
-        deploy::connection_of(catalog, flow, connector).as_deref() == Some(name)
-    })
+    polled.is_some_and(|connector| deploy::connection_of(catalog, flow, connector).as_deref() == Some(name))
 }
 
 fn flows_with(catalog: &Catalog, name: &str, connector: &str) -> Vec<String> {
@@ -308,10 +277,7 @@ fn flows_with(catalog: &Catalog, name: &str, connector: &str) -> Vec<String> {
         deploy::connectors_of(written).contains(connector)
             && deploy::connection_of(catalog, flow, connector).as_deref() == Some(name)
     };
-    let using = catalog
-        .flows
-        .iter()
-        .filter(|(flow, loaded)| uses(flow, &loaded.value));
+    let using = catalog.flows.iter().filter(|(flow, loaded)| uses(flow, &loaded.value));
     using.map(|(flow, _)| flow.clone()).collect()
 }
 

@@ -103,17 +103,14 @@ pub fn show(project: &Project, name: &str) -> Result<Detail> {
         note: effect(&written.effect).to_owned(),
         inputs: describe(&inputs_of(connector, written)),
     });
-    let triggers = connector
-        .triggers
-        .iter()
-        .map(|(trigger, written)| Operation {
-            kind: "trigger",
-            name: format!("{name}.{trigger}"),
-            title: written.title.clone(),
-            description: written.description.clone(),
-            note: format!("every {}", written.every.unwrap_or(deploy::HOURLY)),
-            inputs: describe(&written.inputs),
-        });
+    let triggers = connector.triggers.iter().map(|(trigger, written)| Operation {
+        kind: "trigger",
+        name: format!("{name}.{trigger}"),
+        title: written.title.clone(),
+        description: written.description.clone(),
+        note: format!("every {}", written.every.unwrap_or(deploy::HOURLY)),
+        inputs: describe(&written.inputs),
+    });
     Ok(Detail {
         row: row(name, loaded),
         description: connector.description.clone(),
@@ -130,16 +127,10 @@ pub(super) fn find<'a>(project: &'a Project, name: &str) -> Result<&'a Loaded<Co
         return Ok(found);
     }
     if catalog.broken_connectors.contains(name) {
-        let error = Error::problem(
-            "connector_broken",
-            format!("the file of connector `{name}` has errors"),
-        );
+        let error = Error::problem("connector_broken", format!("the file of connector `{name}` has errors"));
         return Err(error.with_help("`tidegate check` tells them"));
     }
-    let error = Error::problem(
-        "connector_unknown",
-        format!("there is no connector `{name}`"),
-    );
+    let error = Error::problem("connector_unknown", format!("there is no connector `{name}`"));
     Err(
         match did_you_mean(name, catalog.connectors.keys().map(String::as_str)) {
             Some(close) => error.with_help(format!("did you mean `{close}`?")),
@@ -180,13 +171,7 @@ fn describe(inputs: &Inputs) -> Vec<Input> {
         .iter()
         .filter(|(_, input)| input.visibility != Some(Visibility::Internal));
     let described = shown.map(|(name, input)| {
-        let text = |keyword: &str| {
-            input
-                .schema
-                .get(keyword)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let text = |keyword: &str| input.schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
         let title = match (text("title"), text("description")) {
             (Some(title), Some(description)) => Some(format!("{title}: {description}")),
             (title, description) => title.or(description),
@@ -206,11 +191,7 @@ fn describe(inputs: &Inputs) -> Vec<Input> {
 fn kind(input: &manifest::Input) -> String {
     let word = |value: &Value| value.as_str().map(str::to_owned);
     let names = match input.schema.get("type") {
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(word)
-            .collect::<Vec<_>>()
-            .join(" or "),
+        Some(Value::Array(names)) => names.iter().filter_map(word).collect::<Vec<_>>().join(" or "),
         Some(name) => word(name).unwrap_or_default(),
         None => "any".to_owned(),
     };
@@ -223,9 +204,7 @@ fn kind(input: &manifest::Input) -> String {
 }
 
 fn shown(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn effect(effect: &Effect) -> &'static str {

@@ -141,13 +141,7 @@ pub async fn start() -> Result<Demo> {
         listen: Some("off".to_owned()),
         ..Place::new(folder.path())
     };
-    let up = up::begin(
-        project,
-        &place,
-        Secrets::new(folder.path()),
-        Synchronous::Normal,
-    )
-    .await?;
+    let up = up::begin(project, &place, Secrets::new(folder.path()), Synchronous::Normal).await?;
     let addresses = Addresses {
         x: sandbox.x_url(),
         twilio: sandbox.twilio_url(),

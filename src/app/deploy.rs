@@ -57,12 +57,7 @@ struct Named {
 }
 
 /// Resolves and compiles every flow. `secrets` reads what accounts only point at.
-pub fn prepare(
-    project: &Project,
-    definitions: &Definitions,
-    secrets: Secrets,
-    now_ms: i64,
-) -> Prepared {
+pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
     let accounts = Accounts::new(accounts(&project.catalog), secrets);
     let mut prepared = Prepared {
         deployment: Deployment {
@@ -108,10 +103,7 @@ pub fn prepare(
                     prepared.deployment.connectors.insert(name, used.connector);
                 }
                 texts.insert(ready.definition.hash.clone(), ready.text);
-                prepared
-                    .deployment
-                    .flows
-                    .insert(name.clone(), ready.definition);
+                prepared.deployment.flows.insert(name.clone(), ready.definition);
                 prepared.triggers.push(ready.sync);
             }
             Err(found) => {
@@ -289,9 +281,7 @@ impl Work<'_> {
             {
                 Ok(_) => {}
                 // Named for an `http` step alone: the account is asked for by its own name.
-                Err(failure)
-                    if chosen.is_none() && is_signer && failure.code == "connection_unknown" =>
-                {
+                Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => {
                     continue;
                 }
                 Err(failure) => found.push(self.unusable(chosen.as_deref(), failure)),
@@ -300,11 +290,7 @@ impl Work<'_> {
                 connections.insert(connector.clone(), chosen);
             }
         }
-        if found.is_empty() {
-            Ok(connections)
-        } else {
-            Err(found)
-        }
+        if found.is_empty() { Ok(connections) } else { Err(found) }
     }
 
     fn unusable(&self, account: Option<&str>, failure: Failure) -> Diagnostic {
@@ -316,29 +302,15 @@ impl Work<'_> {
             None => (&self.loaded.source, "/connections".to_owned()),
         };
         let message = format!("flow `{}`: {}", self.name, failure.message);
-        source.at_key(
-            &place,
-            Severity::Error,
-            "connection_unusable",
-            message,
-            failure.help,
-        )
+        source.at_key(&place, Severity::Error, "connection_unusable", message, failure.help)
     }
 
     fn every(&self) -> Option<Duration> {
-        self.project
-            .catalog
-            .settings
-            .value
-            .flows
-            .get(self.name)?
-            .every
+        self.project.catalog.settings.value.flows.get(self.name)?.every
     }
 
     fn sync(&self, written: &Written, definition: &Definition) -> TriggerSync {
-        let next_due = definition
-            .next_due(self.now_ms)
-            .filter(|due| *due != i64::MAX);
+        let next_due = definition.next_due(self.now_ms).filter(|due| *due != i64::MAX);
         let is_polled = written.flow.trigger.poll.is_some();
         TriggerSync {
             flow: self.name.to_owned(),
@@ -349,11 +321,7 @@ impl Work<'_> {
             stopped: None,
             is_dated: is_dated(&written.flow.trigger, self.manifests),
             // What is new can be told from history only once it was read: at once.
-            first_due_at: if is_polled {
-                Some(self.now_ms)
-            } else {
-                next_due
-            },
+            first_due_at: if is_polled { Some(self.now_ms) } else { next_due },
             latest_due_at: next_due,
         }
     }
@@ -400,11 +368,9 @@ fn named(flow: &Flow, accounts: &Accounts) -> Named {
         .accounts
         .iter()
         .filter_map(|account| accounts.configured().get(account));
-    named.connectors.extend(
-        signers
-            .map(|account| account.connector.clone())
-            .collect::<Vec<_>>(),
-    );
+    named
+        .connectors
+        .extend(signers.map(|account| account.connector.clone()).collect::<Vec<_>>());
     named
 }
 
@@ -420,11 +386,7 @@ fn written_names(flow: &Flow) -> Named {
 
 fn collect(steps: &[Step], named: &mut Named) {
     for step in steps {
-        if let Some((connector, _)) = step
-            .action
-            .as_deref()
-            .and_then(|action| action.split_once('.'))
-        {
+        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
             named.connectors.insert(connector.to_owned());
         }
         if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {

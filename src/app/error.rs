@@ -98,9 +98,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         let exit = match (failure.verdict, failure.outcome) {
             (Verdict::Reauth | Verdict::Suspended, _) => Exit::Connection,
-            _ if failure.code.starts_with("connection_") || failure.code == "auth_missing" => {
-                Exit::Connection
-            }
+            _ if failure.code.starts_with("connection_") || failure.code == "auth_missing" => Exit::Connection,
             (_, Outcome::NotSent) if failure.verdict == Verdict::Fail => Exit::Problem,
             _ => Exit::Service,
         };

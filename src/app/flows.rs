@@ -69,10 +69,7 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
         Some(store) => (store.triggers().await?, counts(store).await?),
         None => (Vec::new(), BTreeMap::new()),
     };
-    let mut triggers: BTreeMap<String, TriggerRow> = triggers
-        .into_iter()
-        .map(|row| (row.flow.clone(), row))
-        .collect();
+    let mut triggers: BTreeMap<String, TriggerRow> = triggers.into_iter().map(|row| (row.flow.clone(), row)).collect();
     let catalog = &view.project.catalog;
     let mut rows = BTreeMap::new();
     for (name, loaded) in &catalog.flows {
@@ -152,8 +149,7 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
 pub async fn enable(view: &View, name: &str) -> Result<Row> {
     let row = find(view, name).await?;
     let stored = deployed(view, name).await?;
-    let refused =
-        |why: String, help: &str| Err(Error::problem("flow_off_by_file", why).with_help(help));
+    let refused = |why: String, help: &str| Err(Error::problem("flow_off_by_file", why).with_help(help));
     match row.state.as_str() {
         "gone" => return refused(format!("the file of flow `{name}` is gone"), "put it back"),
         "broken" => {
@@ -164,10 +160,7 @@ pub async fn enable(view: &View, name: &str) -> Result<Row> {
         }
         _ if !deploy::is_enabled(&view.project, name) => {
             let place = format!("set `flows: {{{name}: {{enabled: true}}}}` there");
-            return refused(
-                format!("flow `{name}` is switched off in tidegate.yaml"),
-                &place,
-            );
+            return refused(format!("flow `{name}` is switched off in tidegate.yaml"), &place);
         }
         "disabled" if stored.reason.as_deref() != Some(BY_HAND) => {
             let why = stored
@@ -213,8 +206,9 @@ async fn find(view: &View, name: &str) -> Result<Row> {
 async fn deployed(view: &View, name: &str) -> Result<TriggerRow> {
     let stored = view.store()?.trigger(name.to_owned()).await?;
     stored.ok_or_else(|| {
-        Error::problem("flow_new", format!("flow `{name}` was never deployed"))
-            .with_help("start the host with `tidegate up`; to keep it off from the start, set `enabled: false` in tidegate.yaml")
+        Error::problem("flow_new", format!("flow `{name}` was never deployed")).with_help(
+            "start the host with `tidegate up`; to keep it off from the start, set `enabled: false` in tidegate.yaml",
+        )
     })
 }
 
@@ -235,10 +229,7 @@ fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64
             let works = stored.state == "enabled";
             Row {
                 reason: stored.reason,
-                next_at: stored
-                    .due_at
-                    .filter(|due| works && *due != i64::MAX)
-                    .map(Time::from_ms),
+                next_at: stored.due_at.filter(|due| works && *due != i64::MAX).map(Time::from_ms),
                 polled_at: stored.polled_at.map(Time::from_ms),
                 state: stored.state,
                 ..blank
@@ -267,17 +258,10 @@ fn trigger(project: &Project, name: &str, flow: &Flow) -> String {
         .and_then(|settings| settings.every);
     deploy::schedule(&mut trigger, every, &project.connectors());
     let when = match (&trigger.cron, trigger.every) {
-        (Some(cron), _) => Some(format!(
-            "cron {cron} {}",
-            trigger.timezone.as_deref().unwrap_or("UTC")
-        )),
+        (Some(cron), _) => Some(format!("cron {cron} {}", trigger.timezone.as_deref().unwrap_or("UTC"))),
         (None, Some(every)) => Some(format!("every {every}")),
         (None, None) => None,
     };
-    let parts = [
-        trigger.poll.clone(),
-        when,
-        trigger.manual.then(|| "manual".to_owned()),
-    ];
+    let parts = [trigger.poll.clone(), when, trigger.manual.then(|| "manual".to_owned())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

@@ -38,10 +38,7 @@ pub async fn health(view: &View, since: Time) -> Result<Health> {
         let is_fine = match flow.state.as_str() {
             "enabled" | "new" | "gone" => true,
             // Who switched it off knows it.
-            "disabled" => flow
-                .reason
-                .as_deref()
-                .is_none_or(|reason| reason == BY_HAND),
+            "disabled" => flow.reason.as_deref().is_none_or(|reason| reason == BY_HAND),
             _ => false,
         };
         if !is_fine {
@@ -49,23 +46,20 @@ pub async fn health(view: &View, since: Time) -> Result<Health> {
             attention.push(format!("flow `{}`: {reason}", flow.name));
         }
         if let Some(waiting) = flow.runs.get("unknown") {
-            attention.push(format!("flow `{}`: {waiting} runs wait for a person (`tidegate runs list --state unknown`)", flow.name));
+            attention.push(format!(
+                "flow `{}`: {waiting} runs wait for a person (`tidegate runs list --state unknown`)",
+                flow.name
+            ));
         }
     }
     for connection in store.connection_states().await? {
         if connection.state != Standing::Working {
-            let reason = connection
-                .reason
-                .unwrap_or_else(|| connection.state.word().to_owned());
+            let reason = connection.reason.unwrap_or_else(|| connection.state.word().to_owned());
             attention.push(format!("connection `{}`: {reason}", connection.name));
         }
     }
     Ok(Health {
-        status: if attention.is_empty() {
-            "working"
-        } else {
-            "attention"
-        },
+        status: if attention.is_empty() { "working" } else { "attention" },
         version: env!("CARGO_PKG_VERSION"),
         since,
         backlog: store.backlog().await?,

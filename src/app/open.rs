@@ -78,12 +78,7 @@ pub(super) fn tool(path: &Path, clock: &Clock) -> Result<Store> {
 }
 
 /// The store as the one host of it opens it; `listen` is what a second one is told.
-pub(super) fn alone(
-    path: &Path,
-    listen: &str,
-    synchronous: Synchronous,
-    clock: &Clock,
-) -> Result<Store> {
+pub(super) fn alone(path: &Path, listen: &str, synchronous: Synchronous, clock: &Clock) -> Result<Store> {
     let options = database::Options {
         host: Some(HostRole {
             listen: listen.to_owned(),
@@ -103,11 +98,10 @@ pub(super) fn path(place: &Place, settings: &Settings) -> Result<PathBuf> {
     if is_address(&store) {
         // The address may hold a password: it is not repeated.
         let kind = store.split("://").next().unwrap_or_default();
-        let message = format!(
-            "this version keeps its state in a file; a `{kind}://` store is not supported yet"
+        let message = format!("this version keeps its state in a file; a `{kind}://` store is not supported yet");
+        return Err(
+            Error::new(Exit::Host, "store_unsupported", message).with_help("name a file, as in `store: tidegate.db`")
         );
-        return Err(Error::new(Exit::Host, "store_unsupported", message)
-            .with_help("name a file, as in `store: tidegate.db`"));
     }
     Ok(PathBuf::from(store))
 }
@@ -132,26 +126,13 @@ pub(super) fn executor(directory: &Path, settings: &Settings, clock: &Clock) -> 
     })?;
     let folders = match settings.files.as_slice() {
         [] => vec![directory.join(FILES)],
-        folders => folders
-            .iter()
-            .map(|folder| directory.join(folder))
-            .collect(),
+        folders => folders.iter().map(|folder| directory.join(folder)).collect(),
     };
-    Ok(Executor::new(
-        requester,
-        Limits::new(),
-        clock.clone(),
-        folders,
-    ))
+    Ok(Executor::new(requester, Limits::new(), clock.clone(), folders))
 }
 
 /// A host that does not work yet.
-pub(super) fn host(
-    store: Store,
-    directory: &Path,
-    settings: &Settings,
-    clock: &Clock,
-) -> Result<Arc<Host>> {
+pub(super) fn host(store: Store, directory: &Path, settings: &Settings, clock: &Clock) -> Result<Arc<Host>> {
     let executor = executor(directory, settings, clock)?;
     Ok(Host::new(store, executor, clock.clone(), options(settings)))
 }
@@ -159,12 +140,8 @@ pub(super) fn host(
 fn options(settings: &Settings) -> Options {
     let ms = |duration: Duration| duration.ms;
     Options {
-        runs: usize::try_from(settings.worker.runs)
-            .unwrap_or(usize::MAX)
-            .max(1),
-        polls: usize::try_from(settings.worker.polls)
-            .unwrap_or(usize::MAX)
-            .max(1),
+        runs: usize::try_from(settings.worker.runs).unwrap_or(usize::MAX).max(1),
+        polls: usize::try_from(settings.worker.polls).unwrap_or(usize::MAX).max(1),
         backlog: settings.worker.backlog,
         drain_ms: ms(settings.worker.drain),
         keep_runs_ms: ms(settings.retention.runs),

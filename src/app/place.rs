@@ -53,10 +53,7 @@ impl Place {
     }
 
     fn below(&self, path: &str) -> String {
-        self.directory
-            .join(Path::new(path))
-            .to_string_lossy()
-            .into_owned()
+        self.directory.join(Path::new(path)).to_string_lossy().into_owned()
     }
 }
 

@@ -67,9 +67,7 @@ impl Project {
 
     /// Whether something stops it from being deployed.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|found| found.severity == Severity::Error)
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// The same, where errors are a reason to go no further.
@@ -123,36 +121,28 @@ impl Project {
             return Ok(found);
         }
         if self.catalog.broken_flows.contains(name) {
-            let error = Error::problem(
-                "flow_broken",
-                format!("the file of flow `{name}` has errors"),
-            );
+            let error = Error::problem("flow_broken", format!("the file of flow `{name}` has errors"));
             return Err(Error {
                 diagnostics: self.diagnostics.clone(),
                 files: Arc::new(self.catalog.files.clone()),
                 ..error.with_help("`tidegate check` tells them")
             });
         }
-        Err(flow_unknown(
-            name,
-            self.catalog.flows.keys().map(String::as_str),
-        ))
+        Err(flow_unknown(name, self.catalog.flows.keys().map(String::as_str)))
     }
 
     // What checking does not find because only compiling looks that closely.
     fn compile(&mut self) {
         for loaded in self.catalog.connectors.values() {
             if let Err(problems) = Connector::compile(&loaded.value) {
-                self.diagnostics
-                    .extend(diagnostics(&loaded.source, "", problems));
+                self.diagnostics.extend(diagnostics(&loaded.source, "", problems));
             }
         }
         let connectors = self.connectors();
         for loaded in self.catalog.flows.values() {
             let flow = type_flow(&loaded.value, &loaded.source, &connectors);
             if let Err(problems) = Flow::compile(&flow, &connectors) {
-                self.diagnostics
-                    .extend(diagnostics(&loaded.source, "", problems));
+                self.diagnostics.extend(diagnostics(&loaded.source, "", problems));
             }
         }
     }
@@ -170,24 +160,12 @@ pub(super) fn flow_unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a s
 }
 
 /// Problems below `prefix` as findings about a file.
-pub(super) fn diagnostics(
-    source: &Source,
-    prefix: &str,
-    problems: Vec<Problem>,
-) -> Vec<Diagnostic> {
+pub(super) fn diagnostics(source: &Source, prefix: &str, problems: Vec<Problem>) -> Vec<Diagnostic> {
     let told = problems.into_iter().map(|problem| {
         let pointer = format!("{prefix}{}", problem.pointer);
         let (code, message, help) = (problem.code, problem.message, problem.help);
         match problem.within {
-            Some((offset, length)) => source.within(
-                &pointer,
-                offset,
-                length,
-                Severity::Error,
-                code,
-                message,
-                help,
-            ),
+            Some((offset, length)) => source.within(&pointer, offset, length, Severity::Error, code, message, help),
             None => source.diagnostic(&pointer, Severity::Error, code, message, help),
         }
     });
@@ -227,9 +205,7 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
             is_known = true;
             let schema = Value::Object(found.schema.clone());
             let value = value::read(text, &schema, &BTreeMap::new());
-            sets.entry(name.clone())
-                .or_default()
-                .insert(input.to_owned(), value);
+            sets.entry(name.clone()).or_default().insert(input.to_owned(), value);
         }
         if !is_known {
             wrong.push(set_unknown(catalog, flow, input));
@@ -239,9 +215,8 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
 }
 
 fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic {
-    let close = |name: &str, known: Vec<&str>| {
-        did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"))
-    };
+    let close =
+        |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
     let names = catalog
         .flows
         .iter()
@@ -252,11 +227,7 @@ fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic
     match flow {
         Some(flow) if !catalog.flows.contains_key(flow) => {
             let known = catalog.flows.keys().map(String::as_str).collect();
-            of_set(
-                "set_unknown",
-                format!("there is no flow `{flow}`"),
-                close(flow, known),
-            )
+            of_set("set_unknown", format!("there is no flow `{flow}`"), close(flow, known))
         }
         Some(flow) => of_set(
             "set_unknown",

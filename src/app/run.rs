@@ -62,12 +62,7 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     let settings = Arc::clone(&project.catalog.settings.value);
     let now_ms = place.clock.now_ms();
     let definitions = Definitions::default();
-    let prepared = deploy::prepare(
-        &project,
-        &definitions,
-        Secrets::new(&place.directory),
-        now_ms,
-    );
+    let prepared = deploy::prepare(&project, &definitions, Secrets::new(&place.directory), now_ms);
     let definition = match prepared.deployment.flows.get(flow) {
         Some(definition) => Arc::clone(definition),
         None => return Err(unfit(&project, prepared, flow)),
@@ -95,14 +90,11 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     let new = runs::new_run(&definition, item.to_string(), now_ms)?;
     let id = new.id.clone();
     let insert = async |store: &Store| -> Result<()> {
-        store
-            .keep_definitions(prepared.definitions.clone(), now_ms)
-            .await?;
+        store.keep_definitions(prepared.definitions.clone(), now_ms).await?;
         store.insert_run(new.clone(), now_ms).await?;
         Ok(())
     };
-    let (by_host, store) = match open::alone(&path, "a single run", Synchronous::Full, &place.clock)
-    {
+    let (by_host, store) = match open::alone(&path, "a single run", Synchronous::Full, &place.clock) {
         Ok(store) => {
             insert(&store).await?;
             let host = open::host(store.clone(), &place.directory, &settings, &place.clock)?;
@@ -156,9 +148,6 @@ fn unfit(project: &Project, prepared: Prepared, flow: &str) -> Error {
     Error {
         diagnostics: prepared.diagnostics,
         files: Arc::new(project.catalog.files.clone()),
-        ..Error::problem(
-            "flow_unfit",
-            format!("flow `{flow}` cannot run here: {why}"),
-        )
+        ..Error::problem("flow_unfit", format!("flow `{flow}` cannot run here: {why}"))
     }
 }

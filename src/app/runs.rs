@@ -113,23 +113,14 @@ pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
     let Some(store) = &view.store else {
         return Ok(Vec::new());
     };
-    let limit = if filter.limit == 0 {
-        LISTED
-    } else {
-        filter.limit
-    };
+    let limit = if filter.limit == 0 { LISTED } else { filter.limit };
     let wanted = runs::Filter {
         flow: filter.flow,
         state,
         before: filter.before,
         limit,
     };
-    Ok(store
-        .list_runs(wanted)
-        .await?
-        .into_iter()
-        .map(Row::from)
-        .collect())
+    Ok(store.list_runs(wanted).await?.into_iter().map(Row::from).collect())
 }
 
 /// One run, by its id or an unambiguous beginning or end of it.
@@ -156,13 +147,10 @@ pub async fn replay(view: &View, id: &str) -> Result<Row> {
     let store = view.store()?;
     let flow = run.summary.flow;
     let trigger = store.trigger(flow.clone()).await?.ok_or_else(|| {
-        Error::problem("flow_gone", format!("flow `{flow}` is no longer deployed"))
-            .with_help("put its file back")
+        Error::problem("flow_gone", format!("flow `{flow}` is no longer deployed")).with_help("put its file back")
     })?;
     let now_ms = view.clock.now_ms();
-    let definition = Definitions::default()
-        .get(store, &trigger.definition)
-        .await?;
+    let definition = Definitions::default().get(store, &trigger.definition).await?;
     let new = NewRun {
         item_key: run.summary.item_key,
         retry_of: Some(run.summary.id),
@@ -188,11 +176,8 @@ pub async fn cancel(view: &View, id: &str) -> Result<Row> {
         .await?
     {
         return Err(match find(view, &id).await?.summary.state.as_str() {
-            "held" => Error::problem(
-                "run_held",
-                format!("run {id} is held until its poll is complete"),
-            )
-            .with_help("cancel it once it is queued"),
+            "held" => Error::problem("run_held", format!("run {id} is held until its poll is complete"))
+                .with_help("cancel it once it is queued"),
             over => Error::problem("run_over", format!("run {id} is over: {over}")),
         });
     }
@@ -207,11 +192,8 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
     let run = find(view, id).await?;
     let id = run.summary.id.clone();
     let not_unknown = |state: &str| {
-        Error::problem(
-            "run_not_unknown",
-            format!("run {id} waits for nobody: it is {state}"),
-        )
-        .with_help("`tidegate runs list --state unknown` shows those that do")
+        Error::problem("run_not_unknown", format!("run {id} waits for nobody: it is {state}"))
+            .with_help("`tidegate runs list --state unknown` shows those that do")
     };
     let Some(waiting) = run
         .steps
@@ -239,11 +221,7 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
         ended_at: Some(now_ms),
         ..StepRow::default()
     };
-    if !view
-        .store()?
-        .resume_unknown(id.clone(), said, now_ms)
-        .await?
-    {
+    if !view.store()?.resume_unknown(id.clone(), said, now_ms).await? {
         return Err(not_unknown(&find(view, &id).await?.summary.state));
     }
     find(view, &id).await.map(|run| Row::from(run.summary))
@@ -264,10 +242,7 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
             let rendered = key.render(&scope).map_err(|error| {
                 Error::problem(
                     error.code,
-                    format!(
-                        "the concurrency key of flow `{}`: {}",
-                        definition.name, error.message
-                    ),
+                    format!("the concurrency key of flow `{}`: {}", definition.name, error.message),
                 )
             })?;
             Some(rendered)
@@ -291,8 +266,13 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
 async fn find(view: &View, id: &str) -> Result<runs::Detail> {
     let found = view.store()?.run(id.to_owned()).await?;
     found.ok_or_else(|| {
-        Error::problem("run_unknown", format!("there is no run `{id}`, or more than one that is meant"))
-            .with_help("`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous")
+        Error::problem(
+            "run_unknown",
+            format!("there is no run `{id}`, or more than one that is meant"),
+        )
+        .with_help(
+            "`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous",
+        )
     })
 }
 
@@ -363,12 +343,7 @@ pub(super) fn failure_text(stored: &str) -> String {
         Ok(value) => value,
         Err(_) => return stored.to_owned(),
     };
-    let message = |value: &Value| {
-        value
-            .get("message")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let message = |value: &Value| value.get("message").and_then(Value::as_str).map(str::to_owned);
     let step = value.get("step").and_then(Value::as_str);
     match (step, value.get("failure").and_then(message)) {
         (Some(step), Some(text)) => format!("{step}: {text}"),

@@ -24,10 +24,7 @@ pub fn schema(kind: &str) -> Result<Value> {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => format!("there are: {}", KINDS.join(", ")),
             };
-            Err(
-                Error::usage("schema_unknown", format!("there is no schema `{kind}`"))
-                    .with_help(help),
-            )
+            Err(Error::usage("schema_unknown", format!("there is no schema `{kind}`")).with_help(help))
         }
     }
 }

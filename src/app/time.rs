@@ -31,10 +31,8 @@ impl Time {
             Some(time) => Ok(Time {
                 ms: time.as_millisecond(),
             }),
-            None => Err(
-                Error::usage("time_unreadable", format!("`{text}` is no point in time"))
-                    .with_help("write for example 2026-11-01T08:00:00Z or 2026-11-01"),
-            ),
+            None => Err(Error::usage("time_unreadable", format!("`{text}` is no point in time"))
+                .with_help("write for example 2026-11-01T08:00:00Z or 2026-11-01")),
         }
     }
 }
@@ -62,14 +60,9 @@ mod tests {
             "2026-11-01T00:00:00.000Z"
         );
         assert_eq!(
-            Time::parse("2026-11-01T08:00:00+02:00")
-                .unwrap()
-                .to_string(),
+            Time::parse("2026-11-01T08:00:00+02:00").unwrap().to_string(),
             "2026-11-01T06:00:00.000Z"
         );
-        assert_eq!(
-            Time::parse("yesterday").unwrap_err().code,
-            "time_unreadable"
-        );
+        assert_eq!(Time::parse("yesterday").unwrap_err().code, "time_unreadable");
     }
 }

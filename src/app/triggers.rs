@@ -59,8 +59,9 @@ pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
     let now_ms = view.clock.now_ms();
     let to = to.map(Time::parse).transpose()?;
     if let Some(to) = to.filter(|to| to.ms > now_ms) {
-        return Err(Error::usage("time_ahead", format!("{to} is not over yet"))
-            .with_help("rewind to a time in the past"));
+        return Err(
+            Error::usage("time_ahead", format!("{to} is not over yet")).with_help("rewind to a time in the past")
+        );
     }
     let stored = find(view, flow).await?;
     // Read from the definition, not the files: what a host has deployed is what it polls.
@@ -68,20 +69,14 @@ pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
     let text = store.definition(stored.definition.clone()).await?;
     let is_polled = text
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
-        .is_some_and(|written| {
-            written
-                .pointer("/flow/trigger/poll")
-                .is_some_and(Value::is_string)
-        });
+        .is_some_and(|written| written.pointer("/flow/trigger/poll").is_some_and(Value::is_string));
     if !is_polled {
         return Err(Error::problem(
             "trigger_not_polled",
             format!("flow `{flow}` polls nothing, so there is nothing to read again"),
         ));
     }
-    store
-        .rewind(flow.to_owned(), to.map(|to| to.ms), now_ms)
-        .await?;
+    store.rewind(flow.to_owned(), to.map(|to| to.ms), now_ms).await?;
     show(view, flow).await
 }
 
@@ -91,10 +86,7 @@ async fn find(view: &View, flow: &str) -> Result<TriggerRow> {
         return Ok(found);
     }
     let known = store.triggers().await?;
-    Err(project::flow_unknown(
-        flow,
-        known.iter().map(|row| row.flow.as_str()),
-    ))
+    Err(project::flow_unknown(flow, known.iter().map(|row| row.flow.as_str())))
 }
 
 impl From<TriggerRow> for Row {

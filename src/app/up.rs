@@ -93,12 +93,7 @@ pub async fn start(place: &Place) -> Result<Up> {
 }
 
 /// The same for a project that is in memory: its files are not watched.
-pub(super) async fn begin(
-    project: Project,
-    place: &Place,
-    secrets: Secrets,
-    synchronous: Synchronous,
-) -> Result<Up> {
+pub(super) async fn begin(project: Project, place: &Place, secrets: Secrets, synchronous: Synchronous) -> Result<Up> {
     let settings = Arc::clone(&project.catalog.settings.value);
     let path = open::path(place, &settings)?;
     let listen = place.listen(&settings);
@@ -156,9 +151,7 @@ impl Up {
             changes,
             ..
         } = self;
-        let watching = watched.map(|(place, watch)| {
-            tokio::spawn(follow(live.clone(), place, watch, secrets, changes))
-        });
+        let watching = watched.map(|(place, watch)| tokio::spawn(follow(live.clone(), place, watch, secrets, changes)));
         let worked = worker::work(Arc::clone(&host), stop).await;
         if let Some(watching) = watching {
             watching.abort();
@@ -235,13 +228,7 @@ async fn deploy(host: &Arc<Host>, project: &Project, secrets: Secrets) -> Result
     })
 }
 
-async fn follow(
-    live: Live,
-    place: Place,
-    mut watch: Watch,
-    secrets: Secrets,
-    changes: broadcast::Sender<Change>,
-) {
+async fn follow(live: Live, place: Place, mut watch: Watch, secrets: Secrets, changes: broadcast::Sender<Change>) {
     let started_with = Arc::clone(&live.project().catalog.settings.value);
     let mut seen = live.project().catalog.files.clone();
     let mut is_behind = false;
@@ -280,12 +267,7 @@ async fn follow(
     }
 }
 
-async fn take_up(
-    live: &Live,
-    project: Project,
-    secrets: Secrets,
-    started_with: &Settings,
-) -> Result<Change> {
+async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Result<Change> {
     if project.has_errors() {
         for found in project
             .diagnostics
@@ -301,19 +283,14 @@ async fn take_up(
         });
     }
     let change = deploy(&live.host, &project, secrets).await?;
-    if let Change::Deployed {
-        flows, diagnostics, ..
-    } = &change
-    {
+    if let Change::Deployed { flows, diagnostics, .. } = &change {
         tracing::info!("changed files taken up: {} flows work", flows.len());
         for found in diagnostics {
             tracing::warn!(code = found.code, "{}", told(found));
         }
     }
     if needs_restart(&project.catalog.settings.value, started_with) {
-        tracing::warn!(
-            "`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start"
-        );
+        tracing::warn!("`listen`, `store`, `egress`, `worker`, `retention` and `files` are taken up at the next start");
     }
     live.project.store(Arc::new(project));
     Ok(change)
@@ -333,11 +310,6 @@ fn needs_restart(now: &Settings, before: &Settings) -> bool {
 fn told(found: &Diagnostic) -> String {
     match found.line {
         0 => format!("{}: {}", found.file.display(), found.message),
-        line => format!(
-            "{}:{line}:{}: {}",
-            found.file.display(),
-            found.column,
-            found.message
-        ),
+        line => format!("{}:{line}:{}: {}", found.file.display(), found.column, found.message),
     }
 }

@@ -35,11 +35,7 @@ pub fn read(text: &str, schema: &Value, schemas: &BTreeMap<String, Value>) -> Va
 ///
 /// # Errors
 /// `input_syntax`, `input_unknown` with a did-you-mean.
-pub fn pairs(
-    given: &[String],
-    inputs: &Inputs,
-    schemas: &BTreeMap<String, Value>,
-) -> Result<Map<String, Value>> {
+pub fn pairs(given: &[String], inputs: &Inputs, schemas: &BTreeMap<String, Value>) -> Result<Map<String, Value>> {
     let mut texts: Vec<(&str, Vec<&str>)> = Vec::new();
     for pair in given {
         let (name, text) = split(pair)?;
@@ -56,10 +52,7 @@ pub fn pairs(
             [text] => read(text, &schema, schemas),
             several => {
                 let element = schema.get("items").unwrap_or(&Value::Null);
-                several
-                    .iter()
-                    .map(|text| read(text, element, schemas))
-                    .collect()
+                several.iter().map(|text| read(text, element, schemas)).collect()
             }
         };
         values.insert(name.to_owned(), value);
@@ -75,10 +68,8 @@ pub fn object(json: Value) -> Result<Map<String, Value>> {
     match json {
         Value::Object(members) => Ok(members),
         Value::Null => Ok(Map::new()),
-        _ => Err(
-            Error::usage("input_syntax", "the inputs must be one JSON object")
-                .with_help("write for example '{\"query\": \"#tidegate\"}'"),
-        ),
+        _ => Err(Error::usage("input_syntax", "the inputs must be one JSON object")
+            .with_help("write for example '{\"query\": \"#tidegate\"}'")),
     }
 }
 
@@ -131,11 +122,7 @@ mod tests {
     fn values_are_typed_by_what_they_are_for() {
         let none = BTreeMap::new();
         for (text, schema, value) in [
-            (
-                "+41791234567",
-                json!({"type": "string"}),
-                json!("+41791234567"),
-            ),
+            ("+41791234567", json!({"type": "string"}), json!("+41791234567")),
             ("#tide", json!({"type": "string"}), json!("#tide")),
             ("[a, b]", json!({"type": "string"}), json!("[a, b]")),
             ("#tide", json!({}), json!("#tide")),
@@ -146,16 +133,8 @@ mod tests {
                 json!({"type": "array", "items": {"type": "string"}}),
                 json!(["+41", "5"]),
             ),
-            (
-                "+4179",
-                json!({"type": ["string", "array"]}),
-                json!("+4179"),
-            ),
-            (
-                "{a: 1",
-                json!({"type": ["string", "object"]}),
-                json!("{a: 1"),
-            ),
+            ("+4179", json!({"type": ["string", "array"]}), json!("+4179")),
+            ("{a: 1", json!({"type": ["string", "object"]}), json!("{a: 1")),
         ] {
             assert_eq!(read(text, &schema, &none), value, "{text} {schema}");
         }

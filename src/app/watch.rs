@@ -42,9 +42,7 @@ impl Watch {
         let watcher = match watcher {
             Ok(watcher) => Some(watcher),
             Err(error) => {
-                tracing::warn!(
-                    "changes of flows and connectors are not noticed: {error}; restart to apply them"
-                );
+                tracing::warn!("changes of flows and connectors are not noticed: {error}; restart to apply them");
                 None
             }
         };

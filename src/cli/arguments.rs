@@ -7,10 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::exit::EXIT_CODES;
 use super::logging::LogFormat;
 use super::output::Format;
-use super::{
-    call, check, completions, connections, connectors, demo, flows, run, runs, sandbox, schema,
-    triggers, up,
-};
+use super::{call, check, completions, connections, connectors, demo, flows, run, runs, sandbox, schema, triggers, up};
 use crate::app::Place;
 
 /// Polls the APIs you use, lets every new item through exactly once, and runs a flow of actions for it

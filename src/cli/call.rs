@@ -51,13 +51,7 @@ impl Call {
             pairs: self.pairs,
             json,
         };
-        let mut called = call::call(
-            &context.place,
-            &self.action,
-            inputs,
-            self.connection.as_deref(),
-        )
-        .await?;
+        let mut called = call::call(&context.place, &self.action, inputs, self.connection.as_deref()).await?;
         if !self.exchanges {
             called.exchanges.clear();
         }
@@ -87,11 +81,7 @@ fn show(called: &call::Called, form: Form) -> String {
     };
     let number = called.exchanges.len();
     for (index, value) in called.exchanges.iter().enumerate() {
-        text.push_str(&format!(
-            "\nRequest {} of {number}\n{}",
-            index + 1,
-            exchange(value, 2)
-        ));
+        text.push_str(&format!("\nRequest {} of {number}\n{}", index + 1, exchange(value, 2)));
     }
     text
 }

@@ -31,9 +31,7 @@ pub struct Check {
 
 impl Check {
     pub fn perform(self, context: Context) -> Result {
-        let directory = self
-            .folder
-            .unwrap_or_else(|| context.place.directory.clone());
+        let directory = self.folder.unwrap_or_else(|| context.place.directory.clone());
         let place = Place {
             directory,
             sets: self.sets,
@@ -44,11 +42,7 @@ impl Check {
             context.output.json(&to_json(&project.diagnostics))?;
         } else {
             let is_coloured = std::io::stdout().is_terminal();
-            let style = if is_coloured {
-                Style::Coloured
-            } else {
-                Style::Plain
-            };
+            let style = if is_coloured { Style::Coloured } else { Style::Plain };
             let rendered = project.diagnostics.iter();
             let rendered = rendered.map(|found| render(found, project.text(&found.file), style));
             output::write(&rendered.collect::<String>())?;

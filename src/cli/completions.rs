@@ -24,12 +24,7 @@ pub struct Completions {
 impl Completions {
     pub fn perform(self) -> Result {
         let mut script = Vec::new();
-        clap_complete::generate(
-            self.shell,
-            &mut Arguments::command(),
-            "tidegate",
-            &mut script,
-        );
+        clap_complete::generate(self.shell, &mut Arguments::command(), "tidegate", &mut script);
         output::write(&String::from_utf8_lossy(&script))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -46,9 +46,7 @@ impl Connections {
             }
             Connections::Test { connection } => {
                 let tested = connections::test(&context.place, connection.as_deref()).await?;
-                context
-                    .output
-                    .rows(&tested, empty, |tested| tests(tested))?;
+                context.output.rows(&tested, empty, |tested| tests(tested))?;
                 let all_work = tested.iter().all(|tested| tested.works);
                 Ok(if all_work {
                     ExitCode::SUCCESS
@@ -61,14 +59,7 @@ impl Connections {
 }
 
 fn table(rows: &[connections::Row]) -> Table {
-    let mut table = Table::new([
-        "connection",
-        "connector",
-        "state",
-        "used by",
-        "checked",
-        "what it is",
-    ]);
+    let mut table = Table::new(["connection", "connector", "state", "used by", "checked", "what it is"]);
     for row in rows {
         let mut state = row.state.clone();
         if let Some(reason) = &row.reason {
@@ -82,8 +73,7 @@ fn table(rows: &[connections::Row]) -> Table {
             &row.connector,
             &state,
             &row.flows.join(", "),
-            &row.checked_at
-                .map_or_else(|| "-".to_owned(), |time| time.to_string()),
+            &row.checked_at.map_or_else(|| "-".to_owned(), |time| time.to_string()),
             row.description.as_deref().unwrap_or_default(),
         ]);
     }
@@ -91,13 +81,7 @@ fn table(rows: &[connections::Row]) -> Table {
 }
 
 fn tests(tests: &[connections::Tested]) -> Table {
-    let mut table = Table::new([
-        "connection",
-        "works",
-        "asked",
-        "took",
-        "what the service said",
-    ]);
+    let mut table = Table::new(["connection", "works", "asked", "took", "what the service said"]);
     for tested in tests {
         let connections::Tested {
             name,

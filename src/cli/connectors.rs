@@ -51,14 +51,7 @@ impl Connectors {
 }
 
 fn table(rows: &[connectors::Row]) -> Table {
-    let mut table = Table::new([
-        "connector",
-        "title",
-        "version",
-        "from",
-        "actions",
-        "triggers",
-    ]);
+    let mut table = Table::new(["connector", "title", "version", "from", "actions", "triggers"]);
     for row in rows {
         table.row([
             row.name.as_str(),
@@ -93,10 +86,7 @@ fn document(connector: &connectors::Detail, form: Form) -> String {
         text.push_str(&inputs(fields).draw(form));
     }
     for (kind, title) in [("trigger", "Triggers"), ("action", "Actions")] {
-        let mut of_kind = operations
-            .iter()
-            .filter(|operation| operation.kind == kind)
-            .peekable();
+        let mut of_kind = operations.iter().filter(|operation| operation.kind == kind).peekable();
         if of_kind.peek().is_some() {
             text.push_str(&heading(2, title, form));
         }

@@ -59,10 +59,7 @@ impl Demo {
             }
         };
         if context.output.is_json() {
-            output::write(&format!(
-                "{}\n",
-                json!({"kind": "totals", "totals": totals})
-            ))?;
+            output::write(&format!("{}\n", json!({"kind": "totals", "totals": totals})))?;
         } else {
             output::write(&summarise(&totals, Form::Plain))?;
         }
@@ -155,29 +152,22 @@ async fn print(mut shown: broadcast::Receiver<Shown>, is_json: bool) -> std::io:
 fn told(event: &Shown) -> String {
     match event {
         Shown::Arrived { what, from, text } => {
-            format!(
-                "{:<14} {:<10} {}: {}",
-                "arrived",
-                what,
-                one_line(from),
-                one_line(text)
-            )
+            format!("{:<14} {:<10} {}: {}", "arrived", what, one_line(from), one_line(text))
         }
         Shown::Done {
             flow,
             state,
-            step,
             summary,
             elapsed_ms,
+            ..
         } => {
             let took = elapsed_ms
                 .map(|length| format!(" ({})", elapsed(length)))
                 .unwrap_or_default();
             format!(
-                "{:<14} {:<10} {}{took}: {}",
+                "{:<14} {:<10} {}{took}",
                 one_line(flow),
                 one_line(state),
-                one_line(step),
                 one_line(summary)
             )
         }
@@ -186,9 +176,7 @@ fn told(event: &Shown) -> String {
 }
 
 fn told_addresses(addresses: &Addresses) -> String {
-    let Addresses {
-        x, twilio, json, ..
-    } = addresses;
+    let Addresses { x, twilio, json, .. } = addresses;
     format!("X at {x}, Twilio at {twilio}, a JSON service at {json}; Ctrl-C ends")
 }
 
@@ -213,10 +201,7 @@ fn summarise(totals: &Totals, _: Form) -> String {
         "  {sms_in} SMS arrived, {} posted for them\n",
         count(*tweets_out, "tweet")
     ));
-    text.push_str(&format!(
-        "  {} written to a file\n",
-        count(*items_in, "item")
-    ));
+    text.push_str(&format!("  {} written to a file\n", count(*items_in, "item")));
     text.push_str(&format!(
         "  {} succeeded, {runs_failed} failed\n",
         count(*runs_succeeded, "run")
@@ -248,10 +233,7 @@ mod tests {
             summary: "hello -> 17".into(),
             elapsed_ms: Some(12),
         };
-        assert_eq!(
-            told(&event),
-            "sms-to-tweet   succeeded  x.post_tweet (12ms): hello -> 17"
-        );
+        assert_eq!(told(&event), "sms-to-tweet   succeeded  hello -> 17 (12ms)");
     }
 
     #[test]
@@ -265,7 +247,10 @@ mod tests {
             ..Totals::default()
         };
         let text = summarise(&totals, Form::Plain);
-        assert!(text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"), "{text}");
+        assert!(
+            text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"),
+            "{text}"
+        );
         assert!(text.contains("nothing was sent twice"), "{text}");
     }
 

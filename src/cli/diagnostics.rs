@@ -62,9 +62,7 @@ pub fn to_json(diagnostics: &[Diagnostic]) -> serde_json::Value {
 /// `3 errors, 1 warning`
 pub fn summary(diagnostics: &[Diagnostic]) -> String {
     let count = |severity: Severity, name: &str| {
-        let of_it = diagnostics
-            .iter()
-            .filter(|found| found.severity == severity);
+        let of_it = diagnostics.iter().filter(|found| found.severity == severity);
         match of_it.count() {
             1 => format!("1 {name}"),
             number => format!("{number} {name}s"),
@@ -80,11 +78,7 @@ fn underlined(diagnostic: &Diagnostic, text: &str, style: Style) -> Option<Strin
     let number = usize::try_from(diagnostic.line).ok()?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let first = usize::try_from(diagnostic.column).ok()?.checked_sub(1)?;
-    let byte = |character: usize| {
-        line.char_indices()
-            .nth(character)
-            .map_or(line.len(), |(at, _)| at)
-    };
+    let byte = |character: usize| line.char_indices().nth(character).map_or(line.len(), |(at, _)| at);
     let start = byte(first);
     let end = byte(first + usize::try_from(diagnostic.length).ok()?);
     let level = match diagnostic.severity {
@@ -105,11 +99,7 @@ fn underlined(diagnostic: &Diagnostic, text: &str, style: Style) -> Option<Strin
 /// What comes out of files may hold line breaks and escape sequences; a terminal must not obey them.
 fn one_line(text: &str) -> String {
     let shown = |character: char| {
-        if character.is_control() {
-            ' '
-        } else {
-            character
-        }
+        if character.is_control() { ' ' } else { character }
     };
     text.chars().map(shown).collect()
 }

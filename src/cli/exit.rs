@@ -58,10 +58,7 @@ impl Error {
             Error::System(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
-            Error::System(error) => tell(
-                &app::Error::new(app::Exit::Host, "system", error.to_string()),
-                output,
-            ),
+            Error::System(error) => tell(&app::Error::new(app::Exit::Host, "system", error.to_string()), output),
         };
         match (self, told) {
             (Error::App(error), Ok(())) => ended(error.exit),
@@ -74,11 +71,7 @@ impl Error {
 /// For people on standard error; for programs as the one JSON document on standard output, too.
 fn tell(error: &app::Error, output: Output) -> io::Result<()> {
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = if is_coloured {
-        Style::Coloured
-    } else {
-        Style::Plain
-    };
+    let style = if is_coloured { Style::Coloured } else { Style::Plain };
     for found in &error.diagnostics {
         let text = error.files.get(&found.file).map(|text| &**text);
         output::note(diagnostics::render(found, text, style).trim_end())?;

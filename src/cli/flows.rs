@@ -49,15 +49,12 @@ impl Flows {
         let output = context.output;
         match self {
             Flows::List => {
-                let empty =
-                    "there are no flows: write flows/<name>.yaml, see `tidegate schema flow`";
+                let empty = "there are no flows: write flows/<name>.yaml, see `tidegate schema flow`";
                 output.rows(&flows::list(&view).await?, empty, |rows| table(rows))?;
             }
             Flows::Show { flow } => output.one(&flows::show(&view, &flow).await?, describe)?,
             Flows::Enable { flow } => output.one(&flows::enable(&view, &flow).await?, switched)?,
-            Flows::Disable { flow } => {
-                output.one(&flows::disable(&view, &flow).await?, switched)?
-            }
+            Flows::Disable { flow } => output.one(&flows::disable(&view, &flow).await?, switched)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -71,17 +68,7 @@ fn table(rows: &[flows::Row]) -> Table {
             None => row.state.clone(),
         };
         let (next, polled) = (at(row.next_at), at(row.polled_at));
-        table.row(
-            [
-                &row.name,
-                &state,
-                &row.trigger,
-                &next,
-                &polled,
-                &counts(&row.runs),
-            ]
-            .map(String::as_str),
-        );
+        table.row([&row.name, &state, &row.trigger, &next, &polled, &counts(&row.runs)].map(String::as_str));
     }
     table
 }
@@ -112,14 +99,7 @@ fn describe(flow: &flows::Detail, _: Form) -> String {
         ("trigger", row.trigger.clone()),
         ("next", at(row.next_at)),
         ("last polled", at(row.polled_at)),
-        (
-            "runs",
-            if runs.is_empty() {
-                "none".to_owned()
-            } else {
-                runs
-            },
-        ),
+        ("runs", if runs.is_empty() { "none".to_owned() } else { runs }),
         ("file", file.clone().unwrap_or_else(|| "gone".to_owned())),
     ];
     for (name, fact) in facts {
@@ -150,22 +130,12 @@ pub fn told_notices(notices: &[flows::Notice]) -> String {
 }
 
 fn switched(row: &flows::Row, _: Form) -> String {
-    let next = row
-        .next_at
-        .map(|next| format!(", due {next}"))
-        .unwrap_or_default();
-    format!(
-        "{} is {}{next}\n",
-        one_line(&row.name),
-        one_line(&row.state)
-    )
+    let next = row.next_at.map(|next| format!(", due {next}")).unwrap_or_default();
+    format!("{} is {}{next}\n", one_line(&row.name), one_line(&row.state))
 }
 
 fn counts(runs: &BTreeMap<String, i64>) -> String {
-    let counts: Vec<String> = runs
-        .iter()
-        .map(|(state, count)| format!("{count} {state}"))
-        .collect();
+    let counts: Vec<String> = runs.iter().map(|(state, count)| format!("{count} {state}")).collect();
     counts.join(", ")
 }
 

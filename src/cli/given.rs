@@ -21,13 +21,8 @@ pub fn json(option: &str, given: &str) -> Result<Value> {
         None => (Ok(given.to_owned()), format!("`{option}`")),
     };
     let text = text.map_err(|error| {
-        Error::usage(
-            "json_unreadable",
-            format!("{place} can not be read: {error}"),
-        )
-        .with_help(format!(
-            "`{option}` takes JSON, `@FILE`, or `-` for standard input"
-        ))
+        Error::usage("json_unreadable", format!("{place} can not be read: {error}"))
+            .with_help(format!("`{option}` takes JSON, `@FILE`, or `-` for standard input"))
     })?;
     serde_json::from_str(&text).map_err(|error| {
         Error::usage("json_invalid", format!("{place} is no JSON: {error}")).with_help(format!(
@@ -63,9 +58,6 @@ mod tests {
             "{}",
             error.message
         );
-        assert_eq!(
-            json("--item", "@/nowhere/at/all").unwrap_err().code,
-            "json_unreadable"
-        );
+        assert_eq!(json("--item", "@/nowhere/at/all").unwrap_err().code, "json_unreadable");
     }
 }

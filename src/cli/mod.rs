@@ -50,9 +50,8 @@ pub fn main() -> ExitCode {
     match logging::targets(global.log.as_deref(), global.verbose, own) {
         Ok(targets) => logging::start(targets, global.log_format),
         Err(message) => {
-            let error = app::Error::usage("log_filter_invalid", message).with_help(
-                "write a level or modules with levels: `debug`, `warn,tidegate::worker=trace`",
-            );
+            let error = app::Error::usage("log_filter_invalid", message)
+                .with_help("write a level or modules with levels: `debug`, `warn,tidegate::worker=trace`");
             return Error::from(error).tell(output);
         }
     }
@@ -94,9 +93,7 @@ fn verbosity(command: &Command) -> Verbosity {
 
 /// Does something short on this thread.
 fn answer(future: impl Future<Output = Result>) -> Result {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(future)
 }
 

@@ -65,11 +65,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output can not be written.
-    pub fn one<T: Serialize + ?Sized>(
-        self,
-        value: &T,
-        text: impl FnOnce(&T, Form) -> String,
-    ) -> io::Result<()> {
+    pub fn one<T: Serialize + ?Sized>(self, value: &T, text: impl FnOnce(&T, Form) -> String) -> io::Result<()> {
         match self.format {
             Format::Json => self.json(value),
             Format::Table | Format::Markdown | Format::Plain => write(&text(value, self.form())),

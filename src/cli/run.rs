@@ -51,9 +51,7 @@ impl Run {
             run.steps.iter_mut().for_each(|step| step.exchange = None);
         }
         if ran.by_host {
-            output::note(
-                "the host that is at work here took it up; `tidegate runs show` tells how it goes on",
-            )?;
+            output::note("the host that is at work here took it up; `tidegate runs show` tells how it goes on")?;
         }
         context.output.one(&ran, show)?;
         let has_failed = match &ran.run {
@@ -88,11 +86,7 @@ fn show(ran: &run::Ran, _: Form) -> String {
             (None, Some(_), true) => "sent, as it only reads",
             (None, Some(_), false) => "not sent",
         };
-        text.push_str(&format!(
-            "\n{}  {}  {what}\n",
-            one_line(step),
-            one_line(action)
-        ));
+        text.push_str(&format!("\n{}  {}  {what}\n", one_line(step), one_line(action)));
         if let Some(request) = request {
             text.push_str(&account::request(request, 2));
         }

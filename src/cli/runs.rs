@@ -115,45 +115,30 @@ impl Runs {
                     before,
                     limit,
                 };
-                output.rows(
-                    &runs::list(&view, filter).await?,
-                    "there are no such runs",
-                    |rows| table(rows),
-                )?;
+                output.rows(&runs::list(&view, filter).await?, "there are no such runs", |rows| {
+                    table(rows)
+                })?;
             }
             Runs::Show { run, exchanges } => {
                 let mut detail = runs::show(&view, &run).await?;
                 if !exchanges {
-                    detail
-                        .steps
-                        .iter_mut()
-                        .for_each(|step| step.exchange = None);
+                    detail.steps.iter_mut().for_each(|step| step.exchange = None);
                 }
                 output.one(&detail, |detail, _| account::account(detail))?;
             }
             Runs::Replay { run } => {
-                output.one(&runs::replay(&view, &run).await?, |row, _| {
-                    told(row, "repeats it")
-                })?;
+                output.one(&runs::replay(&view, &run).await?, |row, _| told(row, "repeats it"))?;
             }
             Runs::Cancel { run } => {
-                output.one(&runs::cancel(&view, &run).await?, |row, _| {
-                    told(row, "is ended")
-                })?;
+                output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
             }
-            Runs::Settle {
-                run,
-                became,
-                result,
-            } => {
+            Runs::Settle { run, became, result } => {
                 let result = result
                     .as_deref()
                     .map(|given| given::json("--result", given))
                     .transpose()?;
                 let said = settlement(became, result)?;
-                output.one(&runs::settle(&view, &run, said).await?, |row, _| {
-                    told(row, "goes on")
-                })?;
+                output.one(&runs::settle(&view, &run, said).await?, |row, _| told(row, "goes on"))?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -175,10 +160,9 @@ fn settlement(became: Became, result: Option<Value>) -> crate::app::Result<runs:
 fn table(rows: &[runs::Row]) -> Table {
     let mut table = Table::new(["run", "flow", "state", "item", "found", "took", "why"]);
     for row in rows {
-        let took = row.ended_at.map_or_else(
-            || "-".to_owned(),
-            |ended| elapsed(ended.ms - row.created_at.ms),
-        );
+        let took = row
+            .ended_at
+            .map_or_else(|| "-".to_owned(), |ended| elapsed(ended.ms - row.created_at.ms));
         table.row([
             row.id.as_str(),
             &row.flow,

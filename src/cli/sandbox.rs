@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Result;
-use super::output;
+use super::{output, signals};
 use crate::sandbox::{self, Options, RateLimits};
 
 /// The words of `sandbox`.
@@ -44,23 +44,21 @@ impl Sandbox {
             twilio_listen: self.twilio,
             json_listen: self.json,
             ledger_file: self.ledger,
-            rate_limits: self
-                .each_limit
-                .map_or(RateLimits::Documented, RateLimits::Each),
+            rate_limits: self.each_limit.map_or(RateLimits::Documented, RateLimits::Each),
             ..Options::default()
         };
-        let mut told = Ok(());
-        sandbox::serve(options, |sandbox| {
-            let urls = json!({
-                "x": sandbox.x_url(),
-                "twilio": sandbox.twilio_url(),
-                "json": sandbox.json_url(),
-                "control": sandbox.control_url(),
-            });
-            told = output::write(&format!("{urls}\n"));
-        })
-        .await?;
-        told?;
+        // Before it says that it is ready: whoever reads that may end it at once.
+        let stop = signals::stop()?;
+        let sandbox = sandbox::Sandbox::start(options).await?;
+        let urls = json!({
+            "x": sandbox.x_url(),
+            "twilio": sandbox.twilio_url(),
+            "json": sandbox.json_url(),
+            "control": sandbox.control_url(),
+        });
+        output::write(&format!("{urls}\n"))?;
+        stop.await;
+        sandbox.stop().await;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::demo::screen;
 use super::exit::STOPPED;
+use super::output;
 
 /// Listens from now on; the future ends with the first signal.
 ///
@@ -19,6 +20,10 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     tokio::spawn(async move {
         signals.next().await;
         sender.send_replace(true);
+        if !screen::is_active() {
+            // Where standard error is gone, nobody is left to be told.
+            let _ = output::note("finishing what is under way; Ctrl-C again ends at once");
+        }
         signals.next().await;
         screen::restore();
         std::process::exit(STOPPED);

@@ -88,13 +88,7 @@ impl Table {
             table.add_row(cells);
         }
         let fixed: u16 = shares.iter().map(|share| share.fixed() + 1).sum();
-        let flexible = u16::try_from(
-            shares
-                .iter()
-                .filter(|share| **share == ColumnWidth::Rest)
-                .count(),
-        )
-        .unwrap_or(1);
+        let flexible = u16::try_from(shares.iter().filter(|share| **share == ColumnWidth::Rest).count()).unwrap_or(1);
         let rest = width.saturating_sub(fixed) / flexible.max(1);
         for (column, share) in table.column_iter_mut().zip(shares) {
             let content = if *share == ColumnWidth::Rest {
@@ -134,10 +128,7 @@ pub fn terminal_width() -> Option<u16> {
 }
 
 fn lines(table: &comfy_table::Table) -> String {
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 #[cfg(test)]
@@ -172,21 +163,12 @@ mod tests {
     #[test]
     fn a_narrow_table_keeps_a_line_per_row_within_its_width() {
         let mut table = Table::new(["state", "text"]);
-        table.row([
-            "sent",
-            "日本語日本語日本語日本語 and a good deal more than fits",
-        ]);
+        table.row(["sent", "日本語日本語日本語日本語 and a good deal more than fits"]);
         table.row(["sent", "short"]);
         let drawn = table.draw_within(24, &[ColumnWidth::Fixed(6), ColumnWidth::Rest]);
         assert_eq!(drawn.len(), 2, "{drawn:#?}");
-        assert!(
-            drawn.iter().all(|line| line.chars().count() <= 24),
-            "{drawn:#?}"
-        );
-        assert!(
-            drawn[0].contains('…') && !drawn[0].contains("fits"),
-            "{drawn:#?}"
-        );
+        assert!(drawn.iter().all(|line| line.chars().count() <= 24), "{drawn:#?}");
+        assert!(drawn[0].contains('…') && !drawn[0].contains("fits"), "{drawn:#?}");
         assert!(drawn[1].contains("short"), "{drawn:#?}");
     }
 }

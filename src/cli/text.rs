@@ -15,9 +15,7 @@ pub fn one_line(text: &str) -> String {
 /// With its line breaks, each line moved in by `indent` spaces, and otherwise as [`one_line`].
 pub fn indented(text: &str, indent: usize) -> String {
     let space = " ".repeat(indent);
-    let lines = text
-        .lines()
-        .map(|line| format!("{space}{}\n", one_line(line)));
+    let lines = text.lines().map(|line| format!("{space}{}\n", one_line(line)));
     lines.collect()
 }
 

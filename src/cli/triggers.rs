@@ -68,8 +68,7 @@ impl Triggers {
         let view = open::view(&context.place).await?;
         match self {
             Triggers::List => {
-                let empty =
-                    "there are no triggers: no host has worked here yet; `tidegate up` starts one";
+                let empty = "there are no triggers: no host has worked here yet; `tidegate up` starts one";
                 context
                     .output
                     .rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
@@ -115,10 +114,7 @@ fn table(rows: &[triggers::Row]) -> Table {
 }
 
 fn describe(known: &Known) -> String {
-    let Known {
-        trigger: row,
-        notices,
-    } = known;
+    let Known { trigger: row, notices } = known;
     let state = match &row.reason {
         Some(reason) => format!("{} ({reason})", row.state),
         None => row.state.clone(),
@@ -136,10 +132,7 @@ fn describe(known: &Known) -> String {
         ("state", state),
         ("next due", at(row.due_at)),
         ("last polled", at(row.polled_at)),
-        (
-            "cursor",
-            row.cursor.clone().unwrap_or_else(|| "-".to_owned()),
-        ),
+        ("cursor", row.cursor.clone().unwrap_or_else(|| "-".to_owned())),
         ("covered until", at(row.covered_until)),
         ("baseline", at(row.baseline_at)),
         ("first reading", seeded.to_owned()),
@@ -150,14 +143,8 @@ fn describe(known: &Known) -> String {
     for (name, fact) in facts {
         told.push_str(&format!("  {name:<14} {}\n", one_line(&fact)));
     }
-    let (gaps, others): (Vec<_>, Vec<_>) = notices
-        .iter()
-        .cloned()
-        .partition(|notice| notice.kind == "gap");
-    for (title, notices) in [
-        ("Gaps, where items may be missing:", gaps),
-        ("Notices:", others),
-    ] {
+    let (gaps, others): (Vec<_>, Vec<_>) = notices.iter().cloned().partition(|notice| notice.kind == "gap");
+    for (title, notices) in [("Gaps, where items may be missing:", gaps), ("Notices:", others)] {
         if !notices.is_empty() {
             told.push_str(&format!("\n{title}\n{}", told_notices(&notices)));
         }
@@ -166,10 +153,9 @@ fn describe(known: &Known) -> String {
 }
 
 fn rewound(row: &triggers::Row, _: Form) -> String {
-    let from = row.baseline_at.map_or_else(
-        || "the oldest that is listed".to_owned(),
-        |time| time.to_string(),
-    );
+    let from = row
+        .baseline_at
+        .map_or_else(|| "the oldest that is listed".to_owned(), |time| time.to_string());
     format!(
         "{} reads again from {from}, into ledger generation {}; due {}\n",
         one_line(&row.flow),

@@ -144,14 +144,9 @@ async fn log_events(mut events: broadcast::Receiver<Event>) {
             What::PollFailed { message, .. } => tracing::debug!(flow, "poll failed: {message}"),
             What::RunBegan { run } => tracing::debug!(flow, run, "run began"),
             // What a step did holds the item's content, which a log does not.
-            What::StepEnded {
-                run, step, state, ..
-            } => tracing::debug!(flow, run, step, state, "step ended"),
+            What::StepEnded { run, step, state, .. } => tracing::debug!(flow, run, step, state, "step ended"),
             What::RunEnded {
-                run,
-                state,
-                elapsed_ms,
-                ..
+                run, state, elapsed_ms, ..
             } => tracing::debug!(flow, run, state, elapsed_ms, "run ended"),
             What::Notice { kind, message } => tracing::debug!(flow, kind, "{message}"),
         }

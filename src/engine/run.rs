@@ -57,6 +57,8 @@ impl Run {
         scope.set("inputs", facts.inputs);
         scope.set("steps", Value::Object(Map::new()));
         scope.set("flow", flow.root.clone());
+        // What `uuid` derives its ids from: the same for every attempt of this run.
+        scope.set("seed", Value::from(facts.run_id.as_str()));
         scope.set(
             "run",
             json!({"id": facts.run_id, "started_at": rfc3339(facts.started_ms)}),

@@ -17,36 +17,22 @@ pub enum Refusal {
 /// # Errors
 /// What is foreign about it.
 pub fn judge(headers: &HeaderMap) -> Result<(), Refusal> {
-    let text = |name| {
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let host = text(header::HOST).unwrap_or_default();
     if !is_loopback(host) {
         return Err(Refusal::ForeignHost);
     }
     match text(header::ORIGIN) {
         None => Ok(()),
-        Some(origin)
-            if origin
-                .split_once("://")
-                .is_some_and(|(_, place)| place == host) =>
-        {
-            Ok(())
-        }
+        Some(origin) if origin.split_once("://").is_some_and(|(_, place)| place == host) => Ok(()),
         Some(_) => Err(Refusal::ForeignOrigin),
     }
 }
 
 /// `localhost`, `127.0.0.1` or `[::1]`, with any port: a tunnel may bring another one along.
 fn is_loopback(host: &str) -> bool {
-    let is_port = |rest: &str| {
-        rest.is_empty()
-            || rest
-                .strip_prefix(':')
-                .is_some_and(|port| port.parse::<u16>().is_ok())
-    };
+    let is_port =
+        |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     ["localhost", "127.0.0.1", "[::1]"]
         .iter()
         .any(|name| host.strip_prefix(name).is_some_and(is_port))
@@ -76,17 +62,9 @@ mod tests {
             ("localhost", Some("http://localhost"), Ok(())),
             ("127.0.0.1:7400", Some("http://127.0.0.1:7400"), Ok(())),
             ("evil.example", None, Err(Refusal::ForeignHost)),
-            (
-                "localhost.evil.example:7400",
-                None,
-                Err(Refusal::ForeignHost),
-            ),
+            ("localhost.evil.example:7400", None, Err(Refusal::ForeignHost)),
             ("127.0.0.1.evil.example", None, Err(Refusal::ForeignHost)),
-            (
-                "localhost:7400@evil.example",
-                None,
-                Err(Refusal::ForeignHost),
-            ),
+            ("localhost:7400@evil.example", None, Err(Refusal::ForeignHost)),
             ("", None, Err(Refusal::ForeignHost)),
             (
                 "127.0.0.1:7400",

@@ -35,10 +35,7 @@ pub async fn bind(listen: &str) -> Result<Option<Listener>> {
         let address = listener.local_addr()?;
         Ok::<_, io::Error>(Listener { listener, address })
     };
-    bound
-        .await
-        .map(Some)
-        .map_err(|error| refused(wanted, &error))
+    bound.await.map(Some).map_err(|error| refused(wanted, &error))
 }
 
 impl Listener {
@@ -51,11 +48,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the system takes the listener away.
-    pub async fn serve(
-        self,
-        live: Live,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
+    pub async fn serve(self, live: Live, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         if !self.address.ip().is_loopback() {
             tracing::warn!(
                 "{} can be reached from other machines: /api is closed there, only /health answers",
@@ -63,9 +56,7 @@ impl Listener {
             );
         }
         let router = routes::router(live, self.address.ip().is_loopback());
-        axum::serve(self.listener, router)
-            .with_graceful_shutdown(stop)
-            .await
+        axum::serve(self.listener, router).with_graceful_shutdown(stop).await
     }
 }
 
@@ -75,11 +66,8 @@ fn parse(listen: &str) -> Result<SocketAddr> {
         None => listen.to_owned(),
     };
     literal.parse().map_err(|_| {
-        Error::usage(
-            "listen_invalid",
-            format!("`{listen}` is no address to listen on"),
-        )
-        .with_help("write for example 127.0.0.1:7400 or [::1]:7400, or `off`")
+        Error::usage("listen_invalid", format!("`{listen}` is no address to listen on"))
+            .with_help("write for example 127.0.0.1:7400 or [::1]:7400, or `off`")
     })
 }
 
@@ -88,12 +76,10 @@ fn refused(address: SocketAddr, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let other = SocketAddr::new(address.ip(), port.checked_add(1).unwrap_or(7400));
-            let message = format!(
-                "port {port} on {} is in use by another program",
-                address.ip()
-            );
-            Error::new(Exit::Host, "port_in_use", message)
-                .with_help(format!("end that program, or listen elsewhere: --listen {other}, or not at all: --listen off"))
+            let message = format!("port {port} on {} is in use by another program", address.ip());
+            Error::new(Exit::Host, "port_in_use", message).with_help(format!(
+                "end that program, or listen elsewhere: --listen {other}, or not at all: --listen off"
+            ))
         }
         _ => Error::new(
             Exit::Host,
@@ -112,10 +98,7 @@ mod tests {
     async fn a_port_in_use_is_named_with_a_way_out() {
         let taken = bind("127.0.0.1:0").await.unwrap().unwrap();
         let error = bind(&taken.address().to_string()).await.unwrap_err();
-        assert_eq!(
-            (error.code.as_str(), error.exit),
-            ("port_in_use", Exit::Host)
-        );
+        assert_eq!((error.code.as_str(), error.exit), ("port_in_use", Exit::Host));
         assert!(
             error.message.contains(&taken.address().port().to_string()),
             "{}",
@@ -129,11 +112,7 @@ mod tests {
         assert!(bind("off").await.unwrap().is_none());
         assert!(bind("localhost:0").await.unwrap().is_some());
         for nonsense in ["7400", "example.org:7400", "127.0.0.1", ""] {
-            assert_eq!(
-                bind(nonsense).await.unwrap_err().code,
-                "listen_invalid",
-                "{nonsense}"
-            );
+            assert_eq!(bind(nonsense).await.unwrap_err().code, "listen_invalid", "{nonsense}");
         }
     }
 }

@@ -62,9 +62,7 @@ fn api() -> Router<Live> {
         .route("/runs", get(listed_runs))
         .route(
             "/runs/{id}",
-            get(async |State(live): State<Live>, Path(id): Path<String>| {
-                told(runs::show(&live.view(), &id).await)
-            }),
+            get(async |State(live): State<Live>, Path(id): Path<String>| told(runs::show(&live.view(), &id).await)),
         )
         .route(
             "/connections",
@@ -127,11 +125,8 @@ async fn judge(request: Request, next: Next) -> Response {
         Err(Refusal::ForeignHost) => "its Host is not this machine's loopback name",
         Err(Refusal::ForeignOrigin) => "it was sent by a page of another site",
     };
-    let error = Error::usage(
-        "request_foreign",
-        format!("this request is not answered: {what}"),
-    )
-    .with_help("use http://127.0.0.1 or http://localhost with the host's port");
+    let error = Error::usage("request_foreign", format!("this request is not answered: {what}"))
+        .with_help("use http://127.0.0.1 or http://localhost with the host's port");
     refuse(StatusCode::FORBIDDEN, &error)
 }
 
@@ -153,8 +148,11 @@ async fn harden(request: Request, next: Next) -> Response {
 }
 
 async fn closed() -> Response {
-    let error = Error::usage("api_closed", "the API is answered on loopback alone, as there is no login")
-        .with_help("listen on 127.0.0.1, and reach it from elsewhere through a tunnel: ssh -L 7400:127.0.0.1:7400");
+    let error = Error::usage(
+        "api_closed",
+        "the API is answered on loopback alone, as there is no login",
+    )
+    .with_help("listen on 127.0.0.1, and reach it from elsewhere through a tunnel: ssh -L 7400:127.0.0.1:7400");
     refuse(StatusCode::FORBIDDEN, &error)
 }
 

@@ -167,11 +167,11 @@ impl Drive<'_> {
     async fn permit(&mut self, prepared: send::Prepared) -> store::Result<Ready> {
         match send::permit(self.host, prepared) {
             send::Permitted::Ready(ready) => Ok(ready),
-            send::Permitted::Crowded(prepared) => {
+            send::Permitted::Crowded(prepared, blocked) => {
                 if !self.pending.is_empty() && !self.settle_progress(self.host.now_ms()).await? {
                     return Ok(Ready::Later { until_ms: self.host.now_ms() });
                 }
-                Ok(send::wait(self.host, prepared).await)
+                Ok(send::wait(self.host, prepared, blocked).await)
             }
         }
     }

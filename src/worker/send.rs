@@ -1,7 +1,6 @@
 //! From the engine's call to the connector's request: which account, which action, and a permit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -9,7 +8,7 @@ use super::definition::Definition;
 use super::drive::Sent;
 use super::host::Host;
 use super::trouble;
-use crate::connector::limits::Permit;
+use crate::connector::limits::{Blocked, Permit};
 use crate::connector::{self, AdHoc, Connection};
 use crate::engine::{Call, Failure, Target, Verdict};
 use crate::store;
@@ -56,11 +55,8 @@ pub enum Permitted {
     /// A permit, or a time.
     Ready(Ready),
     /// As many requests as permitted are under way: a place comes free when one of them ends.
-    Crowded(Prepared),
+    Crowded(Prepared, Blocked),
 }
-
-// A place among the requests under way comes free soon: it is waited for, and nothing is settled for it.
-const CROWDED_MS: i64 = 100;
 
 /// Renders and validates the request of a call. `note`: what an earlier attempt noted before it began.
 ///
@@ -106,20 +102,18 @@ pub fn permit(host: &Host, prepared: Prepared) -> Permitted {
     };
     match host.executor.permit(&request) {
         Ok(permit) => Permitted::Ready(Ready::Now(Sending { request: Request::One(request), permit: Some(permit) })),
-        Err(blocked) if blocked.until_ms <= host.now_ms() + CROWDED_MS => {
-            Permitted::Crowded(Prepared { request: Request::One(request) })
-        }
+        Err(blocked) if blocked.is_busy() => Permitted::Crowded(Prepared { request: Request::One(request) }, blocked),
         Err(blocked) => Permitted::Ready(Ready::Later { until_ms: blocked.until_ms }),
     }
 }
 
 /// Waits for a place among the requests under way.
-pub async fn wait(host: &Host, mut prepared: Prepared) -> Ready {
+pub async fn wait(host: &Host, mut prepared: Prepared, mut blocked: Blocked) -> Ready {
     loop {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        blocked.freed().await;
         match permit(host, prepared) {
             Permitted::Ready(ready) => return ready,
-            Permitted::Crowded(crowded) => prepared = crowded,
+            Permitted::Crowded(again, still) => (prepared, blocked) = (again, still),
         }
     }
 }

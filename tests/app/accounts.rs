@@ -35,12 +35,7 @@ async fn an_action_is_called_with_what_a_person_writes() {
         called.output.pointer("/0/id").and_then(|id| id.as_str()),
         Some(ids[0].as_str())
     );
-    let column = called
-        .table
-        .columns
-        .iter()
-        .position(|column| column == "text")
-        .unwrap();
+    let column = called.table.columns.iter().position(|column| column == "text").unwrap();
     assert_eq!(called.table.rows[0][column], "All clear #tide");
     let exchange = called.exchanges[0].to_string();
     assert!(
@@ -67,27 +62,9 @@ async fn calls_that_make_no_sense_are_told_before_anything_is_sent() {
     let project = Project::new(&[]).await;
     for (action, given, connection, code, exit) in [
         ("search_tweets", vec![], None, "action_unknown", Exit::Usage),
-        (
-            "x.serach_tweets",
-            vec![],
-            None,
-            "action_unknown",
-            Exit::Problem,
-        ),
-        (
-            "y.search_tweets",
-            vec![],
-            None,
-            "connector_unknown",
-            Exit::Problem,
-        ),
-        (
-            "x.search_tweets",
-            vec!["qeury=a"],
-            None,
-            "input_unknown",
-            Exit::Usage,
-        ),
+        ("x.serach_tweets", vec![], None, "action_unknown", Exit::Problem),
+        ("y.search_tweets", vec![], None, "connector_unknown", Exit::Problem),
+        ("x.search_tweets", vec!["qeury=a"], None, "input_unknown", Exit::Usage),
         (
             "x.search_tweets",
             vec!["query=a"],
@@ -106,11 +83,7 @@ async fn calls_that_make_no_sense_are_told_before_anything_is_sent() {
         let error = call::call(&project.place(), action, pairs(&given), connection)
             .await
             .unwrap_err();
-        assert_eq!(
-            (error.code.as_str(), error.exit),
-            (code, exit),
-            "{action} {given:?}"
-        );
+        assert_eq!((error.code.as_str(), error.exit), (code, exit), "{action} {given:?}");
     }
     let missing = call::call(&project.place(), "x.search_tweets", pairs(&[]), None)
         .await
@@ -185,9 +158,7 @@ async fn a_host_that_is_not_there_is_named() {
     // Without `egress.allow` nothing private is asked at all.
     project.write(
         "tidegate.yaml",
-        &project
-            .read("tidegate.yaml")
-            .replace("allow: [\"127.0.0.1:*\"]", ""),
+        &project.read("tidegate.yaml").replace("allow: [\"127.0.0.1:*\"]", ""),
     );
     let refused = connections::test(&project.place(), Some("feed"))
         .await
@@ -248,10 +219,7 @@ async fn polls_go_on_once_the_account_works_again() {
 async fn a_connector_is_its_own_documentation() {
     let project = Project::new(&[]).await;
     let loaded = project::load(&project.place());
-    let names: Vec<String> = connectors::list(&loaded)
-        .into_iter()
-        .map(|row| row.name)
-        .collect();
+    let names: Vec<String> = connectors::list(&loaded).into_iter().map(|row| row.name).collect();
     assert_eq!(names, ["file", "json", "log", "twilio", "x"]);
     let shown = connectors::show(&loaded, "twilio").unwrap();
     let send = shown
@@ -271,10 +239,7 @@ async fn a_connector_is_its_own_documentation() {
             .any(|field| field.name == "auth_token" && field.secret)
     );
     assert_eq!(
-        connectors::show(&loaded, "twillio")
-            .unwrap_err()
-            .help
-            .as_deref(),
+        connectors::show(&loaded, "twillio").unwrap_err().help.as_deref(),
         Some("did you mean `twilio`?")
     );
 }

@@ -38,10 +38,7 @@ async fn a_project_works_as_it_is_written() {
 async fn what_the_command_line_gives_comes_before_the_settings() {
     let project = Project::new(&[("flows/lines.yaml", LIST_TO_FILE)]).await;
     project.settings("flows: {lines: {inputs: {file: settings.txt}}}\n");
-    project
-        .sandbox
-        .control()
-        .add_items(&sandbox::NewItems::default());
+    project.sandbox.control().add_items(&sandbox::NewItems::default());
     let set = |set: &str| Place {
         sets: vec![set.to_owned()],
         ..project.place()
@@ -55,10 +52,7 @@ async fn what_the_command_line_gives_comes_before_the_settings() {
     assert_eq!(told.help.as_deref(), Some("did you mean `file`?"));
     let up = up::start(&set("lines.file=given.txt")).await.unwrap();
     let written = async {
-        until("a line", async || {
-            lines(&project.path("out/given.txt")) == 1
-        })
-        .await;
+        until("a line", async || lines(&project.path("out/given.txt")) == 1).await;
     };
     up.work(written).await.unwrap();
     assert_eq!(lines(&project.path("out/settings.txt")), 0);
@@ -71,10 +65,7 @@ async fn a_flow_that_cannot_work_leaves_the_others_alone() {
     let up = project.up().await;
     let (works, told) = deployed(&up);
     assert_eq!(works, ["hello"]);
-    assert!(
-        told.iter().any(|told| told.contains("`who` is missing")),
-        "{told:?}"
-    );
+    assert!(told.iter().any(|told| told.contains("`who` is missing")), "{told:?}");
     up.work(async {}).await.unwrap();
     // The missing input is given: it works, without anybody saying so by hand.
     project.settings("flows: {needs: {inputs: {who: you}}}\n");
@@ -92,19 +83,13 @@ async fn errors_in_files_start_nothing() {
     )])
     .await;
     let error = up::start(&project.place()).await.err().unwrap();
-    assert_eq!(
-        (error.code.as_str(), error.exit),
-        ("project_unsound", Exit::Problem)
-    );
+    assert_eq!((error.code.as_str(), error.exit), ("project_unsound", Exit::Problem));
     let found = error
         .diagnostics
         .iter()
         .find(|found| found.code == "unknown_action")
         .unwrap();
-    assert_eq!(
-        (found.line, error.files.contains_key(&found.file)),
-        (4, true)
-    );
+    assert_eq!((found.line, error.files.contains_key(&found.file)), (4, true));
     assert!(!project.path("tidegate.db").exists());
 }
 
@@ -115,10 +100,7 @@ async fn a_broken_edit_is_told_once_and_a_good_one_is_taken_up() {
     let live = up.live();
     let mut changes = up.changes();
     // An edit that comes before the work begins is seen all the same.
-    project.write(
-        "flows/hello.yaml",
-        &BY_HAND.replace("item.name", "item.name eq"),
-    );
+    project.write("flows/hello.yaml", &BY_HAND.replace("item.name", "item.name eq"));
     let (stop, stopped) = oneshot::channel::<()>();
     let work = tokio::spawn(up.work(async {
         let _ = stopped.await;
@@ -133,10 +115,7 @@ async fn a_broken_edit_is_told_once_and_a_good_one_is_taken_up() {
         panic!("it was taken up")
     };
     assert!(!diagnostics.is_empty());
-    assert_eq!(
-        live.project().text(Path::new("flows/hello.yaml")),
-        Some(BY_HAND)
-    );
+    assert_eq!(live.project().text(Path::new("flows/hello.yaml")), Some(BY_HAND));
     project.write(
         "flows/hello.yaml",
         &BY_HAND.replace("flow: hello", "flow: hello\ntitle: Says hello"),
@@ -163,14 +142,9 @@ async fn a_second_host_is_told_who_holds_the_store() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     let first = project.up().await;
     let error = up::start(&project.place()).await.err().unwrap();
-    assert_eq!(
-        (error.code.as_str(), error.exit),
-        ("store_locked", Exit::Host)
-    );
+    assert_eq!((error.code.as_str(), error.exit), ("store_locked", Exit::Host));
     assert!(
-        error
-            .message
-            .contains(&format!("process {}", std::process::id())),
+        error.message.contains(&format!("process {}", std::process::id())),
         "{error}"
     );
     first.work(async {}).await.unwrap();

@@ -8,18 +8,13 @@ use super::*;
 async fn what_is_off_by_hand_stays_off() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     project.up().await.work(async {}).await.unwrap();
-    let row = flows::disable(&project.view().await, "hello")
-        .await
-        .unwrap();
+    let row = flows::disable(&project.view().await, "hello").await.unwrap();
     assert_eq!(
         (row.state.as_str(), row.reason.as_deref()),
         ("disabled", Some("by hand"))
     );
     // A restart, an edit, and an absence of the file.
-    project.write(
-        "flows/hello.yaml",
-        &BY_HAND.replace("Hello", "Good morning"),
-    );
+    project.write("flows/hello.yaml", &BY_HAND.replace("Hello", "Good morning"));
     project.up().await.work(async {}).await.unwrap();
     std::fs::remove_file(project.path("flows/hello.yaml")).unwrap();
     project.up().await.work(async {}).await.unwrap();
@@ -31,19 +26,12 @@ async fn what_is_off_by_hand_stays_off() {
         ("disabled", Some("by hand"))
     );
     assert_eq!(
-        flows::enable(&project.view().await, "hello")
-            .await
-            .unwrap()
-            .state,
+        flows::enable(&project.view().await, "hello").await.unwrap().state,
         "enabled"
     );
     project.up().await.work(async {}).await.unwrap();
     assert_eq!(
-        flows::list(&project.view().await)
-            .await
-            .unwrap()
-            .remove(0)
-            .state,
+        flows::list(&project.view().await).await.unwrap().remove(0).state,
         "enabled"
     );
 }
@@ -54,10 +42,7 @@ async fn the_settings_are_not_overruled_by_hand() {
     project.settings("flows: {hello: {enabled: false}}\n");
     project.up().await.work(async {}).await.unwrap();
     assert_eq!(
-        flows::enable(&project.view().await, "hello")
-            .await
-            .unwrap_err()
-            .code,
+        flows::enable(&project.view().await, "hello").await.unwrap_err().code,
         "flow_off_by_file"
     );
 }
@@ -66,16 +51,11 @@ async fn the_settings_are_not_overruled_by_hand() {
 async fn unknown_flows_are_told_with_what_was_meant() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     assert_eq!(
-        flows::disable(&project.view().await, "hello")
-            .await
-            .unwrap_err()
-            .code,
+        flows::disable(&project.view().await, "hello").await.unwrap_err().code,
         "store_missing"
     );
     project.up().await.work(async {}).await.unwrap();
-    let error = flows::disable(&project.view().await, "helo")
-        .await
-        .unwrap_err();
+    let error = flows::disable(&project.view().await, "helo").await.unwrap_err();
     assert_eq!(
         (error.code.as_str(), error.help.as_deref()),
         ("flow_unknown", Some("did you mean `hello`?"))
@@ -84,26 +64,16 @@ async fn unknown_flows_are_told_with_what_was_meant() {
 
 #[tokio::test]
 async fn a_rewind_starts_new_runs_for_old_items() {
-    let project = Project::new(&[
-        ("flows/lines.yaml", LIST_TO_FILE),
-        ("flows/hello.yaml", BY_HAND),
-    ])
-    .await;
+    let project = Project::new(&[("flows/lines.yaml", LIST_TO_FILE), ("flows/hello.yaml", BY_HAND)]).await;
     project.sandbox.control().add_items(&sandbox::NewItems {
         count: 2,
         ..Default::default()
     });
     let working = project.work().await;
-    until("two lines", async || {
-        lines(&project.path("out/lines.txt")) == 2
-    })
-    .await;
+    until("two lines", async || lines(&project.path("out/lines.txt")) == 2).await;
     let view = working.live.view();
     assert_eq!(
-        triggers::rewind(&view, "hello", None)
-            .await
-            .unwrap_err()
-            .code,
+        triggers::rewind(&view, "hello", None).await.unwrap_err().code,
         "trigger_not_polled"
     );
     assert_eq!(
@@ -114,9 +84,7 @@ async fn a_rewind_starts_new_runs_for_old_items() {
         "time_ahead"
     );
     // From another process's place, as the command line does it.
-    let row = triggers::rewind(&project.view().await, "lines", None)
-        .await
-        .unwrap();
+    let row = triggers::rewind(&project.view().await, "lines", None).await.unwrap();
     assert_eq!((row.generation, row.seeded), (2, true));
     until("the same two again", async || {
         lines(&project.path("out/lines.txt")) == 4

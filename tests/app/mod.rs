@@ -113,9 +113,7 @@ impl Working {
 /// What the start deployed and what it left out.
 fn deployed(up: &Up) -> (Vec<String>, Vec<String>) {
     match up.deployed() {
-        Change::Deployed {
-            flows, diagnostics, ..
-        } => (
+        Change::Deployed { flows, diagnostics, .. } => (
             flows,
             diagnostics
                 .into_iter()
@@ -138,8 +136,5 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 fn lines(path: &Path) -> usize {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
-        .lines()
-        .count()
+    std::fs::read_to_string(path).unwrap_or_default().lines().count()
 }

@@ -10,29 +10,18 @@ use super::*;
 #[tokio::test]
 async fn a_run_by_hand_needs_no_host() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
-    let ran = run::run(
-        &project.place(),
-        "hello",
-        Some(json!({"name": "you"})),
-        false,
-    )
-    .await
-    .unwrap();
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false)
+        .await
+        .unwrap();
     let shown = ran.run.unwrap();
-    assert_eq!(
-        (ran.by_host, shown.row.state.as_str()),
-        (false, "succeeded")
-    );
+    assert_eq!((ran.by_host, shown.row.state.as_str()), (false, "succeeded"));
     assert_eq!(project.read("out/hello.txt"), "Hello you\n");
     assert_eq!(
         shown.steps[0].input,
         Some(json!({"path": "hello.txt", "text": "Hello you"}))
     );
     assert_eq!(
-        run::run(&project.place(), "helo", None, false)
-            .await
-            .unwrap_err()
-            .code,
+        run::run(&project.place(), "helo", None, false).await.unwrap_err().code,
         "flow_unknown"
     );
 }
@@ -41,18 +30,10 @@ async fn a_run_by_hand_needs_no_host() {
 async fn a_run_by_hand_is_taken_up_by_the_host_at_work() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     let working = project.work().await;
-    let ran = run::run(
-        &project.place(),
-        "hello",
-        Some(json!({"name": "host"})),
-        false,
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (ran.by_host, ran.run.unwrap().row.state.as_str()),
-        (true, "succeeded")
-    );
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "host"})), false)
+        .await
+        .unwrap();
+    assert_eq!((ran.by_host, ran.run.unwrap().row.state.as_str()), (true, "succeeded"));
     assert_eq!(project.read("out/hello.txt"), "Hello host\n");
     working.stop().await;
 }
@@ -60,14 +41,9 @@ async fn a_run_by_hand_is_taken_up_by_the_host_at_work() {
 #[tokio::test]
 async fn a_dry_run_shows_writes_and_sends_none() {
     let project = Project::new(&[("flows/notify.yaml", TO_SMS)]).await;
-    let ran = run::run(
-        &project.place(),
-        "notify",
-        Some(json!({"name": "you"})),
-        true,
-    )
-    .await
-    .unwrap();
+    let ran = run::run(&project.place(), "notify", Some(json!({"name": "you"})), true)
+        .await
+        .unwrap();
     let steps: Vec<(&str, bool)> = ran
         .requests
         .iter()
@@ -93,24 +69,16 @@ async fn a_dry_run_shows_writes_and_sends_none() {
         "{request}"
     );
     assert!(!request.contains(sandbox::TWILIO_AUTH_TOKEN));
-    assert_eq!(
-        project
-            .sandbox
-            .control()
-            .count(Service::Twilio, "send_sms")
-            .requests,
-        0
-    );
+    assert_eq!(project.sandbox.control().count(Service::Twilio, "send_sms").requests, 0);
     assert!(!project.path("tidegate.db").exists());
     // What would fail is told, too.
     let ran = run::run(&project.place(), "notify", Some(json!({})), true)
         .await
         .unwrap();
     assert!(
-        ran.requests.iter().any(|preview| preview
-            .error
-            .as_deref()
-            .is_some_and(|error| error.contains("name"))),
+        ran.requests
+            .iter()
+            .any(|preview| preview.error.as_deref().is_some_and(|error| error.contains("name"))),
         "{:#?}",
         ran.requests
     );
@@ -120,14 +88,9 @@ async fn a_dry_run_shows_writes_and_sends_none() {
 async fn a_run_is_found_replayed_and_cancelled() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     project.up().await.work(async {}).await.unwrap();
-    let ran = run::run(
-        &project.place(),
-        "hello",
-        Some(json!({"name": "you"})),
-        false,
-    )
-    .await
-    .unwrap();
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false)
+        .await
+        .unwrap();
     let id = ran.run.unwrap().row.id;
     let view = project.view().await;
     let end = &id[id.len() - 8..];
@@ -148,10 +111,7 @@ async fn a_run_is_found_replayed_and_cancelled() {
     working.stop().await;
     let view = project.view().await;
     let third = runs::replay(&view, &id).await.unwrap();
-    assert_eq!(
-        runs::cancel(&view, &third.id).await.unwrap().state,
-        "cancelled"
-    );
+    assert_eq!(runs::cancel(&view, &third.id).await.unwrap().state, "cancelled");
     let listed = runs::list(
         &view,
         runs::Filter {
@@ -202,23 +162,13 @@ async fn what_nobody_knows_is_settled_by_a_person() {
         Settlement::Retry,
         Settlement::Failed,
     ]) {
-        assert_eq!(
-            runs::settle(&view, id, said).await.unwrap().state,
-            "running"
-        );
+        assert_eq!(runs::settle(&view, id, said).await.unwrap().state, "running");
     }
     assert_eq!(
-        runs::settle(&view, &ids[0], Settlement::Retry)
-            .await
-            .unwrap_err()
-            .code,
+        runs::settle(&view, &ids[0], Settlement::Retry).await.unwrap_err().code,
         "run_not_unknown"
     );
-    let before = project
-        .sandbox
-        .control()
-        .count(Service::Json, "sink")
-        .requests;
+    let before = project.sandbox.control().count(Service::Json, "sink").requests;
     let working = project.work().await;
     let states = async || {
         let mut states = Vec::new();
@@ -235,10 +185,7 @@ async fn what_nobody_knows_is_settled_by_a_person() {
     let view = project.view().await;
     let done = runs::show(&view, &ids[0]).await.unwrap();
     assert_eq!(done.row.state, "succeeded", "{done:#?}");
-    assert_eq!(
-        runs::show(&view, &ids[2]).await.unwrap().row.state,
-        "failed"
-    );
+    assert_eq!(runs::show(&view, &ids[2]).await.unwrap().row.state, "failed");
     assert!(
         project.read("out/sent.txt").contains("by phone"),
         "{}",
@@ -246,11 +193,7 @@ async fn what_nobody_knows_is_settled_by_a_person() {
     );
     // The one that was to be tried again was; nothing else was sent a second time.
     assert_eq!(
-        project
-            .sandbox
-            .control()
-            .count(Service::Json, "sink")
-            .requests,
+        project.sandbox.control().count(Service::Json, "sink").requests,
         before + 1
     );
 }

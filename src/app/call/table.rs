@@ -104,14 +104,9 @@ mod tests {
     #[test]
     fn outputs_are_rows() {
         let table = |output: Value| Table::of(&output);
-        let tweets = table(
-            json!([{"id": "1", "author": {"username": "a"}}, {"id": "2", "text": "hi", "tags": ["x"]}]),
-        );
+        let tweets = table(json!([{"id": "1", "author": {"username": "a"}}, {"id": "2", "text": "hi", "tags": ["x"]}]));
         assert_eq!(tweets.columns, ["id", "author.username", "text", "tags"]);
-        assert_eq!(
-            tweets.rows,
-            [vec!["1", "a", "", ""], vec!["2", "", "hi", "[\"x\"]"]]
-        );
+        assert_eq!(tweets.rows, [vec!["1", "a", "", ""], vec!["2", "", "hi", "[\"x\"]"]]);
         let record = table(json!({"sid": "SM1", "price": null}));
         assert_eq!(record.rows, [["sid", "SM1"], ["price", ""]]);
         assert_eq!(table(json!([1, 2])).rows, [["1"], ["2"]]);

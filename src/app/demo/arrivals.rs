@@ -35,10 +35,7 @@ const TWEETS: [(&str, &str); 12] = [
         "old_lockkeeper",
         "Forty years I opened that gate by hand. Now a phone does it. Fine by me",
     ),
-    (
-        "tideline",
-        "Spring tide tonight, highest water at a quarter past nine",
-    ),
+    ("tideline", "Spring tide tonight, highest water at a quarter past nine"),
     (
         "jonas.on.deck",
         "Lost a red fender somewhere near the breakwater, there is coffee for the finder",
@@ -83,11 +80,7 @@ const TEXTS: [&str; 10] = [
 ];
 
 /// Makes things arrive until it is dropped.
-pub async fn arrive(
-    control: Control,
-    shown: broadcast::Sender<Shown>,
-    counted: Arc<Mutex<Totals>>,
-) {
+pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: Arc<Mutex<Totals>>) {
     tokio::time::sleep(FIRST_AFTER).await;
     let mut beat: usize = 0;
     loop {
@@ -120,10 +113,7 @@ fn tweet(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
 }
 
 fn text(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
-    let (Some(said), Some(from)) = (
-        TEXTS.get(number % TEXTS.len()),
-        TRUSTED.get(number % TRUSTED.len()),
-    ) else {
+    let (Some(said), Some(from)) = (TEXTS.get(number % TEXTS.len()), TRUSTED.get(number % TRUSTED.len())) else {
         return;
     };
     // X refuses a text that it has seen a short while ago.
@@ -151,12 +141,7 @@ fn reading(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
         fields,
         ..NewItems::default()
     });
-    tell(
-        shown,
-        "item",
-        "gauge",
-        format!("inner basin at {level_cm} cm"),
-    );
+    tell(shown, "item", "gauge", format!("inner basin at {level_cm} cm"));
 }
 
 fn tell(shown: &broadcast::Sender<Shown>, what: &'static str, from: &str, text: String) {

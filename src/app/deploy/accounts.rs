@@ -28,9 +28,7 @@ pub fn accounts(catalog: &Catalog) -> BTreeMap<String, Connection> {
                 )
             };
             for (field, source) in &mut account.fields {
-                if let (Source::Value(value), Some(input)) =
-                    (&*source, connector.connection.fields.get(field))
-                {
+                if let (Source::Value(value), Some(input)) = (&*source, connector.connection.fields.get(field)) {
                     let place = format!("{place}/fields/{}", escape(field));
                     *source = Source::Value(retype(value, input, place));
                 }
@@ -76,8 +74,5 @@ fn only_connection(catalog: &Catalog, connector: &str) -> Option<String> {
 }
 
 fn input<'a>(connector: &'a Connector, name: &str) -> Option<&'a Input> {
-    connector
-        .actions
-        .values()
-        .find_map(|action| action.inputs.get(name))
+    connector.actions.values().find_map(|action| action.inputs.get(name))
 }

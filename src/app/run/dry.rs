@@ -11,8 +11,7 @@ use super::{Preview, Project};
 use crate::clock::{Clock, rfc3339};
 use crate::connector::{Action, AdHoc, Call, Connection, Executor, Prepared};
 use crate::engine::{
-    self, Decision, Effect, EntryState, Event, Facts, Failure, Next, Outcome, Run, Target, Verdict,
-    advance,
+    self, Decision, Effect, EntryState, Event, Facts, Failure, Next, Outcome, Run, Target, Verdict, advance,
 };
 use crate::worker::{Definition, Deployment};
 
@@ -48,8 +47,7 @@ pub async fn run(
     loop {
         let Decision { entries, next } = advance(&definition.flow, &mut run, event, now_ms);
         for entry in entries {
-            let is_request = matches!(entry.form.as_ref(), "action" | "http")
-                && entry.state == EntryState::Succeeded;
+            let is_request = matches!(entry.form.as_ref(), "action" | "http") && entry.state == EntryState::Succeeded;
             // Requests are shown as they are made; a failed one is told with its reason.
             if is_request || entry.state == EntryState::Sending {
                 continue;
@@ -162,10 +160,7 @@ impl Dry<'_> {
         match self.executor.permit(&prepared) {
             Ok(permit) => Ok(self.executor.send(prepared, permit).await),
             Err(blocked) => {
-                let message = format!(
-                    "the service may be asked again at {}",
-                    rfc3339(blocked.until_ms)
-                );
+                let message = format!("the service may be asked again at {}", rfc3339(blocked.until_ms));
                 Err(Failure::not_sent("rate_limited", message))
             }
         }
@@ -181,17 +176,13 @@ impl Dry<'_> {
             .connectors
             .get(connector.as_ref())
             .map(|loaded| loaded.value.as_ref());
-        let found = written
-            .and_then(|connector| Some((connector, connector.actions.get(action.as_ref())?)));
-        found.map_or(Value::Null, |(connector, action)| {
-            sample::answer(connector, action)
-        })
+        let found = written.and_then(|connector| Some((connector, connector.actions.get(action.as_ref())?)));
+        found.map_or(Value::Null, |(connector, action)| sample::answer(connector, action))
     }
 
     fn asked(&self, call: &engine::Call, inputs: &Value) -> Result<Asked, Failure> {
         let accounts = &self.deployment.accounts;
-        let lacking =
-            |what: String| Failure::not_sent("action_unknown", format!("there is no {what}"));
+        let lacking = |what: String| Failure::not_sent("action_unknown", format!("there is no {what}"));
         let compiled = |connector: &str| {
             let found = self.definition.connectors.get(connector);
             found.ok_or_else(|| lacking(format!("connector {connector}")))
@@ -199,11 +190,7 @@ impl Dry<'_> {
         match &call.target {
             Target::Action { connector, action } => {
                 let compiled = compiled(connector)?;
-                let name = self
-                    .definition
-                    .connections
-                    .get(connector.as_ref())
-                    .map(String::as_str);
+                let name = self.definition.connections.get(connector.as_ref()).map(String::as_str);
                 let connection = accounts.connection(connector, name, compiled)?;
                 let found = compiled
                     .action(action)

@@ -33,7 +33,6 @@ struct Section {
 #[derive(Debug)]
 struct Done {
     state: String,
-    step: String,
     summary: String,
     elapsed_ms: Option<i64>,
 }
@@ -41,9 +40,7 @@ struct Done {
 impl Board {
     /// Before anything happened.
     pub fn new(addresses: &Addresses) -> Self {
-        let Addresses {
-            x, twilio, json, ..
-        } = addresses;
+        let Addresses { x, twilio, json, .. } = addresses;
         Board {
             services: format!("X {x}   Twilio {twilio}   JSON {json}"),
             sections: vec![
@@ -60,11 +57,7 @@ impl Board {
     pub fn take(&mut self, event: Shown) {
         match event {
             Shown::Arrived { what, from, text } => {
-                if let Some(section) = self
-                    .sections
-                    .iter_mut()
-                    .find(|section| section.what == what)
-                {
+                if let Some(section) = self.sections.iter_mut().find(|section| section.what == what) {
                     section.arrived += 1;
                     section.latest = format!("{from}: {text}");
                 }
@@ -72,20 +65,15 @@ impl Board {
             Shown::Done {
                 flow,
                 state,
-                step,
                 summary,
                 elapsed_ms,
+                ..
             } => {
                 self.failed += u64::from(state == "failed");
-                if let Some(section) = self
-                    .sections
-                    .iter_mut()
-                    .find(|section| section.flow == flow)
-                {
+                if let Some(section) = self.sections.iter_mut().find(|section| section.flow == flow) {
                     section.done += u64::from(state == "succeeded");
                     section.rows.push_front(Done {
                         state,
-                        step,
                         summary,
                         elapsed_ms,
                     });
@@ -146,25 +134,13 @@ impl Section {
     }
 
     fn draw(&self, width: u16, lines: &mut Vec<String>) {
-        lines.push(bold(
-            &format!("{}   latest in: {}", self.title, self.latest),
-            width,
-        ));
-        let has_room = width >= 60;
+        lines.push(bold(&format!("{}   latest in: {}", self.title, self.latest), width));
         let mut table = Table::new([]);
         for row in &self.rows {
             let took = row.elapsed_ms.map(elapsed).unwrap_or_default();
-            let step = has_room.then_some(row.step.as_str());
-            let cells = [row.state.as_str(), &took].into_iter().chain(step);
-            table.row(cells.chain([row.summary.as_str()]));
+            table.row([row.state.as_str(), &took, &row.summary]);
         }
-        let step = has_room.then_some(ColumnWidth::Fixed(16));
-        let widths = [ColumnWidth::Fixed(9), ColumnWidth::Fixed(6)];
-        let widths: Vec<_> = widths
-            .into_iter()
-            .chain(step)
-            .chain([ColumnWidth::Rest])
-            .collect();
+        let widths = [ColumnWidth::Fixed(9), ColumnWidth::Fixed(6), ColumnWidth::Rest];
         let drawn = table.draw_within(width.saturating_sub(MARK), &widths);
         for (row, line) in self.rows.iter().zip(drawn) {
             lines.push(format!("{}{line}", mark(&row.state)));
@@ -219,9 +195,7 @@ mod tests {
             flow: "tweet-to-sms".into(),
             state: state.into(),
             step: "twilio.send_sms".into(),
-            summary: format!(
-                "message {number}\u{1b}[2J, and more text than a narrow terminal has room for, 日本語"
-            ),
+            summary: format!("message {number}\u{1b}[2J, and more text than a narrow terminal has room for, 日本語"),
             elapsed_ms: Some(15),
         }
     }
@@ -256,10 +230,7 @@ mod tests {
         for width in [30, 60, 200] {
             for line in board.lines(width, 0) {
                 let shown = visible(&line);
-                assert!(
-                    shown.chars().count() <= usize::from(width),
-                    "{width}: {shown}"
-                );
+                assert!(shown.chars().count() <= usize::from(width), "{width}: {shown}");
                 assert!(!line.contains("\x1b[2J"), "{line:?}");
             }
         }
@@ -277,21 +248,14 @@ mod tests {
             board.take(done("succeeded", number));
         }
         board.take(done("failed", 8));
-        let shown: Vec<String> = board
-            .lines(120, 3_200)
-            .iter()
-            .map(|line| visible(line))
-            .collect();
+        let shown: Vec<String> = board.lines(120, 3_200).iter().map(|line| visible(line)).collect();
         let at = |text: &str| shown.iter().position(|line| line.contains(text));
         assert!(
             at("message 8") < at("message 7") && at("message 7").is_some(),
             "{shown:#?}"
         );
         assert_eq!(at("message 3"), None, "{shown:#?}");
-        assert!(
-            at("latest in: @ada: The bridge is open").is_some(),
-            "{shown:#?}"
-        );
+        assert!(at("latest in: @ada: The bridge is open").is_some(), "{shown:#?}");
         assert!(
             at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(),
             "{shown:#?}"

@@ -32,6 +32,11 @@ impl Drop for Screen {
     }
 }
 
+/// Whether a picture stands on the terminal, which other lines would tear.
+pub fn is_active() -> bool {
+    IS_ACTIVE.load(Ordering::SeqCst)
+}
+
 /// Gives the terminal back as it was: its cursor is shown and its lines wrap.
 pub fn restore() {
     if IS_ACTIVE.swap(false, Ordering::SeqCst) {
@@ -63,9 +68,6 @@ mod tests {
         let lines = ["a".to_owned(), "b".to_owned()];
         assert!(!picture(0, &lines).contains('A'));
         let second = picture(2, &lines);
-        assert!(
-            second.contains("\r\x1b[2Aa\x1b[K\r\nb\x1b[K\r\n\x1b[J"),
-            "{second:?}"
-        );
+        assert!(second.contains("\r\x1b[2Aa\x1b[K\r\nb\x1b[K\r\n\x1b[J"), "{second:?}");
     }
 }

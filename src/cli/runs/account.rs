@@ -22,18 +22,10 @@ pub fn account(run: &Detail) -> String {
         one_line(&row.flow),
         one_line(&row.state)
     );
-    let took = row.ended_at.map(|ended| {
-        format!(
-            ", over {} ({})",
-            ended,
-            elapsed(ended.ms - row.created_at.ms)
-        )
-    });
-    text.push_str(&format!(
-        "  found {}{}\n",
-        row.created_at,
-        took.unwrap_or_default()
-    ));
+    let took = row
+        .ended_at
+        .map(|ended| format!(", over {} ({})", ended, elapsed(ended.ms - row.created_at.ms)));
+    text.push_str(&format!("  found {}{}\n", row.created_at, took.unwrap_or_default()));
     if let Some(due) = row.due_at {
         text.push_str(&format!("  next step due {due}\n"));
     }
@@ -48,6 +40,7 @@ pub fn account(run: &Detail) -> String {
         text.push_str(&format!("  why: {}\n", one_line(error)));
     }
     match item {
+        Some(Value::Null) => text.push_str("\nitem: none\n"),
         Some(item) => text.push_str(&format!("\nitem\n{}", indented(&readable(item), 2))),
         None => text.push_str("\nitem: no longer kept (see `retention` in tidegate.yaml)\n"),
     }
@@ -134,15 +127,14 @@ pub fn exchange(exchange: &Value, indent: usize) -> String {
     text
 }
 
-/// A request: method and URL, headers, body.
+/// A request: method and URL, headers, body. What a built-in action is asked has a shape of its own.
 pub fn request(request: &Value, indent: usize) -> String {
+    if request.get("method").is_none() {
+        let space = " ".repeat(indent);
+        return format!("{space}request\n{}", indented(&readable(request), indent + 2));
+    }
     let part = |name: &str| request.get(name).map(cell).unwrap_or_default();
-    let line = format!(
-        "{}request {} {}\n",
-        " ".repeat(indent),
-        part("method"),
-        part("url")
-    );
+    let line = format!("{}request {} {}\n", " ".repeat(indent), part("method"), part("url"));
     line + &content(request, indent + 2)
 }
 
@@ -151,11 +143,7 @@ fn content(message: &Value, indent: usize) -> String {
     let space = " ".repeat(indent);
     let mut text = String::new();
     for (name, value) in headers(message.get("headers")) {
-        text.push_str(&format!(
-            "{space}{}: {}\n",
-            one_line(&name),
-            one_line(&value)
-        ));
+        text.push_str(&format!("{space}{}: {}\n", one_line(&name), one_line(&value)));
     }
     if let Some(body) = message.get("body").filter(|body| !body.is_null()) {
         text.push_str(&indented(&body_text(body), indent));

@@ -55,7 +55,7 @@ triggers:
   dated:
     poll: list
     with: {since: "{{maybe cursor.since}}"}
-    cursor: {field: created_at, type: datetime, order: ORDER, lookback: 1m}
+    cursor: {field: created_at, type: datetime, order: ORDER, lookback: 1m, max_age: 7d}
     key: id
 "#;
 
@@ -67,6 +67,7 @@ struct World {
     effect: &'static str,
     order: &'static str,
     flow: String,
+    options: Options,
     host: Arc<Host>,
 }
 
@@ -76,15 +77,17 @@ impl World {
         let clock = Clock::manual(NOON);
         let sandbox = Sandbox::start(sandbox::Options { clock: clock.clone(), ..Default::default() }).await.unwrap();
         let flow = format!("flow: f\n{flow}");
-        let host = open(folder.path(), &clock, &sandbox, effect, order, &flow).await;
-        World { folder, clock, sandbox, effect, order, flow, host }
+        let options = Options::default();
+        let host = open(folder.path(), &clock, &sandbox, effect, order, &flow, &options).await;
+        World { folder, clock, sandbox, effect, order, flow, options, host }
     }
 
     /// Drops the host as a crash would, and opens another on the same file.
     async fn restart(&mut self) {
         let old = Arc::clone(&self.host);
         old.store.clone().close().await.unwrap();
-        self.host = open(self.folder.path(), &self.clock, &self.sandbox, self.effect, self.order, &self.flow).await;
+        let World { folder, clock, sandbox, effect, order, flow, options, .. } = &*self;
+        self.host = open(folder.path(), clock, sandbox, effect, order, flow, options).await;
     }
 
     async fn work(&self) {
@@ -98,6 +101,10 @@ impl World {
 
     fn add(&self, count: u64) {
         self.sandbox.control().add_items(&NewItems { count, ..NewItems::default() });
+    }
+
+    fn add_dated(&self, at_ms: i64) {
+        self.sandbox.control().add_items(&NewItems { count: 1, at_ms: Some(at_ms), ..NewItems::default() });
     }
 
     fn fault(&self, fault: sandbox::Fault) {
@@ -137,6 +144,7 @@ async fn open(
     effect: &str,
     order: &str,
     flow: &str,
+    options: &Options,
 ) -> Arc<Host> {
     let project = folder.join("project");
     fs::create_dir_all(project.join("connectors")).unwrap();
@@ -158,7 +166,7 @@ async fn open(
     })
     .unwrap();
     let executor = Executor::new(requester, Limits::new(), clock.clone(), vec![folder.join("out")]);
-    let host = Host::new(Store::new(handle), executor, clock.clone(), Options::default());
+    let host = Host::new(Store::new(handle), executor, clock.clone(), options.clone());
     deploy(&host, &catalog, clock.now_ms()).await;
     host
 }
@@ -187,10 +195,10 @@ async fn deploy(host: &Arc<Host>, catalog: &Catalog, now_ms: i64) {
         definition: definition.hash.clone(),
         source: written.source_hash(&manifests),
         is_enabled: true,
-        stopped: None,
-        is_dated: false,
+        is_dated: loaded.value.trigger.poll.as_deref() == Some("shop.dated"),
         first_due_at: Some(now_ms),
         latest_due_at: Some(now_ms + HOUR),
+        stopped: None,
     };
     host.store.sync_triggers(vec![sync], now_ms).await.unwrap();
     let accounts = Accounts::new(catalog.settings.value.connections.clone(), Secrets::new(Path::new(".")));

@@ -129,3 +129,52 @@ async fn a_schedule_starts_one_run_for_a_pause_and_says_so() {
     assert_eq!(world.told(), [7, 7]);
     assert_eq!(world.notices().await, ["missed"]);
 }
+
+const DATED: &str = "trigger: {poll: shop.dated, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+
+#[tokio::test]
+async fn an_item_that_shows_up_late_is_found_and_one_from_before_the_baseline_never_counts() {
+    let world = World::new("natural", "asc", DATED).await;
+    world.work().await;
+    world.work_an_hour_later().await;
+    let covered_ms = world.clock.now_ms();
+    world.add_dated(covered_ms - 30_000);
+    world.add_dated(NOON - 10_000);
+    world.add_dated(covered_ms + 10_000);
+    world.work_an_hour_later().await;
+    let mut told = world.told();
+    told.sort_unstable();
+    assert_eq!(told, [1, 3]);
+}
+
+#[tokio::test]
+async fn a_cursor_that_grew_too_old_is_a_gap_that_is_told_with_its_bounds() {
+    let world = World::new("natural", "asc", DATED).await;
+    world.work().await;
+    world.clock.advance(8 * 24 * HOUR);
+    world.work().await;
+    let notices = world.host.store.notices(Some("f".to_owned()), 9).await.unwrap();
+    let gap = notices.iter().find(|notice| notice.kind == "gap").expect("the gap is told");
+    let details: Value = serde_json::from_str(gap.details.as_deref().unwrap_or_default()).unwrap();
+    assert_eq!(details["from_ms"], NOON);
+    world.work_an_hour_later().await;
+    let again = world.host.store.notices(Some("f".to_owned()), 9).await.unwrap();
+    assert_eq!(again.len(), notices.len(), "a gap is told once");
+}
+
+#[tokio::test]
+async fn polling_waits_while_too_much_is_unfinished() {
+    let flow = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {wait: 10h}\n";
+    let mut world = World::new("natural", "asc", flow).await;
+    world.add(4);
+    world.work().await;
+    world.options.backlog = 3;
+    world.restart().await;
+    world.add(4);
+    world.work_an_hour_later().await;
+    assert_eq!(world.host.store.backlog().await.unwrap(), 4, "nothing more was taken in");
+    world.clock.advance(10 * HOUR);
+    world.work().await;
+    world.work_an_hour_later().await;
+    assert_eq!(world.runs(State::Running).await.len(), 4, "with room again, polling goes on");
+}

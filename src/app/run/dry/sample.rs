@@ -39,10 +39,7 @@ fn sample(name: &str, schema: &Value, schemas: &BTreeMap<String, Value>, depth: 
         return sample(name, target, schemas, depth - 1);
     }
     let kind = match schema.get("type") {
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|name| *name != "null"),
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
         Some(name) => name.as_str(),
         None if schema.get("properties").is_some() => Some("object"),
         None => None,
@@ -82,9 +79,6 @@ mod tests {
         let sample = sample("", &schema, &schemas, DEPTH);
         assert_eq!(sample.pointer("/id"), Some(&json!("<id>")));
         assert_eq!(sample.pointer("/count"), Some(&json!(0)));
-        assert_eq!(
-            sample.pointer("/author/friend/name"),
-            Some(&json!("<name>"))
-        );
+        assert_eq!(sample.pointer("/author/friend/name"), Some(&json!("<name>")));
     }
 }
