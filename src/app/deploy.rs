@@ -2,19 +2,22 @@
 //! resolved, and compiled. A flow that cannot work here is told and stopped; the others work.
 
 mod accounts;
+mod names;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 pub use self::accounts::{accounts, connection_of};
+use self::names::{Named, named};
+pub(super) use self::names::{connectors_of, polled_connector};
 use super::Project;
 use super::project::diagnostics;
 use crate::check;
 use crate::engine::{Failure, Schedule, type_flow};
 use crate::manifest::connector::CursorType;
-use crate::manifest::flow::{Step, Trigger};
+use crate::manifest::flow::Trigger;
 use crate::manifest::input::object_schema;
 use crate::manifest::typed::{escape, typed};
 use crate::manifest::{self, Diagnostic, Duration, Flow, Loaded, Severity};
@@ -47,14 +50,6 @@ struct Ready {
 
 /// The connectors that flows use, or what is wrong with them.
 type Compiled = BTreeMap<String, Result<CompiledConnector, Vec<Diagnostic>>>;
-
-/// What a flow names.
-#[derive(Default)]
-struct Named {
-    connectors: BTreeSet<String>,
-    // Accounts that `http` steps are signed with.
-    accounts: BTreeSet<String>,
-}
 
 /// Resolves and compiles every flow. `secrets` reads what accounts only point at.
 pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
@@ -130,20 +125,6 @@ pub fn is_enabled(project: &Project, flow: &str) -> bool {
         .get(flow)
         .and_then(|settings| settings.enabled)
         .unwrap_or(true)
-}
-
-/// The connectors that a flow uses, by name.
-pub(super) fn connectors_of(flow: &Flow) -> BTreeSet<String> {
-    written_names(flow).connectors
-}
-
-/// The connector that a flow polls.
-pub(super) fn polled_connector(flow: &Flow) -> Option<&str> {
-    flow.trigger
-        .poll
-        .as_deref()?
-        .split_once('.')
-        .map(|(connector, _)| connector)
 }
 
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
@@ -359,41 +340,4 @@ fn polled<'a>(
 fn is_dated(trigger: &Trigger, connectors: &BTreeMap<String, Arc<manifest::Connector>>) -> bool {
     let kind = polled(trigger, connectors).map(|polled| polled.cursor.kind);
     matches!(kind, Some(CursorType::Snowflake | CursorType::Datetime))
-}
-
-// With the connectors of the accounts that it names.
-fn named(flow: &Flow, accounts: &Accounts) -> Named {
-    let mut named = written_names(flow);
-    let signers = named
-        .accounts
-        .iter()
-        .filter_map(|account| accounts.configured().get(account));
-    named
-        .connectors
-        .extend(signers.map(|account| account.connector.clone()).collect::<Vec<_>>());
-    named
-}
-
-fn written_names(flow: &Flow) -> Named {
-    let mut named = Named::default();
-    if let Some(connector) = polled_connector(flow) {
-        named.connectors.insert(connector.to_owned());
-    }
-    collect(&flow.steps, &mut named);
-    collect(&flow.on_failure, &mut named);
-    named
-}
-
-fn collect(steps: &[Step], named: &mut Named) {
-    for step in steps {
-        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
-            named.connectors.insert(connector.to_owned());
-        }
-        if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {
-            named.accounts.insert(account.clone());
-        }
-        for inner in [&step.then, &step.otherwise, &step.steps] {
-            collect(inner.as_deref().unwrap_or_default(), named);
-        }
-    }
 }

@@ -77,7 +77,13 @@ impl Store {
     /// Every trigger, by flow.
     pub async fn triggers(&self) -> Result<Vec<TriggerRow>> {
         self.database
-            .read(|sql| select(sql, &format!("SELECT {COLUMNS} FROM triggers ORDER BY flow"), &[]))
+            .read(|sql| {
+                select(
+                    sql,
+                    &format!("SELECT {COLUMNS} FROM triggers ORDER BY flow"),
+                    &[],
+                )
+            })
             .await
     }
 
@@ -119,11 +125,20 @@ impl Store {
     /// Brings the triggers to what is deployed, in one transaction: new flows get a row, renamed ones keep
     /// theirs, vanished ones are disabled and keep their cursor.
     pub async fn sync_triggers(&self, flows: Vec<TriggerSync>, now_ms: i64) -> Result<()> {
-        self.database.transaction(move |sql| sync(sql, &flows, now_ms)).await
+        self.database
+            .transaction(move |sql| sync(sql, &flows, now_ms))
+            .await
     }
 
     /// Records that a poll failed, and when it is tried again.
-    pub async fn poll_failed(&self, flow: String, error: String, due_at: i64, counts: bool, now_ms: i64) -> Result<()> {
+    pub async fn poll_failed(
+        &self,
+        flow: String,
+        error: String,
+        due_at: i64,
+        counts: bool,
+        now_ms: i64,
+    ) -> Result<()> {
         self.database
             .transaction(move |sql| {
                 sql.execute(
@@ -222,7 +237,11 @@ pub(super) fn one(sql: &mut dyn Sql, flow: &str) -> Result<Option<TriggerRow>> {
     Ok(select(sql, &text, params![flow])?.pop())
 }
 
-fn select(sql: &mut dyn Sql, text: &str, params: &[super::database::Param<'_>]) -> Result<Vec<TriggerRow>> {
+fn select(
+    sql: &mut dyn Sql,
+    text: &str,
+    params: &[super::database::Param<'_>],
+) -> Result<Vec<TriggerRow>> {
     let mut rows = Vec::new();
     sql.query(text, params, &mut |row| {
         rows.push(from_row(row)?);
@@ -232,7 +251,8 @@ fn select(sql: &mut dyn Sql, text: &str, params: &[super::database::Param<'_>]) 
 }
 
 fn from_row(row: &dyn Row) -> Result<TriggerRow> {
-    let optional = |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
+    let optional =
+        |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
     Ok(TriggerRow {
         flow: row.text(0)?.to_owned(),
         definition: row.text(1)?.to_owned(),
@@ -306,18 +326,15 @@ fn rename(sql: &mut dyn Sql, was: &str, name: &str) -> Result<()> {
 }
 
 fn add(sql: &mut dyn Sql, flow: &TriggerSync, now_ms: i64) -> Result<()> {
-    let state = if flow.is_enabled { "enabled" } else { "disabled" };
+    let state = if flow.is_enabled {
+        "enabled"
+    } else {
+        "disabled"
+    };
     sql.execute(
         "INSERT INTO triggers (flow, definition, source, state, generation, seeded, due_at, failures, updated_at) \
          VALUES ($1, $2, $3, $4, 1, 0, $5, 0, $6)",
-        params![
-            &flow.flow,
-            &flow.definition,
-            &flow.source,
-            state,
-            flow.first_due_at,
-            now_ms
-        ],
+        params![&flow.flow, &flow.definition, &flow.source, state, flow.first_due_at, now_ms],
     )?;
     Ok(())
 }
@@ -338,15 +355,7 @@ fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) 
     sql.execute(
         "UPDATE triggers SET definition = $2, source = $3, state = $4, reason = $5, due_at = $6, updated_at = $7 \
          WHERE flow = $1",
-        params![
-            &flow.flow,
-            &flow.definition,
-            &flow.source,
-            state,
-            reason,
-            due_at,
-            now_ms
-        ],
+        params![&flow.flow, &flow.definition, &flow.source, state, reason, due_at, now_ms],
     )?;
     if row.source != flow.source && row.seeded {
         // Other items than before: what is older than what was covered is history and stays so.
