@@ -8,3 +8,4 @@ mod cli;
 mod connectors;
 mod diagnostics;
 mod docs;
+mod reference;

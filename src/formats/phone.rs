@@ -1,11 +1,15 @@
-//! Phone numbers in E.164 form (ITU-T E.164: at most 15 digits, the country code first).
+//! Phone numbers in E.164 form (ITU-T E.164: at most 15 digits, the country code first), also as the addresses
+//! that messaging services make of them for WhatsApp.
 
-/// Whether a text is a `+` and 2 to 15 digits of which the first is not 0. Says what stands in the way.
+/// What an address of that number on WhatsApp begins with (Twilio's documentation of channel addresses).
+const WHATSAPP: &str = "whatsapp:";
+
+/// Whether a text is a `+` and 2 to 15 digits of which the first is not 0, perhaps after `whatsapp:`. Says what
+/// stands in the way.
 pub fn validate(text: &str) -> Result<(), String> {
-    let Some(digits) = text.strip_prefix('+') else {
-        return Err(
-            "a phone number begins with `+` and its country code, as in `+41791234567`".to_owned(),
-        );
+    let number = text.strip_prefix(WHATSAPP).unwrap_or(text);
+    let Some(digits) = number.strip_prefix('+') else {
+        return Err("a phone number begins with `+` and its country code, as in `+41791234567`".to_owned());
     };
     if let Some(other) = digits.chars().find(|c| !c.is_ascii_digit()) {
         let what = if other.is_whitespace() {
@@ -22,8 +26,6 @@ pub fn validate(text: &str) -> Result<(), String> {
     }
     match digits.len() {
         2..=15 => Ok(()),
-        count => Err(format!(
-            "a phone number has 2 to 15 digits, this one has {count}"
-        )),
+        count => Err(format!("a phone number has 2 to 15 digits, this one has {count}")),
     }
 }

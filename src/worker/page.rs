@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::definition::{Definition, Poll};
 use super::host::Host;
-use super::window::News;
+use super::window::{Mode, News};
 use crate::connector::cursor::Position;
 use crate::connector::{Page, Trigger};
 use crate::engine::Failure;
 use crate::manifest::connector::Order;
+use crate::manifest::flow::Start;
 use crate::store::id;
 use crate::store::runs::{NewRun, State};
 use crate::store::walks::{Listed, WalkRow};
@@ -45,6 +46,10 @@ pub fn read(
     let mut oldest: Option<Position> = None;
     let mut listed = Vec::with_capacity(page.records.len());
     let mut scope = trigger.scope(&poll.inputs);
+    // Read oldest first, a page's runs can begin with its commit: nothing older can follow. Where only the
+    // newest are wanted, which those are shows at the end.
+    let wants_newest = matches!(poll.start, Start::Last { .. }) && Mode::from_word(&walk.mode) == Mode::Seed;
+    let state = if cursor.order == Order::Asc && !wants_newest { State::Queued } else { State::Held };
     for (at, record) in page.records.iter().enumerate() {
         // Records that are none of this trigger's tell how far back the page reaches, too.
         if let Ok(Some(position)) = cursor.position(record)
@@ -64,7 +69,7 @@ pub fn read(
         if let Some(position) = item.position {
             newest = cursor.advance(newest, position, server_ms);
         }
-        let run = is_news.then(|| new_run(host, definition, walk, &item.key, &item.record, place));
+        let run = is_news.then(|| new_run(host, definition, walk, &item.key, &item.record, place, state));
         listed.push(Listed { key: item.key, run });
     }
     if cursor.order == Order::Desc {
@@ -87,13 +92,21 @@ fn place(trigger: &Trigger, position: Option<&Position>, walk: &WalkRow, at: usi
     if trigger.cursor.order == Order::Desc { -listed } else { listed }
 }
 
-fn new_run(host: &Host, definition: &Definition, walk: &WalkRow, key: &str, record: &Value, position: i64) -> NewRun {
+fn new_run(
+    host: &Host,
+    definition: &Definition,
+    walk: &WalkRow,
+    key: &str,
+    record: &Value,
+    position: i64,
+    state: State,
+) -> NewRun {
     let item = record.to_string();
     let mut run = NewRun {
         id: String::new(),
         flow: definition.name.clone(),
         definition: definition.hash.clone(),
-        state: State::Held,
+        state,
         position,
         slot: None,
         walk: Some(walk.id.clone()),
