@@ -62,20 +62,14 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Optio
     let compiled = compile(&project, name)?;
     let bound = accounts.connection(name, account.as_deref(), &compiled.connector)?;
     let (_, short) = action.split_once('.').unwrap_or_default();
-    let ready = compiled
-        .connector
-        .action(short)
-        .ok_or_else(|| unknown_action(connector, name, short))?;
+    let ready = compiled.connector.action(short).ok_or_else(|| unknown_action(connector, name, short))?;
     let executor = open::executor(&place.directory, settings, &place.clock)?;
     let sent = executor.call(Call::new(&bound, ready, Value::Object(given))).await;
     let exchange = sent.exchange.and_then(|exchange| serde_json::to_value(exchange).ok());
     let page = sent.result?;
     let problems = page.problems.clone();
     let output = page.into_output();
-    let told = output
-        .get("status")
-        .and_then(Value::as_str)
-        .filter(|_| ready.foreach.is_some());
+    let told = output.get("status").and_then(Value::as_str).filter(|_| ready.foreach.is_some());
     let status = match told {
         None | Some("successful") => "succeeded",
         Some(other) => other,
@@ -84,12 +78,7 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Optio
         action: action.to_owned(),
         connection: account,
         status: status.to_owned(),
-        table: Table::of(
-            output
-                .get("results")
-                .filter(|_| ready.foreach.is_some())
-                .unwrap_or(&output),
-        ),
+        table: Table::of(output.get("results").filter(|_| ready.foreach.is_some()).unwrap_or(&output)),
         output,
         problems,
         exchanges: exchange.into_iter().collect(),
@@ -98,17 +87,12 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Optio
 
 fn find<'a>(project: &'a Project, action: &str) -> Result<(&'a Connector, &'a Action)> {
     let Some((connector, name)) = action.split_once('.') else {
-        return Err(
-            Error::usage("action_unknown", format!("`{action}` is no `<connector>.<action>`"))
-                .with_help("write for example x.search_tweets"),
-        );
+        return Err(Error::usage("action_unknown", format!("`{action}` is no `<connector>.<action>`"))
+            .with_help("write for example x.search_tweets"));
     };
     let connector = connectors::find(project, connector)?.value.as_ref();
     let found = connector.actions.get(name);
-    Ok((
-        connector,
-        found.ok_or_else(|| unknown_action(connector, &connector.connector, name))?,
-    ))
+    Ok((connector, found.ok_or_else(|| unknown_action(connector, &connector.connector, name))?))
 }
 
 fn unknown_action(connector: &Connector, name: &str, action: &str) -> Error {
@@ -126,10 +110,9 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
         let wrong = |message: String| Error::new(Exit::Connection, "connection_unknown", message);
         return match accounts.get(name) {
             Some(account) if account.connector == connector => Ok(Some(name.to_owned())),
-            Some(account) => Err(wrong(format!(
-                "connection `{name}` is one of {}, not of {connector}",
-                account.connector
-            ))),
+            Some(account) => {
+                Err(wrong(format!("connection `{name}` is one of {}, not of {connector}", account.connector)))
+            }
             None => Err(match did_you_mean(name, accounts.keys().map(String::as_str)) {
                 Some(close) => {
                     wrong(format!("there is no connection `{name}`")).with_help(format!("did you mean `{close}`?"))
@@ -138,21 +121,15 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
             }),
         };
     }
-    let of_it: Vec<&str> = accounts
-        .iter()
-        .filter(|(_, account)| account.connector == connector)
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let of_it: Vec<&str> =
+        accounts.iter().filter(|(_, account)| account.connector == connector).map(|(name, _)| name.as_str()).collect();
     match of_it.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some((*only).to_owned())),
         several => Err(Error::new(
             Exit::Connection,
             "connection_ambiguous",
-            format!(
-                "connector `{connector}` has several connections: {}",
-                several.join(", ")
-            ),
+            format!("connector `{connector}` has several connections: {}", several.join(", ")),
         )
         .with_help("say which with --connection")),
     }
@@ -161,11 +138,9 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
 /// A connector of the project, compiled.
 pub(super) fn compile(project: &Project, name: &str) -> Result<CompiledConnector> {
     let loaded = connectors::find(project, name)?;
-    Definitions::default()
-        .connector(&loaded.value)
-        .map_err(|problems| Error {
-            diagnostics: project::diagnostics(&loaded.source, "", problems),
-            files: Arc::new(project.catalog.files.clone()),
-            ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))
-        })
+    Definitions::default().connector(&loaded.value).map_err(|problems| Error {
+        diagnostics: project::diagnostics(&loaded.source, "", problems),
+        files: Arc::new(project.catalog.files.clone()),
+        ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))
+    })
 }

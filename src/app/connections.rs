@@ -99,13 +99,7 @@ pub async fn test(place: &Place, name: Option<&str>) -> Result<Vec<Tested>> {
     let settings = &project.catalog.settings.value;
     let names: Vec<&String> = match name {
         None => settings.connections.keys().collect(),
-        Some(name) => vec![
-            settings
-                .connections
-                .get_key_value(name)
-                .ok_or_else(|| unknown(name, settings))?
-                .0,
-        ],
+        Some(name) => vec![settings.connections.get_key_value(name).ok_or_else(|| unknown(name, settings))?.0],
     };
     let executor = open::executor(&place.directory, settings, &place.clock)?;
     let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
@@ -134,40 +128,24 @@ async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: 
     let connection = match bound {
         Ok(connection) => connection,
         Err(failure) => {
-            return Asked {
-                action: None,
-                result: Err(failure),
-            };
+            return Asked { action: None, result: Err(failure) };
         }
     };
     let Some(action) = connection.test_action() else {
-        let result = match connection
-            .connector
-            .test
-            .first()
-            .and_then(|name| connection.connector.action(name))
-        {
+        let result = match connection.connector.test.first().and_then(|name| connection.connector.action(name)) {
             // None that these credentials allow: what the first lacks is the answer.
             Some(first) => connection.credentials(first).map(|_| ()),
             None => Ok(()),
         };
         return Asked { action: None, result };
     };
-    let sent = executor
-        .call(Call::new(&connection, action, Value::Object(Map::new())))
-        .await;
-    Asked {
-        action: Some(action.to_string()),
-        result: sent.result.map(|_| ()),
-    }
+    let sent = executor.call(Call::new(&connection, action, Value::Object(Map::new()))).await;
+    Asked { action: Some(action.to_string()), result: sent.result.map(|_| ()) }
 }
 
 fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Result<Arc<Connection>, Failure> {
     let Some(account) = accounts.configured().get(name) else {
-        return Err(Failure::not_sent(
-            "connection_unknown",
-            format!("there is no connection `{name}`"),
-        ));
+        return Err(Failure::not_sent("connection_unknown", format!("there is no connection `{name}`")));
     };
     let connector = account.connector.as_str();
     let written = connectors::find(project, connector).map_err(|error| {
@@ -179,11 +157,8 @@ fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Resu
     })?;
     let compiled = Definitions::default().connector(&written.value).map_err(|problems| {
         let told: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
-        Failure::not_sent(
-            "connector_broken",
-            format!("connector `{connector}`: {}", told.join("; ")),
-        )
-        .with_help("`tidegate check` tells where")
+        Failure::not_sent("connector_broken", format!("connector `{connector}`: {}", told.join("; ")))
+            .with_help("`tidegate check` tells where")
     })?;
     accounts.connection(connector, Some(name), &compiled.connector)
 }
@@ -191,24 +166,10 @@ fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Resu
 fn tell(name: &str, action: Option<String>, result: &std::result::Result<(), Failure>, elapsed_ms: i64) -> Tested {
     let (message, help) = match (result, &action) {
         (Ok(()), Some(action)) => (format!("{action} answered"), None),
-        (Ok(()), None) => (
-            "its fields are complete; the connector has no action to test it with".to_owned(),
-            None,
-        ),
-        (Err(failure), _) => (
-            failure.message.clone(),
-            failure.help.clone().or_else(|| advice(name, failure)),
-        ),
+        (Ok(()), None) => ("its fields are complete; the connector has no action to test it with".to_owned(), None),
+        (Err(failure), _) => (failure.message.clone(), failure.help.clone().or_else(|| advice(name, failure))),
     };
-    Tested {
-        name: name.to_owned(),
-        works: result.is_ok(),
-        action,
-        message,
-        help,
-        elapsed_ms,
-        resumed: Vec::new(),
-    }
+    Tested { name: name.to_owned(), works: result.is_ok(), action, message, help, elapsed_ms, resumed: Vec::new() }
 }
 
 fn advice(name: &str, failure: &Failure) -> Option<String> {
@@ -217,9 +178,9 @@ fn advice(name: &str, failure: &Failure) -> Option<String> {
             "the service refuses these credentials: renew them under `connections: {{{name}: {{fields: ...}}}}` in tidegate.yaml, or in the variables that it names"
         )),
         Verdict::Suspended => Some("the service has stopped the account: settle it there, then test again".to_owned()),
-        Verdict::Retry { .. } if failure.outcome == Outcome::NotSent => Some(format!(
-            "check `connections: {{{name}: {{hosts: ...}}}}` in tidegate.yaml, the network and the proxy"
-        )),
+        Verdict::Retry { .. } if failure.outcome == Outcome::NotSent => {
+            Some(format!("check `connections: {{{name}: {{hosts: ...}}}}` in tidegate.yaml, the network and the proxy"))
+        }
         _ => None,
     }
 }
@@ -240,13 +201,7 @@ async fn record(
         },
     };
     let now_ms = view.clock.now_ms();
-    let known = ConnectionState {
-        name: name.to_owned(),
-        state,
-        reason,
-        blocked_until: None,
-        checked_at: Some(now_ms),
-    };
+    let known = ConnectionState { name: name.to_owned(), state, reason, blocked_until: None, checked_at: Some(now_ms) };
     store.set_connection(known, now_ms).await?;
     let mut resumed = Vec::new();
     if state != Standing::Working {
@@ -255,9 +210,7 @@ async fn record(
     for row in store.triggers().await? {
         let is_stopped = matches!(row.state.as_str(), "attention" | "suspended");
         if is_stopped && polls_with(&view.project.catalog, &row.flow, name) {
-            store
-                .set_trigger_state(row.flow.clone(), "enabled", None, Some(now_ms), now_ms)
-                .await?;
+            store.set_trigger_state(row.flow.clone(), "enabled", None, Some(now_ms), now_ms).await?;
             resumed.push(row.flow);
         }
     }
@@ -265,10 +218,7 @@ async fn record(
 }
 
 fn polls_with(catalog: &Catalog, flow: &str, name: &str) -> bool {
-    let polled = catalog
-        .flows
-        .get(flow)
-        .and_then(|loaded| deploy::polled_connector(&loaded.value));
+    let polled = catalog.flows.get(flow).and_then(|loaded| deploy::polled_connector(&loaded.value));
     polled.is_some_and(|connector| deploy::connection_of(catalog, flow, connector).as_deref() == Some(name))
 }
 
@@ -282,11 +232,7 @@ fn flows_with(catalog: &Catalog, name: &str, connector: &str) -> Vec<String> {
 }
 
 fn unknown(name: &str, settings: &Settings) -> Error {
-    let error = Error::new(
-        Exit::Connection,
-        "connection_unknown",
-        format!("there is no connection `{name}`"),
-    );
+    let error = Error::new(Exit::Connection, "connection_unknown", format!("there is no connection `{name}`"));
     match did_you_mean(name, settings.connections.keys().map(String::as_str)) {
         Some(close) => error.with_help(format!("did you mean `{close}`?")),
         None => error.with_help("add it under `connections` in tidegate.yaml"),

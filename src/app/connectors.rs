@@ -80,12 +80,7 @@ pub struct Input {
 
 /// Every connector, by name.
 pub fn list(project: &Project) -> Vec<Row> {
-    project
-        .catalog
-        .connectors
-        .iter()
-        .map(|(name, loaded)| row(name, loaded))
-        .collect()
+    project.catalog.connectors.iter().map(|(name, loaded)| row(name, loaded)).collect()
 }
 
 /// One connector, as documentation.
@@ -131,21 +126,15 @@ pub(super) fn find<'a>(project: &'a Project, name: &str) -> Result<&'a Loaded<Co
         return Err(error.with_help("`tidegate check` tells them"));
     }
     let error = Error::problem("connector_unknown", format!("there is no connector `{name}`"));
-    Err(
-        match did_you_mean(name, catalog.connectors.keys().map(String::as_str)) {
-            Some(close) => error.with_help(format!("did you mean `{close}`?")),
-            None => error.with_help("`tidegate connectors list` shows them"),
-        },
-    )
+    Err(match did_you_mean(name, catalog.connectors.keys().map(String::as_str)) {
+        Some(close) => error.with_help(format!("did you mean `{close}`?")),
+        None => error.with_help("`tidegate connectors list` shows them"),
+    })
 }
 
 /// An action's inputs with those of the parts that it takes.
 pub(super) fn inputs_of(connector: &Connector, action: &Action) -> Inputs {
-    let parts = action
-        .uses
-        .as_slice()
-        .iter()
-        .filter_map(|part| connector.parts.get(part));
+    let parts = action.uses.as_slice().iter().filter_map(|part| connector.parts.get(part));
     let mut inputs: Inputs = parts.flat_map(|part| part.inputs.clone()).collect();
     inputs.extend(action.inputs.clone());
     inputs
@@ -167,9 +156,7 @@ fn row(name: &str, loaded: &Loaded<Connector>) -> Row {
 }
 
 fn describe(inputs: &Inputs) -> Vec<Input> {
-    let shown = inputs
-        .iter()
-        .filter(|(_, input)| input.visibility != Some(Visibility::Internal));
+    let shown = inputs.iter().filter(|(_, input)| input.visibility != Some(Visibility::Internal));
     let described = shown.map(|(name, input)| {
         let text = |keyword: &str| input.schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
         let title = match (text("title"), text("description")) {

@@ -127,20 +127,13 @@ pub async fn start() -> Result<Demo> {
         .tempdir()
         .map_err(|error| refused("no temporary folder could be made", error))?;
     // The real windows would end the demo after a quarter of an hour.
-    let options = Options {
-        rate_limits: RateLimits::Each(100_000),
-        ..Options::default()
-    };
-    let sandbox = Sandbox::start(options)
-        .await
-        .map_err(|error| refused("the local services could not start", error))?;
+    let options = Options { rate_limits: RateLimits::Each(100_000), ..Options::default() };
+    let sandbox =
+        Sandbox::start(options).await.map_err(|error| refused("the local services could not start", error))?;
     let mut catalog = Catalog::embedded();
     catalog.settings.value = Arc::new(settings::settings(&sandbox)?);
     let project = Project::of(catalog, &[]).sound()?;
-    let place = Place {
-        listen: Some("off".to_owned()),
-        ..Place::new(folder.path())
-    };
+    let place = Place { listen: Some("off".to_owned()), ..Place::new(folder.path()) };
     let up = up::begin(project, &place, Secrets::new(folder.path()), Synchronous::Normal).await?;
     let addresses = Addresses {
         x: sandbox.x_url(),
@@ -148,19 +141,9 @@ pub async fn start() -> Result<Demo> {
         json: sandbox.json_url(),
         control: sandbox.control_url(),
     };
-    let books = Books {
-        control: sandbox.control().clone(),
-        counted: Arc::default(),
-        started_ms: Clock::System.now_ms(),
-    };
-    Ok(Demo {
-        sandbox,
-        folder,
-        up,
-        addresses,
-        shown: broadcast::channel(1024).0,
-        books,
-    })
+    let books =
+        Books { control: sandbox.control().clone(), counted: Arc::default(), started_ms: Clock::System.now_ms() };
+    Ok(Demo { sandbox, folder, up, addresses, shown: broadcast::channel(1024).0, books })
 }
 
 impl Demo {
@@ -194,24 +177,9 @@ impl Demo {
     /// # Errors
     /// The store's.
     pub async fn work(self, stop: impl Future<Output = ()>) -> Result<Totals> {
-        let Demo {
-            sandbox,
-            folder,
-            up,
-            shown,
-            books,
-            ..
-        } = self;
-        let narrating = tokio::spawn(narrator::narrate(
-            up.events(),
-            shown.clone(),
-            Arc::clone(&books.counted),
-        ));
-        let arriving = tokio::spawn(arrivals::arrive(
-            sandbox.control().clone(),
-            shown,
-            Arc::clone(&books.counted),
-        ));
+        let Demo { sandbox, folder, up, shown, books, .. } = self;
+        let narrating = tokio::spawn(narrator::narrate(up.events(), shown.clone(), Arc::clone(&books.counted)));
+        let arriving = tokio::spawn(arrivals::arrive(sandbox.control().clone(), shown, Arc::clone(&books.counted)));
         let stopped = async {
             stop.await;
             // Nothing more arrives, so that what is under way can end.

@@ -55,10 +55,7 @@ type Compiled = BTreeMap<String, Result<CompiledConnector, Vec<Diagnostic>>>;
 pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
     let accounts = Accounts::new(accounts(&project.catalog), secrets);
     let mut prepared = Prepared {
-        deployment: Deployment {
-            accounts,
-            ..Deployment::default()
-        },
+        deployment: Deployment { accounts, ..Deployment::default() },
         triggers: Vec::new(),
         definitions: Vec::new(),
         diagnostics: Vec::new(),
@@ -72,25 +69,15 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
         let named = named(&loaded.value, accounts);
         for connector in &named.connectors {
             // One that is not there is told by `check`, and again when the flow is compiled.
-            if let (Some(loaded), false) = (
-                project.catalog.connectors.get(connector),
-                compiled.contains_key(connector),
-            ) {
+            if let (Some(loaded), false) = (project.catalog.connectors.get(connector), compiled.contains_key(connector))
+            {
                 let result = definitions.connector(&loaded.value);
                 let result = result.map_err(|problems| diagnostics(&loaded.source, "", problems));
                 compiled.insert(connector.clone(), result);
             }
         }
-        let work = Work {
-            project,
-            manifests: &manifests,
-            compiled: &compiled,
-            definitions,
-            accounts,
-            name,
-            loaded,
-            now_ms,
-        };
+        let work =
+            Work { project, manifests: &manifests, compiled: &compiled, definitions, accounts, name, loaded, now_ms };
         match work.flow(&named) {
             Ok(ready) => {
                 for (name, used) in ready.used {
@@ -117,20 +104,11 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
 
 /// Whether the settings let a flow work.
 pub fn is_enabled(project: &Project, flow: &str) -> bool {
-    project
-        .catalog
-        .settings
-        .value
-        .flows
-        .get(flow)
-        .and_then(|settings| settings.enabled)
-        .unwrap_or(true)
+    project.catalog.settings.value.flows.get(flow).and_then(|settings| settings.enabled).unwrap_or(true)
 }
 
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
-    let reason = found
-        .first()
-        .map_or("it cannot be deployed", |found| found.message.as_str());
+    let reason = found.first().map_or("it cannot be deployed", |found| found.message.as_str());
     TriggerSync {
         flow: name.to_owned(),
         was: loaded.value.was.clone(),
@@ -159,38 +137,21 @@ struct Work<'a> {
 impl Work<'_> {
     fn flow(&self, named: &Named) -> Result<Ready, Vec<Diagnostic>> {
         let mut used = BTreeMap::new();
-        for (name, compiled) in self
-            .compiled
-            .iter()
-            .filter(|(name, _)| named.connectors.contains(*name))
-        {
+        for (name, compiled) in self.compiled.iter().filter(|(name, _)| named.connectors.contains(*name)) {
             used.insert(name.clone(), compiled.clone()?);
         }
         let mut flow = type_flow(&self.loaded.value, &self.loaded.source, self.manifests);
         let inputs = self.inputs()?;
         let connections = self.connections(named, &used)?;
         schedule(&mut flow.trigger, self.every(), self.manifests);
-        let hashes = used
-            .iter()
-            .map(|(name, used)| (name.clone(), used.hash.clone()))
-            .collect();
-        let written = Written {
-            flow,
-            inputs: Value::Object(inputs),
-            connections,
-            connectors: hashes,
-        };
+        let hashes = used.iter().map(|(name, used)| (name.clone(), used.hash.clone())).collect();
+        let written = Written { flow, inputs: Value::Object(inputs), connections, connectors: hashes };
         let definition = self
             .definitions
             .flow(&written, &used)
             .map_err(|problems| diagnostics(&self.loaded.source, "", problems))?;
         let sync = self.sync(&written, &definition);
-        Ok(Ready {
-            definition,
-            sync,
-            used,
-            text: written.text(),
-        })
+        Ok(Ready { definition, sync, used, text: written.text() })
     }
 
     // From the settings and the command line, and the defaults for the rest.
@@ -200,18 +161,9 @@ impl Work<'_> {
         let declared = &self.loaded.value.inputs;
         let mut inputs = Map::new();
         if let Some(given) = settings.value.flows.get(self.name) {
-            let given = given
-                .inputs
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            let value = typed(
-                &Value::Object(given),
-                &object_schema(declared),
-                &settings.source,
-                &place,
-                &BTreeMap::new(),
-            );
+            let given = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let value =
+                typed(&Value::Object(given), &object_schema(declared), &settings.source, &place, &BTreeMap::new());
             if let Value::Object(given) = value {
                 inputs = given;
             }
@@ -251,15 +203,9 @@ impl Work<'_> {
         for (connector, compiled) in used {
             let chosen = connection_of(&self.project.catalog, self.name, connector);
             let is_signer = named.accounts.iter().any(|account| {
-                self.accounts
-                    .configured()
-                    .get(account)
-                    .is_some_and(|account| account.connector == *connector)
+                self.accounts.configured().get(account).is_some_and(|account| account.connector == *connector)
             });
-            match self
-                .accounts
-                .connection(connector, chosen.as_deref(), &compiled.connector)
-            {
+            match self.accounts.connection(connector, chosen.as_deref(), &compiled.connector) {
                 Ok(_) => {}
                 // Named for an `http` step alone: the account is asked for by its own name.
                 Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => {
@@ -276,10 +222,7 @@ impl Work<'_> {
 
     fn unusable(&self, account: Option<&str>, failure: Failure) -> Diagnostic {
         let (source, place) = match account {
-            Some(account) => (
-                &self.project.catalog.settings.source,
-                format!("/connections/{}", escape(account)),
-            ),
+            Some(account) => (&self.project.catalog.settings.source, format!("/connections/{}", escape(account))),
             None => (&self.loaded.source, "/connections".to_owned()),
         };
         let message = format!("flow `{}`: {}", self.name, failure.message);
@@ -321,11 +264,7 @@ pub(super) fn schedule(
     }
     let is_scheduled = matches!(Schedule::of_trigger(trigger), Ok(Some(_)) | Err(_));
     if !is_scheduled && trigger.poll.is_some() {
-        trigger.every = Some(
-            polled(trigger, connectors)
-                .and_then(|polled| polled.every)
-                .unwrap_or(HOURLY),
-        );
+        trigger.every = Some(polled(trigger, connectors).and_then(|polled| polled.every).unwrap_or(HOURLY));
     }
 }
 

@@ -102,9 +102,6 @@ impl From<Failure> for Error {
             (_, Outcome::NotSent) if failure.verdict == Verdict::Fail => Exit::Problem,
             _ => Exit::Service,
         };
-        Error {
-            help: failure.help,
-            ..Error::new(exit, failure.code, failure.message)
-        }
+        Error { help: failure.help, ..Error::new(exit, failure.code, failure.message) }
     }
 }

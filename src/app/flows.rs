@@ -119,10 +119,7 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
     Ok(Detail {
         row,
         description: loaded.and_then(|loaded| loaded.value.description.clone()),
-        text: file
-            .as_deref()
-            .and_then(|file| view.project.text(file))
-            .map(str::to_owned),
+        text: file.as_deref().and_then(|file| view.project.text(file)).map(str::to_owned),
         diagnostics: view
             .project
             .diagnostics
@@ -133,11 +130,7 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
         file: file.map(|file| file.display().to_string()),
         notices: notices
             .into_iter()
-            .map(|notice| Notice {
-                at: Time::from_ms(notice.at),
-                kind: notice.kind,
-                message: notice.message,
-            })
+            .map(|notice| Notice { at: Time::from_ms(notice.at), kind: notice.kind, message: notice.message })
             .collect(),
     })
 }
@@ -153,19 +146,14 @@ pub async fn enable(view: &View, name: &str) -> Result<Row> {
     match row.state.as_str() {
         "gone" => return refused(format!("the file of flow `{name}` is gone"), "put it back"),
         "broken" => {
-            return refused(
-                format!("the file of flow `{name}` has errors"),
-                "`tidegate check` tells them",
-            );
+            return refused(format!("the file of flow `{name}` has errors"), "`tidegate check` tells them");
         }
         _ if !deploy::is_enabled(&view.project, name) => {
             let place = format!("set `flows: {{{name}: {{enabled: true}}}}` there");
             return refused(format!("flow `{name}` is switched off in tidegate.yaml"), &place);
         }
         "disabled" if stored.reason.as_deref() != Some(BY_HAND) => {
-            let why = stored
-                .reason
-                .unwrap_or_else(|| "its file could not be deployed".to_owned());
+            let why = stored.reason.unwrap_or_else(|| "its file could not be deployed".to_owned());
             return refused(
                 format!("flow `{name}` cannot work: {why}"),
                 "put that right; the host that is at work takes it up",
@@ -189,9 +177,7 @@ pub async fn disable(view: &View, name: &str) -> Result<Row> {
 
 async fn set(view: &View, name: &str, state: &'static str, reason: Option<String>) -> Result<Row> {
     let now_ms = view.clock.now_ms();
-    view.store()?
-        .set_trigger_state(name.to_owned(), state, reason, None, now_ms)
-        .await?;
+    view.store()?.set_trigger_state(name.to_owned(), state, reason, None, now_ms).await?;
     find(view, name).await
 }
 
@@ -249,13 +235,7 @@ async fn counts(store: &Store) -> Result<BTreeMap<String, BTreeMap<String, i64>>
 // As it is deployed: the settings' interval, else the flow's own, else its trigger's.
 fn trigger(project: &Project, name: &str, flow: &Flow) -> String {
     let mut trigger = flow.trigger.clone();
-    let every = project
-        .catalog
-        .settings
-        .value
-        .flows
-        .get(name)
-        .and_then(|settings| settings.every);
+    let every = project.catalog.settings.value.flows.get(name).and_then(|settings| settings.every);
     deploy::schedule(&mut trigger, every, &project.connectors());
     let when = match (&trigger.cron, trigger.every) {
         (Some(cron), _) => Some(format!("cron {cron} {}", trigger.timezone.as_deref().unwrap_or("UTC"))),

@@ -56,33 +56,20 @@ impl View {
 pub async fn view(place: &Place) -> Result<View> {
     let project = Arc::new(project::load(place));
     let path = path(place, &project.catalog.settings.value)?;
-    let store = if path.exists() {
-        Some(tool(&path, &place.clock)?)
-    } else {
-        None
-    };
-    Ok(View {
-        project,
-        store,
-        clock: place.clock.clone(),
-    })
+    let store = if path.exists() { Some(tool(&path, &place.clock)?) } else { None };
+    Ok(View { project, store, clock: place.clock.clone() })
 }
 
 /// The store as a tool opens it: beside a host that may be at work.
 pub(super) fn tool(path: &Path, clock: &Clock) -> Result<Store> {
-    let options = database::Options {
-        readers: 1,
-        ..database::Options::new(MIGRATIONS, clock.now_ms())
-    };
+    let options = database::Options { readers: 1, ..database::Options::new(MIGRATIONS, clock.now_ms()) };
     Ok(Store::new(database::open(path, &options)?))
 }
 
 /// The store as the one host of it opens it; `listen` is what a second one is told.
 pub(super) fn alone(path: &Path, listen: &str, synchronous: Synchronous, clock: &Clock) -> Result<Store> {
     let options = database::Options {
-        host: Some(HostRole {
-            listen: listen.to_owned(),
-        }),
+        host: Some(HostRole { listen: listen.to_owned() }),
         synchronous,
         ..database::Options::new(MIGRATIONS, clock.now_ms())
     };
@@ -113,10 +100,7 @@ pub(super) fn path(place: &Place, settings: &Settings) -> Result<PathBuf> {
 pub(super) fn executor(directory: &Path, settings: &Settings, clock: &Clock) -> Result<Executor> {
     let egress = Egress::new(&settings.egress.allow).map_err(|wrong| {
         let told: Vec<String> = wrong.into_iter().map(|(_, why)| why).collect();
-        Error::problem(
-            "egress_invalid",
-            format!("`egress.allow` in tidegate.yaml: {}", told.join("; ")),
-        )
+        Error::problem("egress_invalid", format!("`egress.allow` in tidegate.yaml: {}", told.join("; ")))
     })?;
     let requester = Requester::new(RequesterOptions {
         egress,

@@ -28,13 +28,7 @@ pub struct Place {
 impl Place {
     /// A project's folder and nothing else.
     pub fn new(directory: impl Into<PathBuf>) -> Place {
-        Place {
-            directory: directory.into(),
-            store: None,
-            listen: None,
-            sets: Vec::new(),
-            clock: Clock::System,
-        }
+        Place { directory: directory.into(), store: None, listen: None, sets: Vec::new(), clock: Clock::System }
     }
 
     /// Where the store is: `--store`, else the settings' (relative to the project's folder).

@@ -58,11 +58,7 @@ impl Project {
         };
         let mut diagnostics = check::catalog(&catalog, &surroundings);
         diagnostics.extend(wrong);
-        Project {
-            catalog,
-            diagnostics,
-            sets,
-        }
+        Project { catalog, diagnostics, sets }
     }
 
     /// Whether something stops it from being deployed.
@@ -78,11 +74,7 @@ impl Project {
         if !self.has_errors() {
             return Ok(self);
         }
-        let errors = self
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == Severity::Error)
-            .count();
+        let errors = self.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
         let message = match errors {
             1 => "the project has an error".to_owned(),
             many => format!("the project has {many} errors"),
@@ -108,8 +100,7 @@ impl Project {
     /// The connectors as written, by name.
     pub fn connectors(&self) -> BTreeMap<String, Arc<manifest::Connector>> {
         let all = self.catalog.connectors.iter();
-        all.map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value)))
-            .collect()
+        all.map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value))).collect()
     }
 
     /// A flow's file.
@@ -194,12 +185,7 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
         };
         let mut is_known = false;
         for (name, loaded) in &catalog.flows {
-            let Some(found) = loaded
-                .value
-                .inputs
-                .get(input)
-                .filter(|_| flow.is_none_or(|flow| flow == name))
-            else {
+            let Some(found) = loaded.value.inputs.get(input).filter(|_| flow.is_none_or(|flow| flow == name)) else {
                 continue;
             };
             is_known = true;
@@ -217,40 +203,18 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
 fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic {
     let close =
         |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
-    let names = catalog
-        .flows
-        .iter()
-        .filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
-    let known = names
-        .flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str))
-        .collect();
+    let names = catalog.flows.iter().filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
+    let known = names.flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str)).collect();
     match flow {
         Some(flow) if !catalog.flows.contains_key(flow) => {
             let known = catalog.flows.keys().map(String::as_str).collect();
             of_set("set_unknown", format!("there is no flow `{flow}`"), close(flow, known))
         }
-        Some(flow) => of_set(
-            "set_unknown",
-            format!("the flow `{flow}` has no input `{input}`"),
-            close(input, known),
-        ),
-        None => of_set(
-            "set_unknown",
-            format!("no flow has an input `{input}`"),
-            close(input, known),
-        ),
+        Some(flow) => of_set("set_unknown", format!("the flow `{flow}` has no input `{input}`"), close(input, known)),
+        None => of_set("set_unknown", format!("no flow has an input `{input}`"), close(input, known)),
     }
 }
 
 fn of_set(code: &'static str, message: String, help: Option<String>) -> Diagnostic {
-    Diagnostic {
-        code,
-        severity: Severity::Error,
-        file: "--set".into(),
-        line: 0,
-        column: 0,
-        length: 1,
-        message,
-        help,
-    }
+    Diagnostic { code, severity: Severity::Error, file: "--set".into(), line: 0, column: 0, length: 1, message, help }
 }

@@ -70,21 +70,8 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     let item = item.unwrap_or(Value::Null);
     if dry_run {
         let executor = open::executor(&place.directory, &settings, &place.clock)?;
-        let requests = dry::run(
-            &project,
-            &executor,
-            &prepared.deployment,
-            &definition,
-            item,
-            &place.clock,
-        )
-        .await;
-        return Ok(Ran {
-            flow: flow.to_owned(),
-            by_host: false,
-            run: None,
-            requests,
-        });
+        let requests = dry::run(&project, &executor, &prepared.deployment, &definition, item, &place.clock).await;
+        return Ok(Ran { flow: flow.to_owned(), by_host: false, run: None, requests });
     }
     let path = open::path(place, &settings)?;
     let new = runs::new_run(&definition, item.to_string(), now_ms)?;
@@ -110,19 +97,10 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
         }
         Err(error) => return Err(error),
     };
-    let view = View {
-        project: Arc::new(project),
-        store: Some(store.clone()),
-        clock: place.clock.clone(),
-    };
+    let view = View { project: Arc::new(project), store: Some(store.clone()), clock: place.clock.clone() };
     let run = runs::show(&view, &id).await?;
     store.close().await?;
-    Ok(Ran {
-        flow: flow.to_owned(),
-        by_host,
-        run: Some(run),
-        requests: Vec::new(),
-    })
+    Ok(Ran { flow: flow.to_owned(), by_host, run: Some(run), requests: Vec::new() })
 }
 
 // Until the host at work is done with it, or for as long as a person would wait.
@@ -139,11 +117,7 @@ async fn wait(store: &Store, id: &str) -> Result<()> {
 }
 
 fn unfit(project: &Project, prepared: Prepared, flow: &str) -> Error {
-    let stopped = prepared
-        .triggers
-        .into_iter()
-        .find(|sync| sync.flow == flow)
-        .and_then(|sync| sync.stopped);
+    let stopped = prepared.triggers.into_iter().find(|sync| sync.flow == flow).and_then(|sync| sync.stopped);
     let why = stopped.unwrap_or_else(|| "it could not be prepared".to_owned());
     Error {
         diagnostics: prepared.diagnostics,

@@ -114,12 +114,7 @@ pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
         return Ok(Vec::new());
     };
     let limit = if filter.limit == 0 { LISTED } else { filter.limit };
-    let wanted = runs::Filter {
-        flow: filter.flow,
-        state,
-        before: filter.before,
-        limit,
-    };
+    let wanted = runs::Filter { flow: filter.flow, state, before: filter.before, limit };
     Ok(store.list_runs(wanted).await?.into_iter().map(Row::from).collect())
 }
 
@@ -138,11 +133,8 @@ pub async fn show(view: &View, id: &str) -> Result<Detail> {
 pub async fn replay(view: &View, id: &str) -> Result<Row> {
     let run = find(view, id).await?;
     let item = run.item.ok_or_else(|| {
-        Error::problem(
-            "item_gone",
-            format!("the item of run {} is no longer kept", run.summary.id),
-        )
-        .with_help("keep them longer with `retention: {payloads: ...}` in tidegate.yaml")
+        Error::problem("item_gone", format!("the item of run {} is no longer kept", run.summary.id))
+            .with_help("keep them longer with `retention: {payloads: ...}` in tidegate.yaml")
     })?;
     let store = view.store()?;
     let flow = run.summary.flow;
@@ -170,11 +162,7 @@ pub async fn cancel(view: &View, id: &str) -> Result<Row> {
     let id = run.summary.id;
     let error = json!({ "message": "cancelled by hand" }).to_string();
     let now_ms = view.clock.now_ms();
-    if !view
-        .store()?
-        .end_run(id.clone(), State::Cancelled, Some(error), now_ms)
-        .await?
-    {
+    if !view.store()?.end_run(id.clone(), State::Cancelled, Some(error), now_ms).await? {
         return Err(match find(view, &id).await?.summary.state.as_str() {
             "held" => Error::problem("run_held", format!("run {id} is held until its poll is complete"))
                 .with_help("cancel it once it is queued"),
@@ -195,11 +183,8 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
         Error::problem("run_not_unknown", format!("run {id} waits for nobody: it is {state}"))
             .with_help("`tidegate runs list --state unknown` shows those that do")
     };
-    let Some(waiting) = run
-        .steps
-        .iter()
-        .rfind(|step| step.state == "unknown")
-        .filter(|_| run.summary.state == "unknown")
+    let Some(waiting) =
+        run.steps.iter().rfind(|step| step.state == "unknown").filter(|_| run.summary.state == "unknown")
     else {
         return Err(not_unknown(&run.summary.state));
     };
@@ -266,11 +251,7 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
 async fn find(view: &View, id: &str) -> Result<runs::Detail> {
     let found = view.store()?.run(id.to_owned()).await?;
     found.ok_or_else(|| {
-        Error::problem(
-            "run_unknown",
-            format!("there is no run `{id}`, or more than one that is meant"),
-        )
-        .with_help(
+        Error::problem("run_unknown", format!("there is no run `{id}`, or more than one that is meant")).with_help(
             "`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous",
         )
     })

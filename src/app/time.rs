@@ -28,9 +28,7 @@ impl Time {
         let whole = text.parse::<jiff::Timestamp>().ok();
         let date = || format!("{text}T00:00:00Z").parse::<jiff::Timestamp>().ok();
         match whole.or_else(date) {
-            Some(time) => Ok(Time {
-                ms: time.as_millisecond(),
-            }),
+            Some(time) => Ok(Time { ms: time.as_millisecond() }),
             None => Err(Error::usage("time_unreadable", format!("`{text}` is no point in time"))
                 .with_help("write for example 2026-11-01T08:00:00Z or 2026-11-01")),
         }
@@ -55,14 +53,8 @@ mod tests {
 
     #[test]
     fn times_are_read_as_people_write_them() {
-        assert_eq!(
-            Time::parse("2026-11-01").unwrap().to_string(),
-            "2026-11-01T00:00:00.000Z"
-        );
-        assert_eq!(
-            Time::parse("2026-11-01T08:00:00+02:00").unwrap().to_string(),
-            "2026-11-01T06:00:00.000Z"
-        );
+        assert_eq!(Time::parse("2026-11-01").unwrap().to_string(), "2026-11-01T00:00:00.000Z");
+        assert_eq!(Time::parse("2026-11-01T08:00:00+02:00").unwrap().to_string(), "2026-11-01T06:00:00.000Z");
         assert_eq!(Time::parse("yesterday").unwrap_err().code, "time_unreadable");
     }
 }

@@ -86,10 +86,7 @@ pub async fn start(place: &Place) -> Result<Up> {
     let project = project::load(place).sound()?;
     let secrets = Secrets::new(&place.directory);
     let up = begin(project, place, secrets, Synchronous::Full).await?;
-    Ok(Up {
-        watched: Some((place.clone(), watch)),
-        ..up
-    })
+    Ok(Up { watched: Some((place.clone(), watch)), ..up })
 }
 
 /// The same for a project that is in memory: its files are not watched.
@@ -107,14 +104,7 @@ pub(super) async fn begin(project: Project, place: &Place, secrets: Secrets, syn
         since: Time::from_ms(place.clock.now_ms()),
         listen: listen.into(),
     };
-    Ok(Up {
-        host,
-        live,
-        watched: None,
-        secrets,
-        changes: broadcast::channel(16).0,
-        deployed,
-    })
+    Ok(Up { host, live, watched: None, secrets, changes: broadcast::channel(16).0, deployed })
 }
 
 impl Up {
@@ -143,14 +133,7 @@ impl Up {
     /// # Errors
     /// The store's.
     pub async fn work(self, stop: impl Future<Output = ()>) -> Result<Summary> {
-        let Up {
-            host,
-            live,
-            watched,
-            secrets,
-            changes,
-            ..
-        } = self;
+        let Up { host, live, watched, secrets, changes, .. } = self;
         let watching = watched.map(|(place, watch)| tokio::spawn(follow(live.clone(), place, watch, secrets, changes)));
         let worked = worker::work(Arc::clone(&host), stop).await;
         if let Some(watching) = watching {
@@ -163,22 +146,14 @@ impl Up {
         }
         let elapsed_ms = live.clock.now_ms() - live.since.ms;
         host.store.clone().close().await?;
-        Ok(Summary {
-            since: live.since,
-            elapsed_ms,
-            runs,
-        })
+        Ok(Summary { since: live.since, elapsed_ms, runs })
     }
 }
 
 impl Live {
     /// The project as it is deployed and what the host remembers.
     pub fn view(&self) -> View {
-        View {
-            project: self.project(),
-            store: Some(self.host.store.clone()),
-            clock: self.clock.clone(),
-        }
+        View { project: self.project(), store: Some(self.host.store.clone()), clock: self.clock.clone() }
     }
 
     /// When it started.
@@ -200,32 +175,15 @@ impl Live {
 // Keeps, syncs, deploys: in this order, so that a crash between two of them leaves nothing dangling.
 async fn deploy(host: &Arc<Host>, project: &Project, secrets: Secrets) -> Result<Change> {
     let now_ms = host.now_ms();
-    let Prepared {
-        deployment,
-        triggers,
-        definitions,
-        diagnostics,
-    } = deploy::prepare(project, &host.definitions, secrets, now_ms);
+    let Prepared { deployment, triggers, definitions, diagnostics } =
+        deploy::prepare(project, &host.definitions, secrets, now_ms);
     host.store.keep_definitions(definitions, now_ms).await?;
     host.store.sync_triggers(triggers, now_ms).await?;
-    let flows = deployment
-        .flows
-        .keys()
-        .filter(|flow| deploy::is_enabled(project, flow))
-        .cloned()
-        .collect();
+    let flows = deployment.flows.keys().filter(|flow| deploy::is_enabled(project, flow)).cloned().collect();
     host.deploy(deployment);
-    let warnings = project
-        .diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Warning)
-        .cloned();
+    let warnings = project.diagnostics.iter().filter(|found| found.severity == Severity::Warning).cloned();
     let diagnostics = diagnostics.into_iter().chain(warnings).collect();
-    Ok(Change::Deployed {
-        flows,
-        diagnostics,
-        files: project.catalog.files.clone(),
-    })
+    Ok(Change::Deployed { flows, diagnostics, files: project.catalog.files.clone() })
 }
 
 async fn follow(live: Live, place: Place, mut watch: Watch, secrets: Secrets, changes: broadcast::Sender<Change>) {
@@ -269,18 +227,11 @@ async fn follow(live: Live, place: Place, mut watch: Watch, secrets: Secrets, ch
 
 async fn take_up(live: &Live, project: Project, secrets: Secrets, started_with: &Settings) -> Result<Change> {
     if project.has_errors() {
-        for found in project
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == Severity::Error)
-        {
+        for found in project.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
             tracing::error!(code = found.code, "{}", told(found));
         }
         tracing::error!("the changed files are not sound: what worked before goes on");
-        return Ok(Change::Refused {
-            diagnostics: project.diagnostics,
-            files: project.catalog.files,
-        });
+        return Ok(Change::Refused { diagnostics: project.diagnostics, files: project.catalog.files });
     }
     let change = deploy(&live.host, &project, secrets).await?;
     if let Change::Deployed { flows, diagnostics, .. } = &change {

@@ -75,24 +75,16 @@ pub fn object(json: Value) -> Result<Map<String, Value>> {
 
 /// The name and the text of `name=value`.
 pub fn split(pair: &str) -> Result<(&str, &str)> {
-    pair.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| {
-            Error::usage("input_syntax", format!("`{pair}` is no `name=value`"))
-                .with_help("write for example query='#tidegate'")
-        })
+    pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+        Error::usage("input_syntax", format!("`{pair}` is no `name=value`"))
+            .with_help("write for example query='#tidegate'")
+    })
 }
 
 fn describe(inputs: &Inputs) -> String {
     let names: Vec<String> = inputs
         .iter()
-        .map(|(name, input)| {
-            if input.required {
-                format!("{name} (required)")
-            } else {
-                name.clone()
-            }
-        })
+        .map(|(name, input)| if input.required { format!("{name} (required)") } else { name.clone() })
         .collect();
     match names.is_empty() {
         true => "it takes no inputs".to_owned(),
@@ -128,11 +120,7 @@ mod tests {
             ("#tide", json!({}), json!("#tide")),
             ("007", json!({"type": "integer"}), json!(7)),
             ("true", json!({"type": "boolean"}), json!(true)),
-            (
-                "[+41, '5']",
-                json!({"type": "array", "items": {"type": "string"}}),
-                json!(["+41", "5"]),
-            ),
+            ("[+41, '5']", json!({"type": "array", "items": {"type": "string"}}), json!(["+41", "5"])),
             ("+4179", json!({"type": ["string", "array"]}), json!("+4179")),
             ("{a: 1", json!({"type": ["string", "object"]}), json!("{a: 1")),
         ] {
@@ -152,16 +140,10 @@ mod tests {
             let given: Vec<String> = pairs_given.iter().map(|pair| (*pair).to_owned()).collect();
             pairs(&given, &inputs, &none).map(Value::Object)
         };
-        assert_eq!(
-            given(&["to=+1", "limit=5", "to=+2"]).unwrap(),
-            json!({"to": ["+1", "+2"], "limit": 5})
-        );
+        assert_eq!(given(&["to=+1", "limit=5", "to=+2"]).unwrap(), json!({"to": ["+1", "+2"], "limit": 5}));
         assert_eq!(given(&["to=a=b"]).unwrap(), json!({"to": "a=b"}));
         assert_eq!(given(&["to"]).unwrap_err().code, "input_syntax");
         let unknown = given(&["limti=5"]).unwrap_err();
-        assert_eq!(
-            (unknown.code.as_str(), unknown.help.as_deref()),
-            ("input_unknown", Some("did you mean `limit`?"))
-        );
+        assert_eq!((unknown.code.as_str(), unknown.help.as_deref()), ("input_unknown", Some("did you mean `limit`?")));
     }
 }

@@ -46,13 +46,7 @@ impl Watch {
                 None
             }
         };
-        let mut watch = Watch {
-            directory: directory.to_owned(),
-            told,
-            watcher,
-            watched: Vec::new(),
-            seen: Vec::new(),
-        };
+        let mut watch = Watch { directory: directory.to_owned(), told, watcher, watched: Vec::new(), seen: Vec::new() };
         watch.seen = watch.look();
         watch.follow();
         watch

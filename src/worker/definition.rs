@@ -69,10 +69,7 @@ pub struct Poll {
 
 /// The hash that stands for a text: SHA-256, in hex.
 pub fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Written {
@@ -90,11 +87,7 @@ impl Written {
         let polled = trigger.poll.as_deref().and_then(|poll| poll.split_once('.'));
         let manifest = polled.and_then(|(connector, name)| connectors.get(connector)?.triggers.get(name));
         let connection = polled.and_then(|(connector, _)| self.connections.get(connector));
-        let inputs = if trigger.with.is_empty() {
-            &Value::Null
-        } else {
-            &self.inputs
-        };
+        let inputs = if trigger.with.is_empty() { &Value::Null } else { &self.inputs };
         let mut value = serde_json::json!({
             "poll": trigger.poll,
             "with": trigger.with,
@@ -135,10 +128,7 @@ impl Definition {
     /// Whether its trigger is polled with this connection.
     pub fn polls_with(&self, connection: &str) -> bool {
         match &self.source {
-            Source::Poll(poll) => self
-                .connections
-                .get(&poll.connector)
-                .is_some_and(|name| name == connection),
+            Source::Poll(poll) => self.connections.get(&poll.connector).is_some_and(|name| name == connection),
             Source::Schedule | Source::Manual => false,
         }
     }
@@ -152,11 +142,7 @@ impl Definition {
 fn source(written: &Written, flow: &Flow, connectors: &BTreeMap<String, Arc<Connector>>) -> Result<Source, Problem> {
     let trigger = &written.flow.trigger;
     let Some(poll) = &trigger.poll else {
-        return Ok(if flow.trigger.schedule.is_some() {
-            Source::Schedule
-        } else {
-            Source::Manual
-        });
+        return Ok(if flow.trigger.schedule.is_some() { Source::Schedule } else { Source::Manual });
     };
     let Some((connector, name)) = poll.split_once('.') else {
         let message = format!("`{poll}` is not `<connector>.<trigger>`");
@@ -175,10 +161,7 @@ fn source(written: &Written, flow: &Flow, connectors: &BTreeMap<String, Arc<Conn
     let inputs = match connectors.get(connector).and_then(|connector| connector.trigger(name)) {
         Some(trigger) => trigger.resolve(inputs).map_err(|failure| {
             let problem = Problem::new("/trigger/with", "input_invalid", failure.message);
-            Problem {
-                help: failure.help,
-                ..problem
-            }
+            Problem { help: failure.help, ..problem }
         })?,
         None => inputs,
     };

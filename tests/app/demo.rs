@@ -28,11 +28,7 @@ async fn tweets_become_sms_and_sms_become_tweets() {
     }
     assert!(is_enough(&totals), "{totals:#?} {lines:#?}");
     assert_eq!((totals.runs_failed, totals.repeated), (0, 0), "{lines:#?}");
-    assert!(
-        lines
-            .iter()
-            .any(|line| matches!(line, Shown::Arrived { what: "sms", .. }))
-    );
+    assert!(lines.iter().any(|line| matches!(line, Shown::Arrived { what: "sms", .. })));
     assert!(
         lines.iter().any(|line| matches!(line, Shown::Done { flow, summary, .. } if flow == "tweet-to-sms" && summary.contains("harbour"))),
         "{lines:#?}"

@@ -8,26 +8,14 @@ use super::*;
 async fn a_project_works_as_it_is_written() {
     let project = Project::new(&[("flows/lines.yaml", LIST_TO_FILE)]).await;
     project.settings("flows: {lines: {every: 1h, inputs: {file: 007}}}\n");
-    project.sandbox.control().add_items(&sandbox::NewItems {
-        count: 3,
-        ..Default::default()
-    });
+    project.sandbox.control().add_items(&sandbox::NewItems { count: 3, ..Default::default() });
     let working = project.work().await;
     // `007` is text, because the input asks for text.
     until("three lines", async || lines(&project.path("out/007")) == 3).await;
     let row = flows::list(&working.live.view()).await.unwrap().remove(0);
-    assert_eq!(
-        (row.trigger.as_str(), row.state.as_str()),
-        ("json.new_item every 1h", "enabled")
-    );
+    assert_eq!((row.trigger.as_str(), row.state.as_str()), ("json.new_item every 1h", "enabled"));
     until("three runs", async || {
-        flows::show(&working.live.view(), "lines")
-            .await
-            .unwrap()
-            .row
-            .runs
-            .get("succeeded")
-            == Some(&3)
+        flows::show(&working.live.view(), "lines").await.unwrap().row.runs.get("succeeded") == Some(&3)
     })
     .await;
     let summary = working.stop().await;
@@ -39,16 +27,9 @@ async fn what_the_command_line_gives_comes_before_the_settings() {
     let project = Project::new(&[("flows/lines.yaml", LIST_TO_FILE)]).await;
     project.settings("flows: {lines: {inputs: {file: settings.txt}}}\n");
     project.sandbox.control().add_items(&sandbox::NewItems::default());
-    let set = |set: &str| Place {
-        sets: vec![set.to_owned()],
-        ..project.place()
-    };
+    let set = |set: &str| Place { sets: vec![set.to_owned()], ..project.place() };
     let wrong = project::load(&set("lines.fiel=x"));
-    let told = wrong
-        .diagnostics
-        .iter()
-        .find(|found| found.code == "set_unknown")
-        .unwrap();
+    let told = wrong.diagnostics.iter().find(|found| found.code == "set_unknown").unwrap();
     assert_eq!(told.help.as_deref(), Some("did you mean `file`?"));
     let up = up::start(&set("lines.file=given.txt")).await.unwrap();
     let written = async {
@@ -84,11 +65,7 @@ async fn errors_in_files_start_nothing() {
     .await;
     let error = up::start(&project.place()).await.err().unwrap();
     assert_eq!((error.code.as_str(), error.exit), ("project_unsound", Exit::Problem));
-    let found = error
-        .diagnostics
-        .iter()
-        .find(|found| found.code == "unknown_action")
-        .unwrap();
+    let found = error.diagnostics.iter().find(|found| found.code == "unknown_action").unwrap();
     assert_eq!((found.line, error.files.contains_key(&found.file)), (4, true));
     assert!(!project.path("tidegate.db").exists());
 }
@@ -106,29 +83,17 @@ async fn a_broken_edit_is_told_once_and_a_good_one_is_taken_up() {
         let _ = stopped.await;
     }));
     let told = async |changes: &mut tokio::sync::broadcast::Receiver<Change>| {
-        tokio::time::timeout(Duration::from_secs(10), changes.recv())
-            .await
-            .expect("a change is told")
-            .unwrap()
+        tokio::time::timeout(Duration::from_secs(10), changes.recv()).await.expect("a change is told").unwrap()
     };
-    let Change::Refused { diagnostics, .. } = told(&mut changes).await else {
-        panic!("it was taken up")
-    };
+    let Change::Refused { diagnostics, .. } = told(&mut changes).await else { panic!("it was taken up") };
     assert!(!diagnostics.is_empty());
     assert_eq!(live.project().text(Path::new("flows/hello.yaml")), Some(BY_HAND));
-    project.write(
-        "flows/hello.yaml",
-        &BY_HAND.replace("flow: hello", "flow: hello\ntitle: Says hello"),
-    );
+    project.write("flows/hello.yaml", &BY_HAND.replace("flow: hello", "flow: hello\ntitle: Says hello"));
     project.write("flows/notify.yaml", TO_SMS);
-    let Change::Deployed { flows: works, .. } = told(&mut changes).await else {
-        panic!("it was refused")
-    };
+    let Change::Deployed { flows: works, .. } = told(&mut changes).await else { panic!("it was refused") };
     assert_eq!(works, ["hello", "notify"]);
     std::fs::remove_file(project.path("flows/hello.yaml")).unwrap();
-    let Change::Deployed { flows: works, .. } = told(&mut changes).await else {
-        panic!("it was refused")
-    };
+    let Change::Deployed { flows: works, .. } = told(&mut changes).await else { panic!("it was refused") };
     assert_eq!(works, ["notify"]);
     let rows = flows::list(&live.view()).await.unwrap();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
@@ -143,10 +108,7 @@ async fn a_second_host_is_told_who_holds_the_store() {
     let first = project.up().await;
     let error = up::start(&project.place()).await.err().unwrap();
     assert_eq!((error.code.as_str(), error.exit), ("store_locked", Exit::Host));
-    assert!(
-        error.message.contains(&format!("process {}", std::process::id())),
-        "{error}"
-    );
+    assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
     first.work(async {}).await.unwrap();
     project.up().await;
 }
@@ -154,10 +116,7 @@ async fn a_second_host_is_told_who_holds_the_store() {
 #[tokio::test]
 async fn a_database_server_is_refused_without_its_password() {
     let project = Project::new(&[]).await;
-    let place = Place {
-        store: Some("postgres://me:s3cret@host/db".to_owned()),
-        ..project.place()
-    };
+    let place = Place { store: Some("postgres://me:s3cret@host/db".to_owned()), ..project.place() };
     let error = up::start(&place).await.err().unwrap();
     assert_eq!(error.code, "store_unsupported");
     assert!(!format!("{error:?}").contains("s3cret"));

@@ -87,9 +87,7 @@ impl Project {
     }
 
     async fn up(&self) -> Up {
-        up::start(&self.place())
-            .await
-            .unwrap_or_else(|error| panic!("{error:#?}"))
+        up::start(&self.place()).await.unwrap_or_else(|error| panic!("{error:#?}"))
     }
 
     async fn work(&self) -> Working {
@@ -113,13 +111,9 @@ impl Working {
 /// What the start deployed and what it left out.
 fn deployed(up: &Up) -> (Vec<String>, Vec<String>) {
     match up.deployed() {
-        Change::Deployed { flows, diagnostics, .. } => (
-            flows,
-            diagnostics
-                .into_iter()
-                .map(|found| format!("{}: {}", found.code, found.message))
-                .collect(),
-        ),
+        Change::Deployed { flows, diagnostics, .. } => {
+            (flows, diagnostics.into_iter().map(|found| format!("{}: {}", found.code, found.message)).collect())
+        }
         Change::Refused { diagnostics, .. } => panic!("{diagnostics:#?}"),
     }
 }

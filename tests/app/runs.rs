@@ -10,29 +10,19 @@ use super::*;
 #[tokio::test]
 async fn a_run_by_hand_needs_no_host() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
-    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false)
-        .await
-        .unwrap();
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false).await.unwrap();
     let shown = ran.run.unwrap();
     assert_eq!((ran.by_host, shown.row.state.as_str()), (false, "succeeded"));
     assert_eq!(project.read("out/hello.txt"), "Hello you\n");
-    assert_eq!(
-        shown.steps[0].input,
-        Some(json!({"path": "hello.txt", "text": "Hello you"}))
-    );
-    assert_eq!(
-        run::run(&project.place(), "helo", None, false).await.unwrap_err().code,
-        "flow_unknown"
-    );
+    assert_eq!(shown.steps[0].input, Some(json!({"path": "hello.txt", "text": "Hello you"})));
+    assert_eq!(run::run(&project.place(), "helo", None, false).await.unwrap_err().code, "flow_unknown");
 }
 
 #[tokio::test]
 async fn a_run_by_hand_is_taken_up_by_the_host_at_work() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     let working = project.work().await;
-    let ran = run::run(&project.place(), "hello", Some(json!({"name": "host"})), false)
-        .await
-        .unwrap();
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "host"})), false).await.unwrap();
     assert_eq!((ran.by_host, ran.run.unwrap().row.state.as_str()), (true, "succeeded"));
     assert_eq!(project.read("out/hello.txt"), "Hello host\n");
     working.stop().await;
@@ -41,44 +31,20 @@ async fn a_run_by_hand_is_taken_up_by_the_host_at_work() {
 #[tokio::test]
 async fn a_dry_run_shows_writes_and_sends_none() {
     let project = Project::new(&[("flows/notify.yaml", TO_SMS)]).await;
-    let ran = run::run(&project.place(), "notify", Some(json!({"name": "you"})), true)
-        .await
-        .unwrap();
-    let steps: Vec<(&str, bool)> = ran
-        .requests
-        .iter()
-        .map(|preview| (preview.action.as_str(), preview.sent))
-        .collect();
-    assert!(
-        steps.contains(&("twilio.send_sms", false)) && steps.contains(&("log.write", false)),
-        "{steps:?}"
-    );
-    assert!(
-        ran.requests.iter().all(|preview| preview.error.is_none()),
-        "{:#?}",
-        ran.requests
-    );
-    let sms = ran
-        .requests
-        .iter()
-        .find(|preview| preview.action == "twilio.send_sms")
-        .unwrap();
+    let ran = run::run(&project.place(), "notify", Some(json!({"name": "you"})), true).await.unwrap();
+    let steps: Vec<(&str, bool)> = ran.requests.iter().map(|preview| (preview.action.as_str(), preview.sent)).collect();
+    assert!(steps.contains(&("twilio.send_sms", false)) && steps.contains(&("log.write", false)), "{steps:?}");
+    assert!(ran.requests.iter().all(|preview| preview.error.is_none()), "{:#?}", ran.requests);
+    let sms = ran.requests.iter().find(|preview| preview.action == "twilio.send_sms").unwrap();
     let request = sms.request.clone().unwrap().to_string();
-    assert!(
-        request.contains("Hello you") && request.contains("+15550199001"),
-        "{request}"
-    );
+    assert!(request.contains("Hello you") && request.contains("+15550199001"), "{request}");
     assert!(!request.contains(sandbox::TWILIO_AUTH_TOKEN));
     assert_eq!(project.sandbox.control().count(Service::Twilio, "send_sms").requests, 0);
     assert!(!project.path("tidegate.db").exists());
     // What would fail is told, too.
-    let ran = run::run(&project.place(), "notify", Some(json!({})), true)
-        .await
-        .unwrap();
+    let ran = run::run(&project.place(), "notify", Some(json!({})), true).await.unwrap();
     assert!(
-        ran.requests
-            .iter()
-            .any(|preview| preview.error.as_deref().is_some_and(|error| error.contains("name"))),
+        ran.requests.iter().any(|preview| preview.error.as_deref().is_some_and(|error| error.contains("name"))),
         "{:#?}",
         ran.requests
     );
@@ -88,9 +54,7 @@ async fn a_dry_run_shows_writes_and_sends_none() {
 async fn a_run_is_found_replayed_and_cancelled() {
     let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
     project.up().await.work(async {}).await.unwrap();
-    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false)
-        .await
-        .unwrap();
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false).await.unwrap();
     let id = ran.run.unwrap().row.id;
     let view = project.view().await;
     let end = &id[id.len() - 8..];
@@ -99,38 +63,18 @@ async fn a_run_is_found_replayed_and_cancelled() {
     let again = runs::replay(&view, end).await.unwrap();
     assert_eq!(again.state, "queued");
     let shown = runs::show(&view, &again.id).await.unwrap();
-    assert_eq!(
-        (shown.retry_of.as_deref(), shown.item),
-        (Some(id.as_str()), Some(json!({"name": "you"})))
-    );
+    assert_eq!((shown.retry_of.as_deref(), shown.item), (Some(id.as_str()), Some(json!({"name": "you"}))));
     let working = project.work().await;
-    until("the second hello", async || {
-        project.read("out/hello.txt") == "Hello you\nHello you\n"
-    })
-    .await;
+    until("the second hello", async || project.read("out/hello.txt") == "Hello you\nHello you\n").await;
     working.stop().await;
     let view = project.view().await;
     let third = runs::replay(&view, &id).await.unwrap();
     assert_eq!(runs::cancel(&view, &third.id).await.unwrap().state, "cancelled");
-    let listed = runs::list(
-        &view,
-        runs::Filter {
-            state: Some("succeeded".to_owned()),
-            ..Default::default()
-        },
-    )
-    .await
-    .unwrap();
+    let listed =
+        runs::list(&view, runs::Filter { state: Some("succeeded".to_owned()), ..Default::default() }).await.unwrap();
     assert_eq!(listed.len(), 2);
-    let wrong = runs::list(
-        &view,
-        runs::Filter {
-            state: Some("suceeded".to_owned()),
-            ..Default::default()
-        },
-    )
-    .await
-    .unwrap_err();
+    let wrong =
+        runs::list(&view, runs::Filter { state: Some("suceeded".to_owned()), ..Default::default() }).await.unwrap_err();
     assert_eq!(wrong.help.as_deref(), Some("did you mean `succeeded`?"));
 }
 
@@ -139,35 +83,21 @@ async fn what_nobody_knows_is_settled_by_a_person() {
     // A sink that nothing makes safe to repeat: a torn answer parks the run.
     let sink = "flow: sink\ntrigger: {manual: true}\nsteps:\n  - {id: sent, action: json.post, with: {path: /sink, body: {n: \"{{item.n}}\"}}}\n  - {action: file.append, with: {path: sent.txt, text: \"{{json steps.sent.output}}\"}}\n";
     let project = Project::new(&[("flows/sink.yaml", sink)]).await;
-    let tear = Fault {
-        operation: Some("sink".to_owned()),
-        tear: true,
-        times: Some(3),
-        ..Fault::default()
-    };
+    let tear = Fault { operation: Some("sink".to_owned()), tear: true, times: Some(3), ..Fault::default() };
     project.sandbox.control().inject(tear).unwrap();
     let mut ids = Vec::new();
     for n in 0..3 {
-        let run = run::run(&project.place(), "sink", Some(json!({"n": n})), false)
-            .await
-            .unwrap()
-            .run
-            .unwrap();
+        let run = run::run(&project.place(), "sink", Some(json!({"n": n})), false).await.unwrap().run.unwrap();
         assert_eq!(run.row.state, "unknown", "{run:#?}");
         ids.push(run.row.id);
     }
     let view = project.view().await;
-    for (id, said) in ids.iter().zip([
-        Settlement::Done(json!({"receipt": "by phone"})),
-        Settlement::Retry,
-        Settlement::Failed,
-    ]) {
+    for (id, said) in
+        ids.iter().zip([Settlement::Done(json!({"receipt": "by phone"})), Settlement::Retry, Settlement::Failed])
+    {
         assert_eq!(runs::settle(&view, id, said).await.unwrap().state, "running");
     }
-    assert_eq!(
-        runs::settle(&view, &ids[0], Settlement::Retry).await.unwrap_err().code,
-        "run_not_unknown"
-    );
+    assert_eq!(runs::settle(&view, &ids[0], Settlement::Retry).await.unwrap_err().code, "run_not_unknown");
     let before = project.sandbox.control().count(Service::Json, "sink").requests;
     let working = project.work().await;
     let states = async || {
@@ -177,23 +107,13 @@ async fn what_nobody_knows_is_settled_by_a_person() {
         }
         states
     };
-    until("all three are over", async || {
-        !states().await.iter().any(|state| state == "running")
-    })
-    .await;
+    until("all three are over", async || !states().await.iter().any(|state| state == "running")).await;
     working.stop().await;
     let view = project.view().await;
     let done = runs::show(&view, &ids[0]).await.unwrap();
     assert_eq!(done.row.state, "succeeded", "{done:#?}");
     assert_eq!(runs::show(&view, &ids[2]).await.unwrap().row.state, "failed");
-    assert!(
-        project.read("out/sent.txt").contains("by phone"),
-        "{}",
-        project.read("out/sent.txt")
-    );
+    assert!(project.read("out/sent.txt").contains("by phone"), "{}", project.read("out/sent.txt"));
     // The one that was to be tried again was; nothing else was sent a second time.
-    assert_eq!(
-        project.sandbox.control().count(Service::Json, "sink").requests,
-        before + 1
-    );
+    assert_eq!(project.sandbox.control().count(Service::Json, "sink").requests, before + 1);
 }

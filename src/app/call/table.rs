@@ -25,19 +25,10 @@ impl Table {
             Value::Object(_) => {
                 let mut members = Vec::new();
                 flatten(output, "", DEPTH, &mut members);
-                let rows = members
-                    .into_iter()
-                    .map(|(path, value)| vec![path, text(value)])
-                    .collect();
-                Table {
-                    columns: vec!["name".to_owned(), "value".to_owned()],
-                    rows,
-                }
+                let rows = members.into_iter().map(|(path, value)| vec![path, text(value)]).collect();
+                Table { columns: vec!["name".to_owned(), "value".to_owned()], rows }
             }
-            scalar => Table {
-                columns: vec!["value".to_owned()],
-                rows: vec![vec![text(scalar)]],
-            },
+            scalar => Table { columns: vec!["value".to_owned()], rows: vec![vec![text(scalar)]] },
         }
     }
 
@@ -63,10 +54,7 @@ impl Table {
             };
             columns.iter().map(cell).collect()
         });
-        Table {
-            rows: rows.collect(),
-            columns,
-        }
+        Table { rows: rows.collect(), columns }
     }
 }
 
@@ -74,11 +62,7 @@ fn flatten<'a>(value: &'a Value, path: &str, depth: usize, members: &mut Vec<(St
     match value {
         Value::Object(inner) if depth > 0 => {
             for (name, value) in inner {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 flatten(value, &path, depth - 1, members);
             }
         }

@@ -19,51 +19,18 @@ const SMS_EVERY: usize = 2;
 const READING_EVERY: usize = 3;
 
 const TWEETS: [(&str, &str); 12] = [
-    (
-        "mara_sails",
-        "First boat through the gate this morning, the water is like glass",
-    ),
-    (
-        "northpier",
-        "Ferry to the island leaves twenty minutes late, bring a book",
-    ),
-    (
-        "kelp_and_co",
-        "Fresh mussels at the north quay until noon or until they are gone",
-    ),
-    (
-        "old_lockkeeper",
-        "Forty years I opened that gate by hand. Now a phone does it. Fine by me",
-    ),
+    ("mara_sails", "First boat through the gate this morning, the water is like glass"),
+    ("northpier", "Ferry to the island leaves twenty minutes late, bring a book"),
+    ("kelp_and_co", "Fresh mussels at the north quay until noon or until they are gone"),
+    ("old_lockkeeper", "Forty years I opened that gate by hand. Now a phone does it. Fine by me"),
     ("tideline", "Spring tide tonight, highest water at a quarter past nine"),
-    (
-        "jonas.on.deck",
-        "Lost a red fender somewhere near the breakwater, there is coffee for the finder",
-    ),
-    (
-        "harbour_choir",
-        "We rehearse on the steps at six, passers-by are welcome to hum along",
-    ),
-    (
-        "captain_ines",
-        "Wind turns to the west, the small ones should be in by four",
-    ),
-    (
-        "gullwatch",
-        "A heron on the crane again. It looks like it owns the place",
-    ),
-    (
-        "bakery_am_kai",
-        "Cinnamon rolls, second batch, out of the oven in ten minutes 🥐",
-    ),
-    (
-        "rosa_rows",
-        "Personal best on the inner loop: 21:40! My arms disagree with the joy",
-    ),
-    (
-        "dockside_vet",
-        "Somebody brought a very small seal. It is fine, it was only curious",
-    ),
+    ("jonas.on.deck", "Lost a red fender somewhere near the breakwater, there is coffee for the finder"),
+    ("harbour_choir", "We rehearse on the steps at six, passers-by are welcome to hum along"),
+    ("captain_ines", "Wind turns to the west, the small ones should be in by four"),
+    ("gullwatch", "A heron on the crane again. It looks like it owns the place"),
+    ("bakery_am_kai", "Cinnamon rolls, second batch, out of the oven in ten minutes 🥐"),
+    ("rosa_rows", "Personal best on the inner loop: 21:40! My arms disagree with the joy"),
+    ("dockside_vet", "Somebody brought a very small seal. It is fine, it was only curious"),
 ];
 
 const TEXTS: [&str; 10] = [
@@ -104,11 +71,7 @@ fn tweet(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
         return;
     };
     let text = format!("{said} {HASHTAG}");
-    control.add_tweets(&NewTweet {
-        author: (*author).to_owned(),
-        text: text.clone(),
-        ..NewTweet::default()
-    });
+    control.add_tweets(&NewTweet { author: (*author).to_owned(), text: text.clone(), ..NewTweet::default() });
     tell(shown, "tweet", &format!("@{author}"), text);
 }
 
@@ -118,16 +81,8 @@ fn text(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
     };
     // X refuses a text that it has seen a short while ago.
     let round = number / TEXTS.len();
-    let body = if round == 0 {
-        (*said).to_owned()
-    } else {
-        format!("{said} (update {round})")
-    };
-    control.add_sms(&NewSms {
-        from: (*from).to_owned(),
-        body: body.clone(),
-        ..NewSms::default()
-    });
+    let body = if round == 0 { (*said).to_owned() } else { format!("{said} (update {round})") };
+    control.add_sms(&NewSms { from: (*from).to_owned(), body: body.clone(), ..NewSms::default() });
     tell(shown, "sms", from, body);
 }
 
@@ -137,18 +92,11 @@ fn reading(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
     let level_cm = 120 + 10 * (20 - (phase - 20).abs());
     let fields = json!({"gauge": "inner basin", "level_cm": level_cm});
     let fields: Map<_, _> = fields.as_object().cloned().unwrap_or_default();
-    control.add_items(&NewItems {
-        fields,
-        ..NewItems::default()
-    });
+    control.add_items(&NewItems { fields, ..NewItems::default() });
     tell(shown, "item", "gauge", format!("inner basin at {level_cm} cm"));
 }
 
 fn tell(shown: &broadcast::Sender<Shown>, what: &'static str, from: &str, text: String) {
     // An error means that nobody watches.
-    let _ = shown.send(Shown::Arrived {
-        what,
-        from: from.to_owned(),
-        text,
-    });
+    let _ = shown.send(Shown::Arrived { what, from: from.to_owned(), text });
 }

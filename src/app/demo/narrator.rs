@@ -32,19 +32,11 @@ pub async fn narrate(
             Err(RecvError::Closed) => return,
         };
         let told = match event.what {
-            What::StepEnded {
-                run,
-                step,
-                state,
-                summary,
-            } => {
+            What::StepEnded { run, step, state, summary } => {
                 let known = runs.entry(run).or_default();
                 // The first step is what the flow is for; later ones only note it down. A failure says more.
                 if known.summary.is_empty() || state == "failed" {
-                    *known = Known {
-                        step: step.clone(),
-                        summary: summary.clone(),
-                    };
+                    *known = Known { step: step.clone(), summary: summary.clone() };
                 }
                 (state == "retrying").then_some(Shown::Done {
                     flow: event.flow,
@@ -54,12 +46,7 @@ pub async fn narrate(
                     elapsed_ms: None,
                 })
             }
-            What::RunEnded {
-                run,
-                state,
-                message,
-                elapsed_ms,
-            } => {
+            What::RunEnded { run, state, message, elapsed_ms } => {
                 match state {
                     "succeeded" => counted.lock().runs_succeeded += 1,
                     "failed" => counted.lock().runs_failed += 1,
@@ -68,18 +55,10 @@ pub async fn narrate(
                 let known = runs.remove(&run).unwrap_or_default();
                 let summary = message.unwrap_or(known.summary);
                 let elapsed_ms = Some(elapsed_ms);
-                Some(Shown::Done {
-                    flow: event.flow,
-                    state: state.to_owned(),
-                    step: known.step,
-                    summary,
-                    elapsed_ms,
-                })
+                Some(Shown::Done { flow: event.flow, state: state.to_owned(), step: known.step, summary, elapsed_ms })
             }
             What::Notice { message, .. } => Some(Shown::Notice { message }),
-            What::PollFailed { message, .. } => Some(Shown::Notice {
-                message: format!("{}: {message}", event.flow),
-            }),
+            What::PollFailed { message, .. } => Some(Shown::Notice { message: format!("{}: {message}", event.flow) }),
             What::Polled { .. } | What::RunBegan { .. } => None,
         };
         if let Some(told) = told {

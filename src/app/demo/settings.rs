@@ -49,10 +49,6 @@ pub fn settings(sandbox: &Sandbox) -> Result<Settings> {
             "json-to-file": {"inputs": {"path": "/linked?limit=1000"}, "every": "2s"},
         },
     });
-    serde_json::from_value(settings).map_err(|error| {
-        Error::problem(
-            "demo_settings",
-            format!("the demo's settings are not readable: {error}"),
-        )
-    })
+    serde_json::from_value(settings)
+        .map_err(|error| Error::problem("demo_settings", format!("the demo's settings are not readable: {error}")))
 }

@@ -19,13 +19,7 @@ pub fn accounts(catalog: &Catalog) -> BTreeMap<String, Connection> {
             let connector = loaded.value.as_ref();
             let place = format!("/connections/{}", escape(name));
             let retype = |value: &Value, input: &Input, place: String| {
-                typed(
-                    value,
-                    &Value::Object(input.schema.clone()),
-                    &settings.source,
-                    &place,
-                    &connector.schemas,
-                )
+                typed(value, &Value::Object(input.schema.clone()), &settings.source, &place, &connector.schemas)
             };
             for (field, source) in &mut account.fields {
                 if let (Source::Value(value), Some(input)) = (&*source, connector.connection.fields.get(field)) {
@@ -47,16 +41,8 @@ pub fn accounts(catalog: &Catalog) -> BTreeMap<String, Connection> {
 /// The account that a flow uses a connector with: the settings say it, else the flow, else there is only one.
 pub fn connection_of(catalog: &Catalog, flow: &str, connector: &str) -> Option<String> {
     let settings = catalog.settings.value.as_ref();
-    let by_settings = settings
-        .flows
-        .get(flow)
-        .and_then(|flow| flow.connections.get(connector));
-    let by_flow = || {
-        catalog
-            .flows
-            .get(flow)
-            .and_then(|flow| flow.value.connections.get(connector))
-    };
+    let by_settings = settings.flows.get(flow).and_then(|flow| flow.connections.get(connector));
+    let by_flow = || catalog.flows.get(flow).and_then(|flow| flow.value.connections.get(connector));
     if let Some(chosen) = by_settings.or_else(by_flow) {
         return Some(chosen.clone());
     }
@@ -66,9 +52,7 @@ pub fn connection_of(catalog: &Catalog, flow: &str, connector: &str) -> Option<S
 /// The account of a connector, where there is just one.
 fn only_connection(catalog: &Catalog, connector: &str) -> Option<String> {
     let all = catalog.settings.value.connections.iter();
-    let mut of_it = all
-        .filter(|(_, account)| account.connector == connector)
-        .map(|(name, _)| name.clone());
+    let mut of_it = all.filter(|(_, account)| account.connector == connector).map(|(name, _)| name.clone());
     let only = of_it.next()?;
     of_it.next().is_none().then_some(only)
 }

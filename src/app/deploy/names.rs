@@ -22,23 +22,14 @@ pub fn connectors_of(flow: &Flow) -> BTreeSet<String> {
 
 /// The connector that a flow polls.
 pub fn polled_connector(flow: &Flow) -> Option<&str> {
-    flow.trigger
-        .poll
-        .as_deref()?
-        .split_once('.')
-        .map(|(connector, _)| connector)
+    flow.trigger.poll.as_deref()?.split_once('.').map(|(connector, _)| connector)
 }
 
 /// What a flow names, with the connectors of its accounts.
 pub fn named(flow: &Flow, accounts: &Accounts) -> Named {
     let mut named = written_names(flow);
-    let signers = named
-        .accounts
-        .iter()
-        .filter_map(|account| accounts.configured().get(account));
-    named
-        .connectors
-        .extend(signers.map(|account| account.connector.clone()).collect::<Vec<_>>());
+    let signers = named.accounts.iter().filter_map(|account| accounts.configured().get(account));
+    named.connectors.extend(signers.map(|account| account.connector.clone()).collect::<Vec<_>>());
     named
 }
 

@@ -27,19 +27,9 @@ pub async fn run(
     item: Value,
     clock: &Clock,
 ) -> Vec<Preview> {
-    let dry = Dry {
-        project,
-        executor,
-        deployment,
-        definition,
-    };
+    let dry = Dry { project, executor, deployment, definition };
     let mut now_ms = clock.now_ms();
-    let facts = Facts {
-        run_id: "dry-run".to_owned(),
-        item,
-        inputs: definition.inputs.clone(),
-        started_ms: now_ms,
-    };
+    let facts = Facts { run_id: "dry-run".to_owned(), item, inputs: definition.inputs.clone(), started_ms: now_ms };
     let mut run = Run::begin(&definition.flow, facts);
     let mut previews = Vec::new();
     let mut event = Event::Begin;
@@ -112,11 +102,7 @@ impl Dry<'_> {
             Err(failure) => {
                 preview.error = Some(failure.message.clone());
                 // Once is enough to see how it is.
-                Event::Failed(Failure {
-                    verdict: Verdict::Fail,
-                    outcome: Outcome::NotDone,
-                    ..failure
-                })
+                Event::Failed(Failure { verdict: Verdict::Fail, outcome: Outcome::NotDone, ..failure })
             }
         };
         (preview, answered)
@@ -126,10 +112,9 @@ impl Dry<'_> {
         let inputs = call.inputs.as_ref().clone();
         let asked = self.asked(call, &inputs)?;
         let prepared = match &asked {
-            Asked::Action(connection, action) => self.executor.prepare(Call {
-                element: call.element.clone(),
-                ..Call::new(connection, action, inputs.clone())
-            })?,
+            Asked::Action(connection, action) => self
+                .executor
+                .prepare(Call { element: call.element.clone(), ..Call::new(connection, action, inputs.clone()) })?,
             Asked::Http(connection) => self.executor.prepare_ad_hoc(AdHoc {
                 connection: connection.as_ref(),
                 inputs: inputs.clone(),
@@ -145,10 +130,7 @@ impl Dry<'_> {
         let sent = match asked {
             // Every page of it.
             Asked::Action(connection, action) => {
-                let call = Call {
-                    element: call.element.clone(),
-                    ..Call::new(&connection, &action, inputs)
-                };
+                let call = Call { element: call.element.clone(), ..Call::new(&connection, &action, inputs) };
                 self.executor.call(call).await
             }
             Asked::Http(_) => self.send(prepared).await?,
@@ -170,12 +152,7 @@ impl Dry<'_> {
         let Target::Action { connector, action } = target else {
             return Value::Object(Map::new());
         };
-        let written = self
-            .project
-            .catalog
-            .connectors
-            .get(connector.as_ref())
-            .map(|loaded| loaded.value.as_ref());
+        let written = self.project.catalog.connectors.get(connector.as_ref()).map(|loaded| loaded.value.as_ref());
         let found = written.and_then(|connector| Some((connector, connector.actions.get(action.as_ref())?)));
         found.map_or(Value::Null, |(connector, action)| sample::answer(connector, action))
     }
@@ -192,22 +169,16 @@ impl Dry<'_> {
                 let compiled = compiled(connector)?;
                 let name = self.definition.connections.get(connector.as_ref()).map(String::as_str);
                 let connection = accounts.connection(connector, name, compiled)?;
-                let found = compiled
-                    .action(action)
-                    .ok_or_else(|| lacking(format!("action {connector}.{action}")))?;
+                let found = compiled.action(action).ok_or_else(|| lacking(format!("action {connector}.{action}")))?;
                 Ok(Asked::Action(connection, Arc::clone(found)))
             }
             Target::Http => match inputs.get("connection").and_then(Value::as_str) {
                 None => Ok(Asked::Http(None)),
                 Some(name) => {
-                    let account = accounts
-                        .configured()
-                        .get(name)
-                        .ok_or_else(|| lacking(format!("connection {name}")))?;
+                    let account =
+                        accounts.configured().get(name).ok_or_else(|| lacking(format!("connection {name}")))?;
                     let compiled = compiled(&account.connector)?;
-                    accounts
-                        .connection(&account.connector, Some(name), compiled)
-                        .map(|found| Asked::Http(Some(found)))
+                    accounts.connection(&account.connector, Some(name), compiled).map(|found| Asked::Http(Some(found)))
                 }
             },
         }

@@ -13,11 +13,7 @@ const DEPTH: usize = 6;
 
 /// An answer of an action; an object without members where nothing is described.
 pub fn answer(connector: &Connector, action: &Action) -> Value {
-    let parts = action
-        .uses
-        .as_slice()
-        .iter()
-        .filter_map(|part| connector.parts.get(part));
+    let parts = action.uses.as_slice().iter().filter_map(|part| connector.parts.get(part));
     let mut schemas = std::iter::once(&action.response)
         .chain(parts.map(|part| &part.response))
         .filter_map(|response| response.schema.as_ref());
@@ -31,10 +27,7 @@ fn sample(name: &str, schema: &Value, schemas: &BTreeMap<String, Value>, depth: 
     if depth == 0 {
         return Value::Null;
     }
-    let reference = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|text| text.strip_prefix("#/schemas/"));
+    let reference = schema.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/schemas/"));
     if let Some(target) = reference.and_then(|name| schemas.get(name)) {
         return sample(name, target, schemas, depth - 1);
     }
@@ -46,14 +39,8 @@ fn sample(name: &str, schema: &Value, schemas: &BTreeMap<String, Value>, depth: 
     };
     match kind {
         Some("object") => {
-            let members = schema
-                .get("properties")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten();
-            members
-                .map(|(name, member)| (name.clone(), sample(name, member, schemas, depth - 1)))
-                .collect()
+            let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            members.map(|(name, member)| (name.clone(), sample(name, member, schemas, depth - 1))).collect()
         }
         Some("array") => Value::Array(Vec::new()),
         Some("integer" | "number") => Value::from(0),
