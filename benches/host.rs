@@ -1,6 +1,7 @@
 //! What the release binary reaches: one poll of 10,000 items with one POST each, from start to first poll,
 //! idle memory, and 1,000 flows that find nothing. The sandbox runs in another process; every request stays on
 //! loopback. Run with `scripts/bench`.
+#![expect(clippy::expect_used, reason = "a measurement that cannot be set up has nothing to say")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};

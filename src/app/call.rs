@@ -2,6 +2,8 @@
 
 mod table;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -108,9 +110,13 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
         let wrong = |message: String| Error::new(Exit::Connection, "connection_unknown", message);
         return match accounts.get(name) {
             Some(account) if account.connector == connector => Ok(Some(name.to_owned())),
-            Some(account) => Err(wrong(format!("connection `{name}` is one of {}, not of {connector}", account.connector))),
+            Some(account) => {
+                Err(wrong(format!("connection `{name}` is one of {}, not of {connector}", account.connector)))
+            }
             None => Err(match did_you_mean(name, accounts.keys().map(String::as_str)) {
-                Some(close) => wrong(format!("there is no connection `{name}`")).with_help(format!("did you mean `{close}`?")),
+                Some(close) => {
+                    wrong(format!("there is no connection `{name}`")).with_help(format!("did you mean `{close}`?"))
+                }
                 None => wrong(format!("there is no connection `{name}`")),
             }),
         };
@@ -134,7 +140,7 @@ pub(super) fn compile(project: &Project, name: &str) -> Result<CompiledConnector
     let loaded = connectors::find(project, name)?;
     Definitions::default().connector(&loaded.value).map_err(|problems| Error {
         diagnostics: project::diagnostics(&loaded.source, "", problems),
-        files: project.catalog.files.clone(),
+        files: Arc::new(project.catalog.files.clone()),
         ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))
     })
 }

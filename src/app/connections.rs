@@ -127,7 +127,9 @@ async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: 
     let bound = bind(project, accounts, name);
     let connection = match bound {
         Ok(connection) => connection,
-        Err(failure) => return Asked { action: None, result: Err(failure) },
+        Err(failure) => {
+            return Asked { action: None, result: Err(failure) };
+        }
     };
     let Some(action) = connection.test_action() else {
         let result = match connection.connector.test.first().and_then(|name| connection.connector.action(name)) {
@@ -172,17 +174,24 @@ fn tell(name: &str, action: Option<String>, result: &std::result::Result<(), Fai
 
 fn advice(name: &str, failure: &Failure) -> Option<String> {
     match failure.verdict {
-        Verdict::Reauth => Some(format!("the service refuses these credentials: renew them under `connections: {{{name}: {{fields: ...}}}}` in tidegate.yaml, or in the variables that it names")),
-        Verdict::Suspended => Some("the service has stopped the account: settle it there, then test again".to_owned()),
-        Verdict::Retry { .. } if failure.outcome == Outcome::NotSent => Some(format!(
-            "check `connections: {{{name}: {{hosts: ...}}}}` in tidegate.yaml, the network and the proxy"
+        Verdict::Reauth => Some(format!(
+            "the service refuses these credentials: renew them under `connections: {{{name}: {{fields: ...}}}}` in tidegate.yaml, or in the variables that it names"
         )),
+        Verdict::Suspended => Some("the service has stopped the account: settle it there, then test again".to_owned()),
+        Verdict::Retry { .. } if failure.outcome == Outcome::NotSent => {
+            Some(format!("check `connections: {{{name}: {{hosts: ...}}}}` in tidegate.yaml, the network and the proxy"))
+        }
         _ => None,
     }
 }
 
 // What the answer says of the account; of other failures it says nothing.
-async fn record(view: &View, store: &Store, name: &str, result: &std::result::Result<(), Failure>) -> Result<Vec<String>> {
+async fn record(
+    view: &View,
+    store: &Store,
+    name: &str,
+    result: &std::result::Result<(), Failure>,
+) -> Result<Vec<String>> {
     let (state, reason) = match result {
         Ok(()) => (Standing::Working, None),
         Err(failure) => match failure.verdict {

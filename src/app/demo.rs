@@ -3,8 +3,6 @@
 mod arrivals;
 mod narrator;
 mod settings;
-#[cfg(test)]
-mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -130,7 +128,8 @@ pub async fn start() -> Result<Demo> {
         .map_err(|error| refused("no temporary folder could be made", error))?;
     // The real windows would end the demo after a quarter of an hour.
     let options = Options { rate_limits: RateLimits::Each(100_000), ..Options::default() };
-    let sandbox = Sandbox::start(options).await.map_err(|error| refused("the local services could not start", error))?;
+    let sandbox =
+        Sandbox::start(options).await.map_err(|error| refused("the local services could not start", error))?;
     let mut catalog = Catalog::embedded();
     catalog.settings.value = Arc::new(settings::settings(&sandbox)?);
     let project = Project::of(catalog, &[]).sound()?;
@@ -142,11 +141,8 @@ pub async fn start() -> Result<Demo> {
         json: sandbox.json_url(),
         control: sandbox.control_url(),
     };
-    let books = Books {
-        control: sandbox.control().clone(),
-        counted: Arc::default(),
-        started_ms: Clock::System.now_ms(),
-    };
+    let books =
+        Books { control: sandbox.control().clone(), counted: Arc::default(), started_ms: Clock::System.now_ms() };
     Ok(Demo { sandbox, folder, up, addresses, shown: broadcast::channel(1024).0, books })
 }
 
@@ -199,7 +195,11 @@ impl Demo {
         sandbox.stop().await;
         worked?;
         folder.close().map_err(|error| {
-            Error::new(Exit::Host, "demo_left_over", format!("the demo's temporary folder could not be removed: {error}"))
+            Error::new(
+                Exit::Host,
+                "demo_left_over",
+                format!("the demo's temporary folder could not be removed: {error}"),
+            )
         })?;
         Ok(totals)
     }

@@ -2,19 +2,22 @@
 //! resolved, and compiled. A flow that cannot work here is told and stopped; the others work.
 
 mod accounts;
+mod names;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 pub use self::accounts::{accounts, connection_of};
+use self::names::{Named, named};
+pub(super) use self::names::{connectors_of, polled_connector};
 use super::Project;
 use super::project::diagnostics;
 use crate::check;
 use crate::engine::{Failure, Schedule, type_flow};
 use crate::manifest::connector::CursorType;
-use crate::manifest::flow::{Step, Trigger};
+use crate::manifest::flow::Trigger;
 use crate::manifest::input::object_schema;
 use crate::manifest::typed::{escape, typed};
 use crate::manifest::{self, Diagnostic, Duration, Flow, Loaded, Severity};
@@ -45,13 +48,8 @@ struct Ready {
     text: String,
 }
 
-/// What a flow names.
-#[derive(Default)]
-struct Named {
-    connectors: BTreeSet<String>,
-    // Accounts that `http` steps are signed with.
-    accounts: BTreeSet<String>,
-}
+/// The connectors that flows use, or what is wrong with them.
+type Compiled = BTreeMap<String, Result<CompiledConnector, Vec<Diagnostic>>>;
 
 /// Resolves and compiles every flow. `secrets` reads what accounts only point at.
 pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
@@ -62,10 +60,25 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
         definitions: Vec::new(),
         diagnostics: Vec::new(),
     };
+    let manifests = project.connectors();
+    // Once each, however many flows use it: to be found compiled, a connector is hashed.
+    let mut compiled = Compiled::new();
     let mut texts = BTreeMap::new();
     for (name, loaded) in &project.catalog.flows {
-        let work = Work { project, definitions, accounts: &prepared.deployment.accounts, name, loaded, now_ms };
-        match work.flow() {
+        let accounts = &prepared.deployment.accounts;
+        let named = named(&loaded.value, accounts);
+        for connector in &named.connectors {
+            // One that is not there is told by `check`, and again when the flow is compiled.
+            if let (Some(loaded), false) = (project.catalog.connectors.get(connector), compiled.contains_key(connector))
+            {
+                let result = definitions.connector(&loaded.value);
+                let result = result.map_err(|problems| diagnostics(&loaded.source, "", problems));
+                compiled.insert(connector.clone(), result);
+            }
+        }
+        let work =
+            Work { project, manifests: &manifests, compiled: &compiled, definitions, accounts, name, loaded, now_ms };
+        match work.flow(&named) {
             Ok(ready) => {
                 for (name, used) in ready.used {
                     texts.insert(used.hash.clone(), used.text.to_string());
@@ -94,16 +107,6 @@ pub fn is_enabled(project: &Project, flow: &str) -> bool {
     project.catalog.settings.value.flows.get(flow).and_then(|settings| settings.enabled).unwrap_or(true)
 }
 
-/// The connectors that a flow uses, by name.
-pub(super) fn connectors_of(flow: &Flow) -> BTreeSet<String> {
-    named(flow).connectors
-}
-
-/// The connector that a flow polls.
-pub(super) fn polled_connector(flow: &Flow) -> Option<&str> {
-    flow.trigger.poll.as_deref()?.split_once('.').map(|(connector, _)| connector)
-}
-
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
     let reason = found.first().map_or("it cannot be deployed", |found| found.message.as_str());
     TriggerSync {
@@ -122,6 +125,8 @@ fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSy
 /// What one flow is prepared with.
 struct Work<'a> {
     project: &'a Project,
+    manifests: &'a BTreeMap<String, Arc<manifest::Connector>>,
+    compiled: &'a Compiled,
     definitions: &'a Definitions,
     accounts: &'a Accounts,
     name: &'a str,
@@ -130,41 +135,23 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn flow(&self) -> Result<Ready, Vec<Diagnostic>> {
-        let connectors = self.project.connectors();
-        let mut flow = type_flow(&self.loaded.value, &self.loaded.source, &connectors);
-        let mut named = named(&flow);
-        for account in &named.accounts {
-            if let Some(account) = self.accounts.configured().get(account) {
-                named.connectors.insert(account.connector.clone());
-            }
+    fn flow(&self, named: &Named) -> Result<Ready, Vec<Diagnostic>> {
+        let mut used = BTreeMap::new();
+        for (name, compiled) in self.compiled.iter().filter(|(name, _)| named.connectors.contains(*name)) {
+            used.insert(name.clone(), compiled.clone()?);
         }
-        let used = self.compile(&named)?;
+        let mut flow = type_flow(&self.loaded.value, &self.loaded.source, self.manifests);
         let inputs = self.inputs()?;
-        let connections = self.connections(&named, &used)?;
-        schedule(&mut flow.trigger, self.every(), &connectors);
+        let connections = self.connections(named, &used)?;
+        schedule(&mut flow.trigger, self.every(), self.manifests);
         let hashes = used.iter().map(|(name, used)| (name.clone(), used.hash.clone())).collect();
         let written = Written { flow, inputs: Value::Object(inputs), connections, connectors: hashes };
         let definition = self
             .definitions
             .flow(&written, &used)
             .map_err(|problems| diagnostics(&self.loaded.source, "", problems))?;
-        let sync = self.sync(&written, &definition, &connectors);
+        let sync = self.sync(&written, &definition);
         Ok(Ready { definition, sync, used, text: written.text() })
-    }
-
-    fn compile(&self, named: &Named) -> Result<BTreeMap<String, CompiledConnector>, Vec<Diagnostic>> {
-        let mut used = BTreeMap::new();
-        for name in &named.connectors {
-            // One that is not there is told by `check`, and again when the flow is compiled.
-            let Some(loaded) = self.project.catalog.connectors.get(name) else { continue };
-            let compiled = self
-                .definitions
-                .connector(&loaded.value)
-                .map_err(|problems| diagnostics(&loaded.source, "", problems))?;
-            used.insert(name.clone(), compiled);
-        }
-        Ok(used)
     }
 
     // From the settings and the command line, and the defaults for the rest.
@@ -175,7 +162,8 @@ impl Work<'_> {
         let mut inputs = Map::new();
         if let Some(given) = settings.value.flows.get(self.name) {
             let given = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            let value = typed(&Value::Object(given), &object_schema(declared), &settings.source, &place, &BTreeMap::new());
+            let value =
+                typed(&Value::Object(given), &object_schema(declared), &settings.source, &place, &BTreeMap::new());
             if let Value::Object(given) = value {
                 inputs = given;
             }
@@ -220,7 +208,9 @@ impl Work<'_> {
             match self.accounts.connection(connector, chosen.as_deref(), &compiled.connector) {
                 Ok(_) => {}
                 // Named for an `http` step alone: the account is asked for by its own name.
-                Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => continue,
+                Err(failure) if chosen.is_none() && is_signer && failure.code == "connection_unknown" => {
+                    continue;
+                }
                 Err(failure) => found.push(self.unusable(chosen.as_deref(), failure)),
             }
             if let Some(chosen) = chosen {
@@ -243,22 +233,17 @@ impl Work<'_> {
         self.project.catalog.settings.value.flows.get(self.name)?.every
     }
 
-    fn sync(
-        &self,
-        written: &Written,
-        definition: &Definition,
-        connectors: &BTreeMap<String, Arc<manifest::Connector>>,
-    ) -> TriggerSync {
+    fn sync(&self, written: &Written, definition: &Definition) -> TriggerSync {
         let next_due = definition.next_due(self.now_ms).filter(|due| *due != i64::MAX);
         let is_polled = written.flow.trigger.poll.is_some();
         TriggerSync {
             flow: self.name.to_owned(),
             was: written.flow.was.clone(),
             definition: definition.hash.clone(),
-            source: written.source_hash(connectors),
+            source: written.source_hash(self.manifests),
             is_enabled: is_enabled(self.project, self.name),
             stopped: None,
-            is_dated: is_dated(&written.flow.trigger, connectors),
+            is_dated: is_dated(&written.flow.trigger, self.manifests),
             // What is new can be told from history only once it was read: at once.
             first_due_at: if is_polled { Some(self.now_ms) } else { next_due },
             latest_due_at: next_due,
@@ -267,7 +252,11 @@ impl Work<'_> {
 }
 
 // The settings' interval, else the flow's own, else its trigger's: written down, so that runs are pinned to it.
-pub(super) fn schedule(trigger: &mut Trigger, every: Option<Duration>, connectors: &BTreeMap<String, Arc<manifest::Connector>>) {
+pub(super) fn schedule(
+    trigger: &mut Trigger,
+    every: Option<Duration>,
+    connectors: &BTreeMap<String, Arc<manifest::Connector>>,
+) {
     if every.is_some() && !trigger.manual {
         trigger.every = every;
         trigger.cron = None;
@@ -290,28 +279,4 @@ fn polled<'a>(
 fn is_dated(trigger: &Trigger, connectors: &BTreeMap<String, Arc<manifest::Connector>>) -> bool {
     let kind = polled(trigger, connectors).map(|polled| polled.cursor.kind);
     matches!(kind, Some(CursorType::Snowflake | CursorType::Datetime))
-}
-
-fn named(flow: &Flow) -> Named {
-    let mut named = Named::default();
-    if let Some(connector) = polled_connector(flow) {
-        named.connectors.insert(connector.to_owned());
-    }
-    collect(&flow.steps, &mut named);
-    collect(&flow.on_failure, &mut named);
-    named
-}
-
-fn collect(steps: &[Step], named: &mut Named) {
-    for step in steps {
-        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
-            named.connectors.insert(connector.to_owned());
-        }
-        if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {
-            named.accounts.insert(account.clone());
-        }
-        for inner in [&step.then, &step.otherwise, &step.steps] {
-            collect(inner.as_deref().unwrap_or_default(), named);
-        }
-    }
 }

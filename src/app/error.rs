@@ -41,7 +41,7 @@ pub struct Error {
     /// Findings about the project's files, where those are the reason.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts of the files that the findings are about.
-    pub files: BTreeMap<PathBuf, Arc<str>>,
+    pub files: Arc<BTreeMap<PathBuf, Arc<str>>>,
 }
 
 impl Exit {
@@ -66,7 +66,7 @@ impl Error {
             help: None,
             exit,
             diagnostics: Vec::new(),
-            files: BTreeMap::new(),
+            files: Arc::default(),
         }
     }
 

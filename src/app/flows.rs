@@ -107,7 +107,10 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
     let file = match loaded {
         Some(loaded) => Some(loaded.source.path().to_owned()),
         // A broken one is not among the flows, but its file was read.
-        None => ["yaml", "yml"].map(|ending| PathBuf::from(format!("flows/{name}.{ending}"))).into_iter().find(|path| catalog.files.contains_key(path)),
+        None => ["yaml", "yml"]
+            .map(|ending| PathBuf::from(format!("flows/{name}.{ending}")))
+            .into_iter()
+            .find(|path| catalog.files.contains_key(path)),
     };
     let notices = match &view.store {
         Some(store) => store.notices(Some(name.to_owned()), NOTICES).await?,
@@ -117,7 +120,13 @@ pub async fn show(view: &View, name: &str) -> Result<Detail> {
         row,
         description: loaded.and_then(|loaded| loaded.value.description.clone()),
         text: file.as_deref().and_then(|file| view.project.text(file)).map(str::to_owned),
-        diagnostics: view.project.diagnostics.iter().filter(|found| Some(&found.file) == file.as_ref()).cloned().collect(),
+        diagnostics: view
+            .project
+            .diagnostics
+            .iter()
+            .filter(|found| Some(&found.file) == file.as_ref())
+            .cloned()
+            .collect(),
         file: file.map(|file| file.display().to_string()),
         notices: notices
             .into_iter()
@@ -136,14 +145,19 @@ pub async fn enable(view: &View, name: &str) -> Result<Row> {
     let refused = |why: String, help: &str| Err(Error::problem("flow_off_by_file", why).with_help(help));
     match row.state.as_str() {
         "gone" => return refused(format!("the file of flow `{name}` is gone"), "put it back"),
-        "broken" => return refused(format!("the file of flow `{name}` has errors"), "`tidegate check` tells them"),
+        "broken" => {
+            return refused(format!("the file of flow `{name}` has errors"), "`tidegate check` tells them");
+        }
         _ if !deploy::is_enabled(&view.project, name) => {
             let place = format!("set `flows: {{{name}: {{enabled: true}}}}` there");
             return refused(format!("flow `{name}` is switched off in tidegate.yaml"), &place);
         }
         "disabled" if stored.reason.as_deref() != Some(BY_HAND) => {
             let why = stored.reason.unwrap_or_else(|| "its file could not be deployed".to_owned());
-            return refused(format!("flow `{name}` cannot work: {why}"), "put that right; the host that is at work takes it up");
+            return refused(
+                format!("flow `{name}` cannot work: {why}"),
+                "put that right; the host that is at work takes it up",
+            );
         }
         _ => {}
     }
@@ -178,8 +192,9 @@ async fn find(view: &View, name: &str) -> Result<Row> {
 async fn deployed(view: &View, name: &str) -> Result<TriggerRow> {
     let stored = view.store()?.trigger(name.to_owned()).await?;
     stored.ok_or_else(|| {
-        Error::problem("flow_new", format!("flow `{name}` was never deployed"))
-            .with_help("start the host with `tidegate up`; to keep it off from the start, set `enabled: false` in tidegate.yaml")
+        Error::problem("flow_new", format!("flow `{name}` was never deployed")).with_help(
+            "start the host with `tidegate up`; to keep it off from the start, set `enabled: false` in tidegate.yaml",
+        )
     })
 }
 

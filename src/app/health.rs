@@ -46,7 +46,10 @@ pub async fn health(view: &View, since: Time) -> Result<Health> {
             attention.push(format!("flow `{}`: {reason}", flow.name));
         }
         if let Some(waiting) = flow.runs.get("unknown") {
-            attention.push(format!("flow `{}`: {waiting} runs wait for a person (`tidegate runs list --state unknown`)", flow.name));
+            attention.push(format!(
+                "flow `{}`: {waiting} runs wait for a person (`tidegate runs list --state unknown`)",
+                flow.name
+            ));
         }
     }
     for connection in store.connection_states().await? {

@@ -39,8 +39,12 @@ impl View {
     /// `store_missing` where no host has worked here yet.
     pub fn store(&self) -> Result<&Store> {
         self.store.as_ref().ok_or_else(|| {
-            Error::new(Exit::Host, "store_missing", "no host has worked here yet, so there is nothing to see or to change")
-                .with_help("start one with `tidegate up`, or name its store with --store")
+            Error::new(
+                Exit::Host,
+                "store_missing",
+                "no host has worked here yet, so there is nothing to see or to change",
+            )
+            .with_help("start one with `tidegate up`, or name its store with --store")
         })
     }
 }
@@ -82,7 +86,9 @@ pub(super) fn path(place: &Place, settings: &Settings) -> Result<PathBuf> {
         // The address may hold a password: it is not repeated.
         let kind = store.split("://").next().unwrap_or_default();
         let message = format!("this version keeps its state in a file; a `{kind}://` store is not supported yet");
-        return Err(Error::new(Exit::Host, "store_unsupported", message).with_help("name a file, as in `store: tidegate.db`"));
+        return Err(
+            Error::new(Exit::Host, "store_unsupported", message).with_help("name a file, as in `store: tidegate.db`")
+        );
     }
     Ok(PathBuf::from(store))
 }

@@ -82,7 +82,7 @@ impl Project {
         Err(Error {
             help: Some("nothing was started; put right what is listed".to_owned()),
             diagnostics: self.diagnostics,
-            files: self.catalog.files,
+            files: Arc::new(self.catalog.files),
             ..Error::new(Exit::Problem, "project_unsound", message)
         })
     }
@@ -115,7 +115,7 @@ impl Project {
             let error = Error::problem("flow_broken", format!("the file of flow `{name}` has errors"));
             return Err(Error {
                 diagnostics: self.diagnostics.clone(),
-                files: self.catalog.files.clone(),
+                files: Arc::new(self.catalog.files.clone()),
                 ..error.with_help("`tidegate check` tells them")
             });
         }
@@ -172,7 +172,11 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
     for set in given {
         let Some((name, text)) = set.split_once('=') else {
             let message = format!("`{set}` is no `flow.input=value`");
-            wrong.push(of_set("set_syntax", message, Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned())));
+            wrong.push(of_set(
+                "set_syntax",
+                message,
+                Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned()),
+            ));
             continue;
         };
         let (flow, input) = match name.split_once('.') {
@@ -197,7 +201,8 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
 }
 
 fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic {
-    let close = |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
+    let close =
+        |name: &str, known: Vec<&str>| did_you_mean(name, known).map(|close| format!("did you mean `{close}`?"));
     let names = catalog.flows.iter().filter(|(name, _)| flow.is_none_or(|flow| flow == name.as_str()));
     let known = names.flat_map(|(_, loaded)| loaded.value.inputs.keys().map(String::as_str)).collect();
     match flow {

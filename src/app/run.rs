@@ -121,7 +121,7 @@ fn unfit(project: &Project, prepared: Prepared, flow: &str) -> Error {
     let why = stopped.unwrap_or_else(|| "it could not be prepared".to_owned());
     Error {
         diagnostics: prepared.diagnostics,
-        files: project.catalog.files.clone(),
+        files: Arc::new(project.catalog.files.clone()),
         ..Error::problem("flow_unfit", format!("flow `{flow}` cannot run here: {why}"))
     }
 }

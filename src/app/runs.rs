@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Error, Result, Time, View};
 use crate::manifest::diagnostic::did_you_mean;
+use crate::store::id;
 use crate::store::runs::{self, NewRun, State};
 use crate::store::steps::StepRow;
-use crate::store::id;
 use crate::template::Scope;
 use crate::worker::{Definition, Definitions, SETTLED};
 
@@ -110,7 +110,9 @@ pub enum Settlement {
 /// `state_unknown`, with a did-you-mean.
 pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
     let state = filter.state.as_deref().map(state).transpose()?;
-    let Some(store) = &view.store else { return Ok(Vec::new()) };
+    let Some(store) = &view.store else {
+        return Ok(Vec::new());
+    };
     let limit = if filter.limit == 0 { LISTED } else { filter.limit };
     let wanted = runs::Filter { flow: filter.flow, state, before: filter.before, limit };
     Ok(store.list_runs(wanted).await?.into_iter().map(Row::from).collect())
@@ -181,7 +183,9 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
         Error::problem("run_not_unknown", format!("run {id} waits for nobody: it is {state}"))
             .with_help("`tidegate runs list --state unknown` shows those that do")
     };
-    let Some(waiting) = run.steps.iter().rfind(|step| step.state == "unknown").filter(|_| run.summary.state == "unknown") else {
+    let Some(waiting) =
+        run.steps.iter().rfind(|step| step.state == "unknown").filter(|_| run.summary.state == "unknown")
+    else {
         return Err(not_unknown(&run.summary.state));
     };
     let now_ms = view.clock.now_ms();
@@ -221,7 +225,10 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
             scope.set("inputs", definition.inputs.clone());
             scope.set("item", serde_json::from_str(&item).unwrap_or_default());
             let rendered = key.render(&scope).map_err(|error| {
-                Error::problem(error.code, format!("the concurrency key of flow `{}`: {}", definition.name, error.message))
+                Error::problem(
+                    error.code,
+                    format!("the concurrency key of flow `{}`: {}", definition.name, error.message),
+                )
             })?;
             Some(rendered)
         }
@@ -244,8 +251,9 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
 async fn find(view: &View, id: &str) -> Result<runs::Detail> {
     let found = view.store()?.run(id.to_owned()).await?;
     found.ok_or_else(|| {
-        Error::problem("run_unknown", format!("there is no run `{id}`, or more than one that is meant"))
-            .with_help("`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous")
+        Error::problem("run_unknown", format!("there is no run `{id}`, or more than one that is meant")).with_help(
+            "`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous",
+        )
     })
 }
 

@@ -59,7 +59,9 @@ pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
     let now_ms = view.clock.now_ms();
     let to = to.map(Time::parse).transpose()?;
     if let Some(to) = to.filter(|to| to.ms > now_ms) {
-        return Err(Error::usage("time_ahead", format!("{to} is not over yet")).with_help("rewind to a time in the past"));
+        return Err(
+            Error::usage("time_ahead", format!("{to} is not over yet")).with_help("rewind to a time in the past")
+        );
     }
     let stored = find(view, flow).await?;
     // Read from the definition, not the files: what a host has deployed is what it polls.
@@ -69,7 +71,10 @@ pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
         .is_some_and(|written| written.pointer("/flow/trigger/poll").is_some_and(Value::is_string));
     if !is_polled {
-        return Err(Error::problem("trigger_not_polled", format!("flow `{flow}` polls nothing, so there is nothing to read again")));
+        return Err(Error::problem(
+            "trigger_not_polled",
+            format!("flow `{flow}` polls nothing, so there is nothing to read again"),
+        ));
     }
     store.rewind(flow.to_owned(), to.map(|to| to.ms), now_ms).await?;
     show(view, flow).await

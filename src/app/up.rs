@@ -28,7 +28,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Up {
     host: Arc<Host>,
     live: Live,
-    place: Option<Place>,
+    watched: Option<(Place, Watch)>,
     secrets: Secrets,
     changes: broadcast::Sender<Change>,
     deployed: Change,
@@ -81,10 +81,12 @@ pub struct Summary {
 /// # Errors
 /// The findings about the files where an error is among them; `store_locked` and the store's other ones.
 pub async fn start(place: &Place) -> Result<Up> {
+    // Before the files are read, so that no edit falls between.
+    let watch = Watch::new(&place.directory);
     let project = project::load(place).sound()?;
     let secrets = Secrets::new(&place.directory);
     let up = begin(project, place, secrets, Synchronous::Full).await?;
-    Ok(Up { place: Some(place.clone()), ..up })
+    Ok(Up { watched: Some((place.clone(), watch)), ..up })
 }
 
 /// The same for a project that is in memory: its files are not watched.
@@ -102,7 +104,7 @@ pub(super) async fn begin(project: Project, place: &Place, secrets: Secrets, syn
         since: Time::from_ms(place.clock.now_ms()),
         listen: listen.into(),
     };
-    Ok(Up { host, live, place: None, secrets, changes: broadcast::channel(16).0, deployed })
+    Ok(Up { host, live, watched: None, secrets, changes: broadcast::channel(16).0, deployed })
 }
 
 impl Up {
@@ -131,8 +133,8 @@ impl Up {
     /// # Errors
     /// The store's.
     pub async fn work(self, stop: impl Future<Output = ()>) -> Result<Summary> {
-        let Up { host, live, place, secrets, changes, .. } = self;
-        let watching = place.map(|place| tokio::spawn(watch(live.clone(), place, secrets, changes)));
+        let Up { host, live, watched, secrets, changes, .. } = self;
+        let watching = watched.map(|(place, watch)| tokio::spawn(follow(live.clone(), place, watch, secrets, changes)));
         let worked = worker::work(Arc::clone(&host), stop).await;
         if let Some(watching) = watching {
             watching.abort();
@@ -184,9 +186,8 @@ async fn deploy(host: &Arc<Host>, project: &Project, secrets: Secrets) -> Result
     Ok(Change::Deployed { flows, diagnostics, files: project.catalog.files.clone() })
 }
 
-async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::Sender<Change>) {
+async fn follow(live: Live, place: Place, mut watch: Watch, secrets: Secrets, changes: broadcast::Sender<Change>) {
     let started_with = Arc::clone(&live.project().catalog.settings.value);
-    let mut watch = Watch::new(&place.directory);
     let mut seen = live.project().catalog.files.clone();
     let mut is_behind = false;
     loop {
@@ -215,7 +216,10 @@ async fn watch(live: Live, place: Place, secrets: Secrets, changes: broadcast::S
             }
             Err(error) => {
                 is_behind = true;
-                tracing::error!(code = error.code, "the changed files could not be deployed, which is tried again: {error}");
+                tracing::error!(
+                    code = error.code,
+                    "the changed files could not be deployed, which is tried again: {error}"
+                );
             }
         }
     }

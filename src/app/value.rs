@@ -76,13 +76,16 @@ pub fn object(json: Value) -> Result<Map<String, Value>> {
 /// The name and the text of `name=value`.
 pub fn split(pair: &str) -> Result<(&str, &str)> {
     pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        Error::usage("input_syntax", format!("`{pair}` is no `name=value`")).with_help("write for example query='#tidegate'")
+        Error::usage("input_syntax", format!("`{pair}` is no `name=value`"))
+            .with_help("write for example query='#tidegate'")
     })
 }
 
 fn describe(inputs: &Inputs) -> String {
-    let names: Vec<String> =
-        inputs.iter().map(|(name, input)| if input.required { format!("{name} (required)") } else { name.clone() }).collect();
+    let names: Vec<String> = inputs
+        .iter()
+        .map(|(name, input)| if input.required { format!("{name} (required)") } else { name.clone() })
+        .collect();
     match names.is_empty() {
         true => "it takes no inputs".to_owned(),
         false => format!("its inputs: {}", names.join(", ")),

@@ -89,13 +89,17 @@ impl Watch {
 
     // Folders that came into being are followed, those that went away are no longer.
     fn follow(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         for folder in ["connectors", "flows"].map(|name| self.directory.join(name)) {
             let is_watched = self.watched.contains(&folder);
             if folder.is_dir() && !is_watched {
                 match watcher.watch(&folder, RecursiveMode::Recursive) {
                     Ok(()) => self.watched.push(folder),
-                    Err(error) => tracing::warn!("changes in {} are not noticed: {error}", folder.display()),
+                    Err(error) => {
+                        tracing::warn!("changes in {} are not noticed: {error}", folder.display())
+                    }
                 }
             } else if !folder.is_dir() && is_watched {
                 self.watched.retain(|watched| *watched != folder);

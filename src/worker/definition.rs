@@ -113,7 +113,7 @@ impl Definition {
         connectors: &BTreeMap<String, Arc<Connector>>,
     ) -> Result<Definition, Vec<Problem>> {
         let flow = Flow::compile(&written.flow, manifests)?;
-        let source = source(written, &flow).map_err(|problem| vec![problem])?;
+        let source = source(written, &flow, connectors).map_err(|problem| vec![problem])?;
         Ok(Definition {
             hash,
             name: written.flow.flow.clone(),
@@ -139,7 +139,7 @@ impl Definition {
     }
 }
 
-fn source(written: &Written, flow: &Flow) -> Result<Source, Problem> {
+fn source(written: &Written, flow: &Flow, connectors: &BTreeMap<String, Arc<Connector>>) -> Result<Source, Problem> {
     let trigger = &written.flow.trigger;
     let Some(poll) = &trigger.poll else {
         return Ok(if flow.trigger.schedule.is_some() { Source::Schedule } else { Source::Manual });
@@ -157,6 +157,14 @@ fn source(written: &Written, flow: &Flow) -> Result<Source, Problem> {
             None => problem,
         }
     })?;
+    // With the trigger's own defaults; one that is not there is told when it is polled.
+    let inputs = match connectors.get(connector).and_then(|connector| connector.trigger(name)) {
+        Some(trigger) => trigger.resolve(inputs).map_err(|failure| {
+            let problem = Problem::new("/trigger/with", "input_invalid", failure.message);
+            Problem { help: failure.help, ..problem }
+        })?,
+        None => inputs,
+    };
     Ok(Source::Poll(Box::new(Poll {
         connector: connector.to_owned(),
         trigger: name.to_owned(),

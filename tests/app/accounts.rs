@@ -13,7 +13,9 @@ async fn an_action_is_called_with_what_a_person_writes() {
     let project = Project::new(&[]).await;
     let tweet = sandbox::NewTweet { text: "All clear #tide".to_owned(), ..Default::default() };
     let ids = project.sandbox.control().add_tweets(&tweet);
-    let called = call::call(&project.place(), "x.search_tweets", pairs(&["query=#tide", "max_results=010"]), None).await.unwrap();
+    let called = call::call(&project.place(), "x.search_tweets", pairs(&["query=#tide", "max_results=010"]), None)
+        .await
+        .unwrap();
     assert_eq!((called.status.as_str(), called.connection.as_deref()), ("succeeded", Some("timeline")));
     assert_eq!(called.output.pointer("/0/id").and_then(|id| id.as_str()), Some(ids[0].as_str()));
     let column = called.table.columns.iter().position(|column| column == "text").unwrap();
@@ -58,7 +60,10 @@ async fn a_wrong_token_says_what_the_service_answered_and_what_to_do() {
     assert_eq!(called.exit, Exit::Connection);
     project.settings("");
     assert!(connections::test(&project.place(), Some("phone")).await.unwrap().remove(0).works);
-    assert_eq!(connections::test(&project.place(), Some("phnoe")).await.unwrap_err().help.as_deref(), Some("did you mean `phone`?"));
+    assert_eq!(
+        connections::test(&project.place(), Some("phnoe")).await.unwrap_err().help.as_deref(),
+        Some("did you mean `phone`?")
+    );
 }
 
 #[tokio::test]
@@ -88,7 +93,8 @@ async fn polls_go_on_once_the_account_works_again() {
     assert_eq!(health.status, "attention");
     assert!(health.attention.iter().any(|told| told.starts_with("connection `phone`")), "{:?}", health.attention);
     working.stop().await;
-    let row = connections::list(&project.view().await).await.unwrap().into_iter().find(|row| row.name == "phone").unwrap();
+    let row =
+        connections::list(&project.view().await).await.unwrap().into_iter().find(|row| row.name == "phone").unwrap();
     assert_eq!((row.state.as_str(), row.flows), ("attention", vec!["incoming".to_owned()]));
     project.settings("");
     let tested = connections::test(&project.place(), None).await.unwrap();

@@ -1,6 +1,7 @@
 //! The use cases on a real project: a folder of files, the local services, a SQLite file.
 
 mod accounts;
+mod demo;
 mod files;
 mod flows;
 mod runs;
@@ -28,7 +29,7 @@ struct Working {
     live: up::Live,
 }
 
-const LIST_TO_FILE: &str = "flow: lines\ninputs: {file: {type: string, default: lines.txt}}\ntrigger: {poll: json.new_item, with: {path: /linked}, start: all}\nsteps:\n  - {id: line, action: file.append, with: {path: \"{{inputs.file}}\", text: \"{{item.id}}\"}}\n";
+const LIST_TO_FILE: &str = "flow: lines\ninputs: {file: {type: string, default: lines.txt}}\ntrigger: {poll: json.new_item, with: {path: /linked}, start: all}\nsteps:\n  - {id: line, action: file.append, with: {path: \"{{inputs.file}}\", text: \"item {{item.id}}\"}}\n";
 const BY_HAND: &str = "flow: hello\ntrigger: {manual: true}\nsteps:\n  - {id: line, action: file.append, with: {path: hello.txt, text: \"Hello {{item.name}}\"}}\n";
 const TO_SMS: &str = "flow: notify\ntrigger: {manual: true}\nsteps:\n  - {id: sms, action: twilio.send_sms, with: {to: +15550199001, body: \"Hello {{item.name}}\"}}\n  - {action: log.write, with: {message: \"was {{steps.sms.output.status}}\"}}\n";
 

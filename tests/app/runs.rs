@@ -1,8 +1,8 @@
 //! Runs by hand: once, dry, again, and what nobody knows settled by a person.
 
 use serde_json::json;
-use tidegate::app::runs::{self, Settlement};
 use tidegate::app::run;
+use tidegate::app::runs::{self, Settlement};
 use tidegate::sandbox::{Fault, Service};
 
 use super::*;
@@ -43,7 +43,11 @@ async fn a_dry_run_shows_writes_and_sends_none() {
     assert!(!project.path("tidegate.db").exists());
     // What would fail is told, too.
     let ran = run::run(&project.place(), "notify", Some(json!({})), true).await.unwrap();
-    assert!(ran.requests.iter().any(|preview| preview.error.as_deref().is_some_and(|error| error.contains("name"))), "{:#?}", ran.requests);
+    assert!(
+        ran.requests.iter().any(|preview| preview.error.as_deref().is_some_and(|error| error.contains("name"))),
+        "{:#?}",
+        ran.requests
+    );
 }
 
 #[tokio::test]
@@ -66,9 +70,11 @@ async fn a_run_is_found_replayed_and_cancelled() {
     let view = project.view().await;
     let third = runs::replay(&view, &id).await.unwrap();
     assert_eq!(runs::cancel(&view, &third.id).await.unwrap().state, "cancelled");
-    let listed = runs::list(&view, runs::Filter { state: Some("succeeded".to_owned()), ..Default::default() }).await.unwrap();
+    let listed =
+        runs::list(&view, runs::Filter { state: Some("succeeded".to_owned()), ..Default::default() }).await.unwrap();
     assert_eq!(listed.len(), 2);
-    let wrong = runs::list(&view, runs::Filter { state: Some("suceeded".to_owned()), ..Default::default() }).await.unwrap_err();
+    let wrong =
+        runs::list(&view, runs::Filter { state: Some("suceeded".to_owned()), ..Default::default() }).await.unwrap_err();
     assert_eq!(wrong.help.as_deref(), Some("did you mean `succeeded`?"));
 }
 
@@ -86,7 +92,9 @@ async fn what_nobody_knows_is_settled_by_a_person() {
         ids.push(run.row.id);
     }
     let view = project.view().await;
-    for (id, said) in ids.iter().zip([Settlement::Done(json!({"receipt": "by phone"})), Settlement::Retry, Settlement::Failed]) {
+    for (id, said) in
+        ids.iter().zip([Settlement::Done(json!({"receipt": "by phone"})), Settlement::Retry, Settlement::Failed])
+    {
         assert_eq!(runs::settle(&view, id, said).await.unwrap().state, "running");
     }
     assert_eq!(runs::settle(&view, &ids[0], Settlement::Retry).await.unwrap_err().code, "run_not_unknown");

@@ -67,14 +67,18 @@ pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: 
 }
 
 fn tweet(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
-    let Some((author, said)) = TWEETS.get(number % TWEETS.len()) else { return };
+    let Some((author, said)) = TWEETS.get(number % TWEETS.len()) else {
+        return;
+    };
     let text = format!("{said} {HASHTAG}");
     control.add_tweets(&NewTweet { author: (*author).to_owned(), text: text.clone(), ..NewTweet::default() });
     tell(shown, "tweet", &format!("@{author}"), text);
 }
 
 fn text(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
-    let (Some(said), Some(from)) = (TEXTS.get(number % TEXTS.len()), TRUSTED.get(number % TRUSTED.len())) else { return };
+    let (Some(said), Some(from)) = (TEXTS.get(number % TEXTS.len()), TRUSTED.get(number % TRUSTED.len())) else {
+        return;
+    };
     // X refuses a text that it has seen a short while ago.
     let round = number / TEXTS.len();
     let body = if round == 0 { (*said).to_owned() } else { format!("{said} (update {round})") };

@@ -38,7 +38,13 @@ pub async fn narrate(
                 if known.summary.is_empty() || state == "failed" {
                     *known = Known { step: step.clone(), summary: summary.clone() };
                 }
-                (state == "retrying").then_some(Shown::Done { flow: event.flow, state, step, summary, elapsed_ms: None })
+                (state == "retrying").then_some(Shown::Done {
+                    flow: event.flow,
+                    state,
+                    step,
+                    summary,
+                    elapsed_ms: None,
+                })
             }
             What::RunEnded { run, state, message, elapsed_ms } => {
                 match state {

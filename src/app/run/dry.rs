@@ -112,10 +112,9 @@ impl Dry<'_> {
         let inputs = call.inputs.as_ref().clone();
         let asked = self.asked(call, &inputs)?;
         let prepared = match &asked {
-            Asked::Action(connection, action) => self.executor.prepare(Call {
-                element: call.element.clone(),
-                ..Call::new(connection, action, inputs.clone())
-            })?,
+            Asked::Action(connection, action) => self
+                .executor
+                .prepare(Call { element: call.element.clone(), ..Call::new(connection, action, inputs.clone()) })?,
             Asked::Http(connection) => self.executor.prepare_ad_hoc(AdHoc {
                 connection: connection.as_ref(),
                 inputs: inputs.clone(),
@@ -176,7 +175,8 @@ impl Dry<'_> {
             Target::Http => match inputs.get("connection").and_then(Value::as_str) {
                 None => Ok(Asked::Http(None)),
                 Some(name) => {
-                    let account = accounts.configured().get(name).ok_or_else(|| lacking(format!("connection {name}")))?;
+                    let account =
+                        accounts.configured().get(name).ok_or_else(|| lacking(format!("connection {name}")))?;
                     let compiled = compiled(&account.connector)?;
                     accounts.connection(&account.connector, Some(name), compiled).map(|found| Asked::Http(Some(found)))
                 }

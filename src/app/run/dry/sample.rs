@@ -14,7 +14,9 @@ const DEPTH: usize = 6;
 /// An answer of an action; an object without members where nothing is described.
 pub fn answer(connector: &Connector, action: &Action) -> Value {
     let parts = action.uses.as_slice().iter().filter_map(|part| connector.parts.get(part));
-    let mut schemas = std::iter::once(&action.response).chain(parts.map(|part| &part.response)).filter_map(|response| response.schema.as_ref());
+    let mut schemas = std::iter::once(&action.response)
+        .chain(parts.map(|part| &part.response))
+        .filter_map(|response| response.schema.as_ref());
     match schemas.next() {
         Some(schema) => sample("", schema, &connector.schemas, DEPTH),
         None => Value::Object(Map::new()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::*;
+use tidegate::app::demo::{Shown, Totals, start};
 
 #[tokio::test]
 async fn tweets_become_sms_and_sms_become_tweets() {
