@@ -12,13 +12,13 @@ use crate::processes::{Project, Sandbox, pause, wait_for};
 const MIN_KILLS: usize = 25;
 const MAX_KILLS: usize = 40;
 // After so many the polling is left to come to its end, so that kills remain for what follows it.
-const POLLING_KILLS: usize = 10;
+const POLLING_KILLS: usize = 15;
 // `worker.runs`, as it is unless given: what can be in flight at a kill.
 const IN_FLIGHT: usize = 64;
 // The sink's answers and the listing of all items take so long: at a kill there is something in flight, and the
 // work outlasts the kills on a fast machine, too.
-const ANSWER_MS: u64 = 40;
-const LISTING_MS: u64 = 4_000;
+const ANSWER_MS: u64 = 60;
+const LISTING_MS: u64 = 3_000;
 // Items of a page.
 const PAGE: u64 = 100;
 
