@@ -27,7 +27,9 @@ fn main() {
         results.sort_by(|left, right| left.per_second.total_cmp(&right.per_second));
         if let Some(median) = results.get(results.len() / 2) {
             let Throughput { per_second, cpu_ms, peak_mb } = median;
-            println!("  effect {effect:8} {per_second:>7.0} items/s, {cpu_ms:.3} ms CPU per item, peak {peak_mb:.1} MB");
+            println!(
+                "  effect {effect:8} {per_second:>7.0} items/s, {cpu_ms:.3} ms CPU per item, peak {peak_mb:.1} MB"
+            );
         }
     }
     let (first_poll_ms, idle_mb) = start();

@@ -28,7 +28,8 @@ fn templates(criterion: &mut Criterion) {
     scope.set("item", item);
     criterion.bench_function("template: compile", |bench| bench.iter(|| Template::compile(black_box(text))));
     criterion.bench_function("template: a line of text", |bench| bench.iter(|| template.render(black_box(&scope))));
-    criterion.bench_function("template: a tree of three", |bench| bench.iter(|| tree.evaluate_pruned(black_box(&scope))));
+    criterion
+        .bench_function("template: a tree of three", |bench| bench.iter(|| tree.evaluate_pruned(black_box(&scope))));
 }
 
 fn decisions(criterion: &mut Criterion) {

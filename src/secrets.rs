@@ -26,10 +26,7 @@ enum Environment {
 impl Secrets {
     /// The process's environment, and files relative to the project's directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Secrets {
-            directory: directory.into(),
-            environment: Environment::Process,
-        }
+        Secrets { directory: directory.into(), environment: Environment::Process }
     }
 
     /// The same with an environment of its own, for trying and for tests.
@@ -52,10 +49,7 @@ impl Secrets {
                 let path = self.directory.join(file);
                 match std::fs::read_to_string(&path) {
                     Ok(text) => Ok(Value::from(text.trim_end_matches(['\r', '\n']))),
-                    Err(error) => Err(format!(
-                        "the file {} cannot be read: {error}",
-                        path.display()
-                    )),
+                    Err(error) => Err(format!("the file {} cannot be read: {error}", path.display())),
                 }
             }
         }
@@ -77,32 +71,15 @@ mod tests {
     fn values_come_from_where_they_are_said_to_be() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "abc\n").unwrap();
-        let environment = BTreeMap::from([
-            ("KEY".to_owned(), "k1".to_owned()),
-            ("EMPTY".to_owned(), String::new()),
-        ]);
+        let environment = BTreeMap::from([("KEY".to_owned(), "k1".to_owned()), ("EMPTY".to_owned(), String::new())]);
         let secrets = Secrets::new(folder.path()).with_environment(environment);
-        let env = |name: &str| Source::Env {
-            env: name.to_owned(),
-        };
-        let file = |name: &str| Source::File {
-            file: name.to_owned(),
-        };
+        let env = |name: &str| Source::Env { env: name.to_owned() };
+        let file = |name: &str| Source::File { file: name.to_owned() };
         assert_eq!(secrets.read(&env("KEY")).unwrap(), "k1");
         assert_eq!(secrets.read(&file("token")).unwrap(), "abc");
         assert_eq!(secrets.read(&Source::Value(Value::from(5))).unwrap(), 5);
-        assert!(
-            secrets
-                .read(&env("EMPTY"))
-                .unwrap_err()
-                .contains("`EMPTY` is not set")
-        );
+        assert!(secrets.read(&env("EMPTY")).unwrap_err().contains("`EMPTY` is not set"));
         assert!(secrets.read(&env("NONE")).unwrap_err().contains("`NONE`"));
-        assert!(
-            secrets
-                .read(&file("none"))
-                .unwrap_err()
-                .contains("none cannot be read")
-        );
+        assert!(secrets.read(&file("none")).unwrap_err().contains("none cannot be read"));
     }
 }

@@ -129,10 +129,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Retention {
-            runs: Duration::from_secs(30 * 86_400),
-            payloads: Duration::from_secs(7 * 86_400),
-        }
+        Retention { runs: Duration::from_secs(30 * 86_400), payloads: Duration::from_secs(7 * 86_400) }
     }
 }
 
@@ -152,11 +149,6 @@ pub struct Worker {
 
 impl Default for Worker {
     fn default() -> Self {
-        Worker {
-            runs: 64,
-            polls: 16,
-            backlog: 100_000,
-            drain: Duration::from_secs(20),
-        }
+        Worker { runs: 64, polls: 16, backlog: 100_000, drain: Duration::from_secs(20) }
     }
 }

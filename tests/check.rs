@@ -30,19 +30,9 @@ impl Case {
             }
         }
         let (last, expected) = files.pop().expect("a section");
-        assert_eq!(
-            last,
-            "diagnostics",
-            "the last section of {}",
-            path.display()
-        );
+        assert_eq!(last, "diagnostics", "the last section of {}", path.display());
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        Case {
-            name,
-            path,
-            files,
-            expected,
-        }
+        Case { name, path, files, expected }
     }
 
     fn code(&self) -> &str {
@@ -65,10 +55,7 @@ impl Case {
     }
 
     fn text(&self, printed: &str) -> String {
-        let sections = self
-            .files
-            .iter()
-            .map(|(path, text)| format!("=== {path}\n{text}"));
+        let sections = self.files.iter().map(|(path, text)| format!("=== {path}\n{text}"));
         sections.collect::<String>() + "=== diagnostics\n" + printed
     }
 }
@@ -81,20 +68,12 @@ fn project() -> BTreeMap<String, String> {
     let names = ["connectors/shop.yaml", "tidegate.yaml"];
     names
         .iter()
-        .map(|name| {
-            (
-                (*name).to_owned(),
-                fs::read_to_string(folder().join("project").join(name)).unwrap(),
-            )
-        })
+        .map(|name| ((*name).to_owned(), fs::read_to_string(folder().join("project").join(name)).unwrap()))
         .collect()
 }
 
 fn cases() -> Vec<Case> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.is_file());
     paths.sort();
     paths.into_iter().map(Case::read).collect()
@@ -102,20 +81,11 @@ fn cases() -> Vec<Case> {
 
 fn found(catalog: &Catalog) -> Vec<Diagnostic> {
     let is_set = |name: &str| name == "SHOP_TOKEN";
-    check::catalog(
-        catalog,
-        &Surroundings {
-            is_set: &is_set,
-            schedule: &|trigger| Schedule::of_trigger(trigger).err(),
-        },
-    )
+    check::catalog(catalog, &Surroundings { is_set: &is_set, schedule: &|trigger| Schedule::of_trigger(trigger).err() })
 }
 
 fn print(catalog: &Catalog, found: &[Diagnostic]) -> String {
-    found
-        .iter()
-        .map(|found| render(found, catalog.text(&found.file), Style::Plain))
-        .collect()
+    found.iter().map(|found| render(found, catalog.text(&found.file), Style::Plain)).collect()
 }
 
 #[test]
@@ -129,23 +99,15 @@ fn every_case_prints_what_it_says() {
         if case.code() != "sound" && !codes.contains(case.code()) {
             wrong.push(format!("{} shows {codes:?}\n{printed}", case.name));
         }
-        let at_right: Vec<&Diagnostic> = found
-            .iter()
-            .filter(|found| found.file.file_stem().is_some_and(|stem| stem == "right"))
-            .collect();
+        let at_right: Vec<&Diagnostic> =
+            found.iter().filter(|found| found.file.file_stem().is_some_and(|stem| stem == "right")).collect();
         if !at_right.is_empty() {
-            wrong.push(format!(
-                "{} finds something where all is right: {at_right:?}",
-                case.name
-            ));
+            wrong.push(format!("{} finds something where all is right: {at_right:?}", case.name));
         }
         if std::env::var_os("TIDEGATE_UPDATE").is_some() {
             fs::write(&case.path, case.text(&printed)).unwrap();
         } else if printed != case.expected {
-            wrong.push(format!(
-                "{} expects\n{}but prints\n{printed}",
-                case.name, case.expected
-            ));
+            wrong.push(format!("{} expects\n{}but prints\n{printed}", case.name, case.expected));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -154,19 +116,9 @@ fn every_case_prints_what_it_says() {
 #[test]
 fn every_case_has_something_right_beside_what_is_wrong() {
     for case in cases() {
-        let has_right = case
-            .files
-            .iter()
-            .any(|(path, _)| path.ends_with("right.yaml"));
-        let is_settings = case
-            .files
-            .iter()
-            .any(|(path, text)| path == "tidegate.yaml" && !text.is_empty());
-        assert!(
-            case.code() == "sound" || has_right || is_settings,
-            "{}",
-            case.name
-        );
+        let has_right = case.files.iter().any(|(path, _)| path.ends_with("right.yaml"));
+        let is_settings = case.files.iter().any(|(path, text)| path == "tidegate.yaml" && !text.is_empty());
+        assert!(case.code() == "sound" || has_right || is_settings, "{}", case.name);
     }
 }
 
@@ -184,50 +136,31 @@ fn what_is_inside_the_program_has_no_errors() {
 #[test]
 fn large_manifests_are_checked_in_well_under_a_second() {
     let members: String = (0..40)
-        .map(|number| {
-            format!("      m{number}: {{type: string, description: a member of a record}}\n")
-        })
+        .map(|number| format!("      m{number}: {{type: string, description: a member of a record}}\n"))
         .collect();
-    let mut connector =
-        "connector: right\nhosts: {api: \"https://api.example.org\"}\nactions:\n".to_owned();
+    let mut connector = "connector: right\nhosts: {api: \"https://api.example.org\"}\nactions:\n".to_owned();
     let mut flow = "flow: right\ntrigger: {every: 1h}\nsteps:\n".to_owned();
     for number in 0..220 {
         connector += &format!(
             "  go{number}:\n    effect: read\n    inputs: {{a: {{type: string, required: true}}, b: {{$ref: \"#/schemas/one{number}\"}}}}\n    request: {{path: \"/go/{{{{inputs.a}}}}\"}}\n    response: {{schema: {{$ref: \"#/schemas/one{number}\"}}}}\n"
         );
-        let before = if number == 0 {
-            "a".to_owned()
-        } else {
-            format!("{{{{maybe steps.s{}.output.m1}}}}", number - 1)
-        };
-        flow += &format!(
-            "  - {{id: s{number}, action: right.go{number}, with: {{a: \"x{before}\", b: {{m2: c}}}}}}\n"
-        );
+        let before =
+            if number == 0 { "a".to_owned() } else { format!("{{{{maybe steps.s{}.output.m1}}}}", number - 1) };
+        flow += &format!("  - {{id: s{number}, action: right.go{number}, with: {{a: \"x{before}\", b: {{m2: c}}}}}}\n");
     }
     connector += "schemas:\n";
     for number in 0..220 {
         connector += &format!("  one{number}:\n    type: object\n    properties:\n{members}");
     }
     assert!(connector.len() > 500_000, "{}", connector.len());
-    let files = vec![
-        ("connectors/right.yaml".to_owned(), connector),
-        ("flows/right.yaml".to_owned(), flow),
-    ];
-    let case = Case {
-        name: "large".to_owned(),
-        path: PathBuf::new(),
-        files,
-        expected: String::new(),
-    };
+    let files = vec![("connectors/right.yaml".to_owned(), connector), ("flows/right.yaml".to_owned(), flow)];
+    let case = Case { name: "large".to_owned(), path: PathBuf::new(), files, expected: String::new() };
     let catalog = case.catalog();
     let began = std::time::Instant::now();
     let found = found(&catalog);
     let took = began.elapsed();
     assert_eq!(print(&catalog, &found), "");
-    assert!(
-        took < std::time::Duration::from_secs(5),
-        "took {took:?} without optimisation"
-    );
+    assert!(took < std::time::Duration::from_secs(5), "took {took:?} without optimisation");
     println!("checked in {took:?}");
 }
 
@@ -254,10 +187,8 @@ const NO_CODES: &[&str] = &[
 /// Every file that reports about what is written; `engine/schedule` does through `check::Surroundings`.
 fn reporting_files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders: Vec<PathBuf> = ["yaml", "manifest", "template", "check", "engine/schedule"]
-        .iter()
-        .map(|name| root.join(name))
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        ["yaml", "manifest", "template", "check", "engine/schedule"].iter().map(|name| root.join(name)).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -268,22 +199,16 @@ fn reporting_files() -> Vec<PathBuf> {
             }
         }
     }
-    files.retain(|path| {
-        !path.components().any(|part| part.as_os_str() == "tests") && !path.ends_with("tests.rs")
-    });
+    files.retain(|path| !path.components().any(|part| part.as_os_str() == "tests") && !path.ends_with("tests.rs"));
     files
 }
 
 #[test]
 fn every_code_is_explained() {
     let document = fs::read_to_string(folder().join("../../docs/diagnostics.md")).unwrap();
-    let headings = document
-        .lines()
-        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let headings = document.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
     let explained: BTreeSet<String> = headings.map(str::to_owned).collect();
-    let helpers: BTreeSet<&str> = tidegate::template::helpers::list()
-        .map(|signature| signature.name)
-        .collect();
+    let helpers: BTreeSet<&str> = tidegate::template::helpers::list().map(|signature| signature.name).collect();
     let literal = regex::Regex::new(r#""([a-z][a-z0-9]*(?:_[a-z0-9]+)+)""#).unwrap();
     let mut written = BTreeSet::new();
     for path in reporting_files() {
@@ -291,47 +216,30 @@ fn every_code_is_explained() {
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         written.extend(literal.captures_iter(text).map(|found| found[1].to_owned()));
     }
-    let is_code =
-        |word: &&String| !helpers.contains(word.as_str()) && !NO_CODES.contains(&word.as_str());
+    let is_code = |word: &&String| !helpers.contains(word.as_str()) && !NO_CODES.contains(&word.as_str());
     let missing: Vec<&String> = written.difference(&explained).filter(is_code).collect();
-    assert!(
-        missing.is_empty(),
-        "docs/diagnostics.md does not explain {missing:?}"
-    );
+    assert!(missing.is_empty(), "docs/diagnostics.md does not explain {missing:?}");
     let stale: Vec<&String> = explained.difference(&written).collect();
-    assert!(
-        stale.is_empty(),
-        "docs/diagnostics.md explains what nothing reports: {stale:?}"
-    );
+    assert!(stale.is_empty(), "docs/diagnostics.md explains what nothing reports: {stale:?}");
 }
 
 #[test]
 fn every_code_of_check_has_a_case() {
     let shown: BTreeSet<String> = cases().iter().map(|case| case.code().to_owned()).collect();
-    let report = regex::Regex::new(r#"(?:error|warning|within)\(\s*(?:Severity::\w+,\s*)?"([a-z_]+)"|code: "([a-z_]+)"|\(\("(unknown_[a-z]+)""#).unwrap();
+    let report = regex::Regex::new(
+        r#"(?:error|warning|within)\(\s*(?:Severity::\w+,\s*)?"([a-z_]+)"|code: "([a-z_]+)"|\(\("(unknown_[a-z]+)""#,
+    )
+    .unwrap();
     let mut missing = BTreeSet::new();
-    for path in reporting_files().into_iter().filter(|path| {
-        path.parent()
-            .is_some_and(|folder| folder.ends_with("src/check"))
-    }) {
+    for path in
+        reporting_files().into_iter().filter(|path| path.parent().is_some_and(|folder| folder.ends_with("src/check")))
+    {
         let text = fs::read_to_string(path).unwrap();
-        let text = text
-            .split("#[cfg(test)]\nmod tests {")
-            .next()
-            .unwrap()
-            .to_owned();
-        let codes = report.captures_iter(&text).filter_map(|found| {
-            found
-                .iter()
-                .skip(1)
-                .flatten()
-                .next()
-                .map(|code| code.as_str().to_owned())
-        });
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+        let codes = report
+            .captures_iter(&text)
+            .filter_map(|found| found.iter().skip(1).flatten().next().map(|code| code.as_str().to_owned()));
         missing.extend(codes.filter(|code| !shown.contains(code)));
     }
-    assert!(
-        missing.is_empty(),
-        "tests/check has no case for {missing:?}"
-    );
+    assert!(missing.is_empty(), "tests/check has no case for {missing:?}");
 }

@@ -20,9 +20,7 @@ struct Project {
 
 impl Project {
     fn new() -> Project {
-        let project = Project {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let project = Project { folder: tempfile::tempdir().unwrap() };
         project.write(
             "flows/tick.yaml",
             "flow: tick\ntrigger: {every: 1h}\nsteps:\n  - {action: log.write, with: {message: tick}}\n",
@@ -79,11 +77,7 @@ impl Host {
     /// The status and the body of a GET that names `host`.
     fn get(&self, path: &str, host: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -142,15 +136,9 @@ fn json(assert: &Assert) -> Value {
 
 /// The commands that a help text lists, without `help` itself.
 fn commands(help: &str) -> Vec<String> {
-    let listed = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = names
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help");
+    let names = names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
     names.map(str::to_owned).collect()
 }
 
@@ -158,10 +146,7 @@ fn look_at_help(words: &[&str], seen: &mut Vec<String>) {
     let help = program(words).arg("--help").assert().success();
     let text = out(&help);
     let name = words.join(" ");
-    assert!(
-        text.contains("Examples:\n  tidegate "),
-        "`{name} --help` has no example:\n{text}"
-    );
+    assert!(text.contains("Examples:\n  tidegate "), "`{name} --help` has no example:\n{text}");
     for command in commands(&text) {
         let mut words = words.to_vec();
         words.push(&command);
@@ -189,10 +174,7 @@ fn every_command_has_an_example() {
         "schema",
         "completions",
     ] {
-        assert!(
-            seen.iter().any(|name| name == command),
-            "`{command}` is missing: {seen:?}"
-        );
+        assert!(seen.iter().any(|name| name == command), "`{command}` is missing: {seen:?}");
     }
     let help = out(&program(&["--help"]).assert().success());
     assert!(help.contains("Exit codes:") && help.contains("130"), "{help}");
@@ -204,10 +186,7 @@ fn the_documents_name_every_command_and_exit_code() {
     let mut seen = Vec::new();
     look_at_help(&[], &mut seen);
     for command in seen.iter().filter(|name| !name.is_empty()) {
-        assert!(
-            text.contains(&format!("`tidegate {command}")),
-            "docs/cli.md does not name `tidegate {command}`"
-        );
+        assert!(text.contains(&format!("`tidegate {command}")), "docs/cli.md does not name `tidegate {command}`");
     }
     let help = out(&program(&["--help"]).assert().success());
     let codes = help.lines().skip_while(|line| *line != "Exit codes:").skip(1);
@@ -239,10 +218,7 @@ fn unknown_names_are_answered_with_the_closest() {
     for (words, code, meant) in cases {
         let refused = project.run(words).code(1);
         let said = err(&refused);
-        assert!(
-            said.starts_with("error: ") && said.contains(&format!("code: {code}")),
-            "{words:?}: {said}"
-        );
+        assert!(said.starts_with("error: ") && said.contains(&format!("code: {code}")), "{words:?}: {said}");
         assert!(said.contains(meant), "{words:?}: {said}");
         assert_eq!(out(&refused), "", "{words:?}");
     }
@@ -258,27 +234,16 @@ fn a_failure_is_json_where_results_are() {
     let refused = project.run(&["flows", "show", "tikc", "--output", "json"]).code(1);
     let error = json(&refused);
     assert_eq!(error.pointer("/error/code"), Some(&Value::from("flow_unknown")));
-    assert!(
-        error
-            .pointer("/error/help")
-            .and_then(Value::as_str)
-            .unwrap()
-            .contains("tick"),
-        "{error}"
-    );
+    assert!(error.pointer("/error/help").and_then(Value::as_str).unwrap().contains("tick"), "{error}");
     assert!(err(&refused).contains("error: "), "{}", err(&refused));
 }
 
 #[test]
 fn lists_are_json_for_programs() {
     let project = Project::new();
-    for words in [
-        ["flows", "list"],
-        ["connectors", "list"],
-        ["connections", "list"],
-        ["triggers", "list"],
-        ["runs", "list"],
-    ] {
+    for words in
+        [["flows", "list"], ["connectors", "list"], ["connections", "list"], ["triggers", "list"], ["runs", "list"]]
+    {
         let listed = json(&project.command(&words).args(["-o", "json"]).assert().success());
         assert!(listed.is_array(), "{words:?}: {listed}");
     }
@@ -289,9 +254,7 @@ fn lists_are_json_for_programs() {
 #[test]
 fn a_connector_is_documentation() {
     let project = Project::new();
-    let shown = out(&project
-        .run(&["connectors", "show", "x", "--output", "markdown"])
-        .success());
+    let shown = out(&project.run(&["connectors", "show", "x", "--output", "markdown"]).success());
     for part in ["x.search_tweets", "x.new_tweet", "consumer_secret", "| query", "# "] {
         assert!(shown.contains(part), "`{part}` is not in:\n{shown}");
     }
@@ -301,26 +264,15 @@ fn a_connector_is_documentation() {
 fn check_exits_with_what_it_found() {
     let project = Project::new();
     let good = project.run(&["check"]).success();
-    assert_eq!(
-        (out(&good), err(&good)),
-        (String::new(), "0 errors, 0 warnings\n".to_owned())
-    );
+    assert_eq!((out(&good), err(&good)), (String::new(), "0 errors, 0 warnings\n".to_owned()));
 
     project.write("flows/tick.yaml", "flow: tick\ntrigger: {evry: 1h}\nsteps: []\n");
     let bad = project.run(&["check"]).code(1);
     assert!(out(&bad).contains("flows/tick.yaml:2:11: unknown_key"), "{}", out(&bad));
     assert!(out(&bad).contains("`every`"), "{}", out(&bad));
-    let found = json(
-        &program(&["check", "-o", "json"])
-            .arg(project.folder.path())
-            .assert()
-            .code(1),
-    );
+    let found = json(&program(&["check", "-o", "json"]).arg(project.folder.path()).assert().code(1));
     let first = found.pointer("/0").unwrap();
-    assert_eq!(
-        (first.get("code"), first.get("line")),
-        (Some(&Value::from("unknown_key")), Some(&Value::from(2)))
-    );
+    assert_eq!((first.get("code"), first.get("line")), (Some(&Value::from("unknown_key")), Some(&Value::from(2))));
     assert!(err(&bad).ends_with("0 warnings\n"), "{}", err(&bad));
 }
 
@@ -380,17 +332,9 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
     let project = Project::new();
     let host = project.host();
     let (status, health) = host.get("/health", "localhost:1234");
-    assert_eq!(
-        (status, health.get("status")),
-        (200, Some(&Value::from("working"))),
-        "{health}"
-    );
+    assert_eq!((status, health.get("status")), (200, Some(&Value::from("working"))), "{health}");
     let (status, flows) = host.get("/api/flows", "127.0.0.1");
-    assert_eq!(
-        (status, flows.pointer("/0/name")),
-        (200, Some(&Value::from("tick"))),
-        "{flows}"
-    );
+    assert_eq!((status, flows.pointer("/0/name")), (200, Some(&Value::from("tick"))), "{flows}");
     let (status, twin) = host.get("/api/triggers/tick", "127.0.0.1");
     assert_eq!((status, twin.get("flow")), (200, Some(&Value::from("tick"))), "{twin}");
     for (path, name, refusal, code) in [
@@ -401,11 +345,7 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
         ("/api/secrets", "127.0.0.1", 404, "path_unknown"),
     ] {
         let (status, body) = host.get(path, name);
-        assert_eq!(
-            (status, body.pointer("/error/code")),
-            (refusal, Some(&Value::from(code))),
-            "{path}: {body}"
-        );
+        assert_eq!((status, body.pointer("/error/code")), (refusal, Some(&Value::from(code))), "{path}: {body}");
     }
     let (code, said) = host.stop();
     assert_eq!(code, 0, "{said}");
@@ -425,12 +365,7 @@ fn a_second_signal_ends_at_once() {
     );
     project.write("tidegate.yaml", "egress: {allow: [\"127.0.0.1:*\"]}\n");
     let mut host = project.host();
-    let mut asked = project
-        .command(&["run", "tick"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut asked = project.command(&["run", "tick"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (_request, _) = silent.accept().unwrap();
     host.signal();
     let mut said = String::new();
@@ -445,11 +380,7 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
-    let mut child = program(&["schema"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program(&["schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
@@ -464,14 +395,9 @@ fn what_is_given_as_json_must_be_json() {
 
 #[test]
 fn the_sandbox_says_where_it_is() {
-    let mut child = program(&["sandbox", "--each-limit", "5"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program(&["sandbox", "--each-limit", "5"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let urls: Value = serde_json::from_str(&line).unwrap();
     for name in ["x", "twilio", "json", "control"] {
         let url = urls.get(name).and_then(Value::as_str).unwrap();

@@ -86,8 +86,7 @@ async fn every_case_holds() {
     let mut held = 0;
     for file in files() {
         let text = std::fs::read_to_string(&file).unwrap();
-        let suite: Suite = serde_yaml::from_str(&text)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let suite: Suite = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for case in &suite.cases {
             match run(&file, &suite.connection, case).await {
                 Ok(()) => held += 1,
@@ -109,9 +108,7 @@ fn every_action_has_cases() {
         .flat_map(|loaded| {
             let connector = &loaded.value;
             let names = connector.actions.keys().chain(connector.triggers.keys());
-            names
-                .map(|name| format!("{}/{name}.yaml", connector.connector))
-                .collect::<Vec<_>>()
+            names.map(|name| format!("{}/{name}.yaml", connector.connector)).collect::<Vec<_>>()
         })
         .filter(|file| !folder().join(file).exists())
         .collect();
@@ -120,18 +117,8 @@ fn every_action_has_cases() {
 
 async fn run(file: &Path, settings: &Value, case: &Case) -> Result<(), String> {
     let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-    let connector = connector(
-        &file
-            .parent()
-            .unwrap()
-            .file_name()
-            .unwrap()
-            .to_string_lossy(),
-    );
-    let service = Arc::new(Mutex::new(Service {
-        answers: case.answers.clone(),
-        received: Vec::new(),
-    }));
+    let connector = connector(&file.parent().unwrap().file_name().unwrap().to_string_lossy());
+    let service = Arc::new(Mutex::new(Service { answers: case.answers.clone(), received: Vec::new() }));
     let origin = serve(Arc::clone(&service)).await;
     let connection = Arc::new(connect(&connector, settings, &origin)?);
     let folder = tempfile::tempdir().unwrap();
@@ -155,37 +142,17 @@ async fn act(
     name: &str,
     case: &Case,
 ) -> Result<BTreeMap<String, Value>, Failure> {
-    let action = connection
-        .connector
-        .action(name)
-        .expect("the file is named after an action");
+    let action = connection.connector.action(name).expect("the file is named after an action");
     if let Some(since_ms) = case.looked_up_since_ms {
-        let reconcile = action
-            .reconcile
-            .as_ref()
-            .expect("the action can be looked up");
-        let mut scope = Reconcile::scope(
-            connection,
-            action,
-            case.inputs.clone(),
-            case.element.clone(),
-            since_ms,
-        )?;
+        let reconcile = action.reconcile.as_ref().expect("the action can be looked up");
+        let mut scope = Reconcile::scope(connection, action, case.inputs.clone(), case.element.clone(), since_ms)?;
         let listing = connection.connector.action(&reconcile.action).unwrap();
-        let sent = executor
-            .call(Call::new(connection, listing, reconcile.inputs(&scope)?))
-            .await;
+        let sent = executor.call(Call::new(connection, listing, reconcile.inputs(&scope)?)).await;
         let candidates = reconcile.candidates(sent.result?.records, &mut scope)?;
-        let ids: Vec<Value> = candidates
-            .into_iter()
-            .map(|candidate| candidate.id.into())
-            .collect();
+        let ids: Vec<Value> = candidates.into_iter().map(|candidate| candidate.id.into()).collect();
         return Ok(BTreeMap::from([("candidates".to_owned(), ids.into())]));
     }
-    let page: Option<PageToken> = case
-        .page
-        .clone()
-        .map(|page| serde_json::from_value(page).unwrap());
+    let page: Option<PageToken> = case.page.clone().map(|page| serde_json::from_value(page).unwrap());
     let call = Call {
         element: case.element.clone(),
         page: page.as_ref(),
@@ -197,9 +164,7 @@ async fn act(
         true => executor.call(call).await,
         false => {
             let prepared = executor.prepare(call)?;
-            let permit = executor
-                .permit(&prepared)
-                .expect("a new executor is not limited");
+            let permit = executor.permit(&prepared).expect("a new executor is not limited");
             executor.send(prepared, permit).await
         }
     };
@@ -207,12 +172,7 @@ async fn act(
     let page = sent.result?;
     Ok(BTreeMap::from([
         ("exchange".to_owned(), Value::from(exchange)),
-        (
-            "next".to_owned(),
-            page.next
-                .as_ref()
-                .map_or(Value::Null, |next| json!(next.at)),
-        ),
+        ("next".to_owned(), page.next.as_ref().map_or(Value::Null, |next| json!(next.at))),
         ("problems".to_owned(), json!(page.problems)),
         ("server_ms".to_owned(), json!(page.server_ms)),
         ("output".to_owned(), page.into_output()),
@@ -227,18 +187,11 @@ async fn poll(
 ) -> Result<BTreeMap<String, Value>, Failure> {
     let action = connection.connector.action(&trigger.poll).unwrap();
     let inputs = trigger.resolve(case.inputs.clone())?;
-    let value = case
-        .value
-        .as_ref()
-        .and_then(|value| trigger.cursor.parse(value));
-    let since = trigger
-        .cursor
-        .since(value.as_ref(), None, trigger.cursor.lookback_ms, NOW);
+    let value = case.value.as_ref().and_then(|value| trigger.cursor.parse(value));
+    let since = trigger.cursor.since(value.as_ref(), None, trigger.cursor.lookback_ms, NOW);
     let asked = trigger.action_inputs(&inputs, since.as_ref())?;
     let prepared = executor.prepare(Call::new(connection, action, asked))?;
-    let permit = executor
-        .permit(&prepared)
-        .expect("a new executor is not limited");
+    let permit = executor.permit(&prepared).expect("a new executor is not limited");
     let page = executor.send(prepared, permit).await.result?;
     let mut scope = trigger.scope(&inputs);
     let mut items = Vec::new();
@@ -252,30 +205,20 @@ async fn poll(
     }
     Ok(BTreeMap::from([
         ("items".to_owned(), items.into()),
-        (
-            "next".to_owned(),
-            page.next.map_or(Value::Null, |next| json!(next.at)),
-        ),
+        ("next".to_owned(), page.next.map_or(Value::Null, |next| json!(next.at))),
     ]))
 }
 
 /// What is expected must be there; what is not mentioned does not matter. Texts may be given as
 /// `{contains: ...}` or `{lacks: ...}`.
-fn compare(
-    expected: &BTreeMap<String, Value>,
-    told: &BTreeMap<String, Value>,
-    origin: &str,
-) -> Result<(), String> {
-    let text = serde_json::to_string(told)
-        .unwrap()
-        .replace(origin, "http://service");
+fn compare(expected: &BTreeMap<String, Value>, told: &BTreeMap<String, Value>, origin: &str) -> Result<(), String> {
+    let text = serde_json::to_string(told).unwrap().replace(origin, "http://service");
     let told: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
     for (name, expected) in expected {
         let Some(found) = told.get(name) else {
             return Err(format!("there is no `{name}` in {text}"));
         };
-        differs(expected, found)
-            .map_or(Ok(()), |why| Err(format!("{name}: {why}\n  found {found}")))?;
+        differs(expected, found).map_or(Ok(()), |why| Err(format!("{name}: {why}\n  found {found}")))?;
     }
     match (expected.contains_key("failure"), told.get("failure")) {
         (false, Some(failure)) => Err(format!("it failed: {failure}")),
@@ -294,16 +237,13 @@ fn differs(expected: &Value, found: &Value) -> Option<String> {
             };
             (!holds).then(|| format!("`{text}` does not fit {word} `{part}`"))
         }),
-        (Value::Object(members), Value::Object(found)) => {
-            members.iter().find_map(|(name, member)| {
-                let found = found.get(name).unwrap_or(&Value::Null);
-                differs(member, found).map(|why| format!("{name}: {why}"))
-            })
+        (Value::Object(members), Value::Object(found)) => members.iter().find_map(|(name, member)| {
+            let found = found.get(name).unwrap_or(&Value::Null);
+            differs(member, found).map(|why| format!("{name}: {why}"))
+        }),
+        (Value::Array(elements), Value::Array(found)) if elements.len() == found.len() => {
+            elements.iter().zip(found).find_map(|(element, found)| differs(element, found))
         }
-        (Value::Array(elements), Value::Array(found)) if elements.len() == found.len() => elements
-            .iter()
-            .zip(found)
-            .find_map(|(element, found)| differs(element, found)),
         _ => (expected != found).then(|| format!("expected {expected}, found {found}")),
     }
 }
@@ -322,12 +262,7 @@ async fn answer(State(service): State<Arc<Mutex<Service>>>, request: Request) ->
     let headers: serde_json::Map<String, Value> = parts
         .headers
         .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                Value::from(String::from_utf8_lossy(value.as_bytes())),
-            )
-        })
+        .map(|(name, value)| (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes()))))
         .collect();
     let mut service = service.lock().unwrap();
     service.received.push(json!({
@@ -337,12 +272,7 @@ async fn answer(State(service): State<Arc<Mutex<Service>>>, request: Request) ->
         "body": String::from_utf8_lossy(&body),
     }));
     let answer = match service.answers.is_empty() {
-        true => Answer {
-            status: 599,
-            headers: BTreeMap::new(),
-            json: None,
-            text: "no answer is left".to_owned(),
-        },
+        true => Answer { status: 599, headers: BTreeMap::new(), json: None, text: "no answer is left".to_owned() },
         false => service.answers.remove(0),
     };
     let mut response = Response::builder().status(answer.status);
@@ -361,37 +291,21 @@ fn executor(folder: &Path) -> Executor {
         max_response_bytes: MAX_RESPONSE_BYTES,
         user_agent: "tidegate-test".to_owned(),
     });
-    Executor::new(
-        requester.unwrap(),
-        Limits::new(),
-        clock,
-        vec![folder.to_owned()],
-    )
+    Executor::new(requester.unwrap(), Limits::new(), clock, vec![folder.to_owned()])
 }
 
 fn connector(name: &str) -> Arc<Connector> {
     let catalog = Catalog::embedded();
     assert!(catalog.diagnostics.is_empty(), "{:#?}", catalog.diagnostics);
-    let written = &catalog
-        .connectors
-        .get(name)
-        .unwrap_or_else(|| panic!("there is no connector {name}"))
-        .value;
+    let written = &catalog.connectors.get(name).unwrap_or_else(|| panic!("there is no connector {name}")).value;
     Arc::new(Connector::compile(written).unwrap_or_else(|problems| panic!("{problems:#?}")))
 }
 
-fn connect(
-    connector: &Arc<Connector>,
-    settings: &Value,
-    origin: &str,
-) -> Result<Connection, String> {
+fn connect(connector: &Arc<Connector>, settings: &Value, origin: &str) -> Result<Connection, String> {
     let text = settings.to_string().replace("http://service", origin);
-    let mut settings: settings::Connection =
-        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut settings: settings::Connection = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     if connector.name != "json" {
-        let hosts = ["x", "twilio"]
-            .contains(&connector.name.as_str())
-            .then(|| ("api".to_owned(), origin.to_owned()));
+        let hosts = ["x", "twilio"].contains(&connector.name.as_str()).then(|| ("api".to_owned(), origin.to_owned()));
         settings.hosts = hosts.into_iter().collect();
     }
     Connection::bind("main", Arc::clone(connector), &settings, &Secrets::new(""))
@@ -406,11 +320,7 @@ fn files() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for service in std::fs::read_dir(folder()).unwrap() {
         let service = service.unwrap().path();
-        files.extend(
-            std::fs::read_dir(service)
-                .unwrap()
-                .map(|file| file.unwrap().path()),
-        );
+        files.extend(std::fs::read_dir(service).unwrap().map(|file| file.unwrap().path()));
     }
     files.sort();
     files

@@ -46,10 +46,7 @@ impl Case {
 }
 
 fn print(catalog: &Catalog) -> String {
-    let printed = catalog
-        .diagnostics
-        .iter()
-        .map(|found| render(found, catalog.text(&found.file), Style::Plain));
+    let printed = catalog.diagnostics.iter().map(|found| render(found, catalog.text(&found.file), Style::Plain));
     printed.collect()
 }
 
@@ -73,17 +70,11 @@ fn every_case_prints_what_it_says() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let code = name.split('.').next().unwrap();
         let codes: BTreeSet<&str> = catalog.diagnostics.iter().map(|found| found.code).collect();
-        assert!(
-            code == "sound" || codes.contains(code),
-            "{name} shows {codes:?}"
-        );
+        assert!(code == "sound" || codes.contains(code), "{name} shows {codes:?}");
         if std::env::var_os("TIDEGATE_UPDATE").is_some() {
             fs::write(&path, case.text(&printed)).unwrap();
         } else if printed != case.expected {
-            wrong.push(format!(
-                "{name} expects\n{}but prints\n{printed}",
-                case.expected
-            ));
+            wrong.push(format!("{name} expects\n{}but prints\n{printed}", case.expected));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -112,14 +103,8 @@ fn bytes_that_are_no_text_are_refused_with_their_place() {
         let catalog = load(bytes);
         let found = catalog.diagnostics.last().unwrap();
         assert_eq!((found.code, found.line, found.column), (code, line, column));
-        assert_eq!(
-            catalog.connectors.contains_key("a"),
-            code == "byte_order_mark"
-        );
-        assert_eq!(
-            catalog.broken_connectors.contains("a"),
-            code != "byte_order_mark"
-        );
+        assert_eq!(catalog.connectors.contains_key("a"), code == "byte_order_mark");
+        assert_eq!(catalog.broken_connectors.contains("a"), code != "byte_order_mark");
     }
 }
 
@@ -145,17 +130,10 @@ fn what_is_inside_the_program_is_sound() {
 fn a_projects_own_connector_replaces_the_embedded_one() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("connectors")).unwrap();
-    fs::write(
-        folder.path().join("connectors/x.yml"),
-        "connector: x\ntitle: Mine\n",
-    )
-    .unwrap();
+    fs::write(folder.path().join("connectors/x.yml"), "connector: x\ntitle: Mine\n").unwrap();
     let catalog = Catalog::load(folder.path());
     let own = &catalog.connectors["x"];
-    assert_eq!(
-        (own.value.title.as_deref(), own.origin),
-        (Some("Mine"), Origin::File)
-    );
+    assert_eq!((own.value.title.as_deref(), own.origin), (Some("Mine"), Origin::File));
     assert_eq!(catalog.connectors["log"].origin, Origin::Embedded);
 }
 
@@ -189,10 +167,7 @@ fn inputs_are_typed_by_their_own_schemas() {
     assert_eq!(print(&catalog), "");
     let inputs = &catalog.connectors["a"].value.actions["go"].inputs;
     assert_eq!(inputs["code"].default_value(), Some(&"007".into()));
-    assert_eq!(
-        inputs["code"].schema["enum"],
-        serde_json::json!(["007", "1.10"])
-    );
+    assert_eq!(inputs["code"].schema["enum"], serde_json::json!(["007", "1.10"]));
     assert_eq!(inputs["size"].default_value(), Some(&10.into()));
 }
 
@@ -202,21 +177,13 @@ fn a_file_of_nothing_but_mistakes_is_told_in_bounds() {
         let begun = Instant::now();
         let catalog = load(line.repeat(2_000_000 / line.len()).as_bytes());
         assert!(!catalog.diagnostics.is_empty() && catalog.diagnostics.len() < 2_100);
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{line}: {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "{line}: {:?}", begun.elapsed());
     }
     let keys: String = (0..150_000).map(|key| format!("k{key}: 1\n")).collect();
     let begun = Instant::now();
     let catalog = load(keys.as_bytes());
     assert!(catalog.diagnostics.len() < 2_100);
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 /// 220 actions in 2 MB. The bound is for a debug build on a busy machine; a release build needs a twentieth.
@@ -224,24 +191,16 @@ fn a_file_of_nothing_but_mistakes_is_told_in_bounds() {
 fn a_large_connector_loads_quickly() {
     let mut text = "connector: a\nactions:\n".to_owned();
     for action in 0..220 {
-        text.push_str(&format!(
-            "  action_{action}:\n    effect: read\n    inputs:\n"
-        ));
+        text.push_str(&format!("  action_{action}:\n    effect: read\n    inputs:\n"));
         for input in 0..60 {
             text.push_str(&format!(
                 "      input_{input}: {{type: string, title: Input {input}, description: \"{}\", default: {input}}}\n",
                 "words ".repeat(10)
             ));
         }
-        text.push_str(
-            "    request: {method: GET, path: /2/things, query: {q: \"{{inputs.input_1}}\"}}\n",
-        );
+        text.push_str("    request: {method: GET, path: /2/things, query: {q: \"{{inputs.input_1}}\"}}\n");
     }
-    assert!(
-        text.len() > 1_800_000 && text.len() < 2 * 1024 * 1024,
-        "{}",
-        text.len()
-    );
+    assert!(text.len() > 1_800_000 && text.len() < 2 * 1024 * 1024, "{}", text.len());
     let begun = Instant::now();
     let catalog = load(text.as_bytes());
     let took = begun.elapsed();

@@ -15,14 +15,7 @@ use serde_json::Value;
 use self::documents::{Document, all, root};
 
 /// What a ```yaml block can be; see `examples`.
-const KINDS: &[&str] = &[
-    "flow",
-    "trigger",
-    "steps",
-    "connector",
-    "members",
-    "settings",
-];
+const KINDS: &[&str] = &["flow", "trigger", "steps", "connector", "members", "settings"];
 
 /// Pages that another test holds to the code.
 const HELD_ELSEWHERE: &[&str] = &["docs/diagnostics.md"];
@@ -76,19 +69,12 @@ fn the_readme_shows_the_flows_as_they_are() {
     let mut text = fs::read_to_string(root().join(&readme.path)).unwrap();
     for name in examples::OURS {
         let file = fs::read_to_string(root().join(format!("flows/{name}.yaml"))).unwrap();
-        let is_of_it =
-            |block: &&documents::Block| block.text.contains(&format!("\nflow: {name}\n"));
-        let shown = readme
-            .of_kind("flow")
-            .find(is_of_it)
-            .unwrap_or_else(|| panic!("README.md does not show {name}"));
+        let is_of_it = |block: &&documents::Block| block.text.contains(&format!("\nflow: {name}\n"));
+        let shown = readme.of_kind("flow").find(is_of_it).unwrap_or_else(|| panic!("README.md does not show {name}"));
         if std::env::var_os("TIDEGATE_UPDATE").is_some() {
             text = text.replace(&shown.text, &file);
         } else {
-            assert_eq!(
-                shown.text, file,
-                "README.md is behind: run this test with TIDEGATE_UPDATE=1"
-            );
+            assert_eq!(shown.text, file, "README.md is behind: run this test with TIDEGATE_UPDATE=1");
         }
     }
     if std::env::var_os("TIDEGATE_UPDATE").is_some() {
@@ -106,14 +92,11 @@ fn every_word_of_the_language_is_explained() {
         ("schemas/settings.schema.json", "docs/settings.md"),
     ];
     for (schema, page) in pages {
-        let mut schema: Value =
-            serde_json::from_str(&fs::read_to_string(root().join(schema)).unwrap()).unwrap();
+        let mut schema: Value = serde_json::from_str(&fs::read_to_string(root().join(schema)).unwrap()).unwrap();
         // Inputs are the same everywhere, and explained in one place.
         if page != "docs/connectors.md" {
             let shared = schema.get_mut("$defs").and_then(Value::as_object_mut);
-            shared
-                .expect("definitions")
-                .retain(|name, _| !matches!(name.as_str(), "Input" | "Visibility"));
+            shared.expect("definitions").retain(|name, _| !matches!(name.as_str(), "Input" | "Visibility"));
         }
         let mut words = BTreeSet::new();
         collect_words(&schema, &mut words);
@@ -131,9 +114,7 @@ fn collect_words(schema: &Value, words: &mut BTreeSet<String>) {
                 match (name.as_str(), value) {
                     ("properties", Value::Object(properties)) => {
                         words.extend(properties.keys().cloned());
-                        properties
-                            .values()
-                            .for_each(|property| collect_words(property, words));
+                        properties.values().for_each(|property| collect_words(property, words));
                     }
                     ("enum", Value::Array(choices)) => {
                         words.extend(choices.iter().filter_map(Value::as_str).map(str::to_owned));
@@ -145,9 +126,7 @@ fn collect_words(schema: &Value, words: &mut BTreeSet<String>) {
                 }
             }
         }
-        Value::Array(elements) => elements
-            .iter()
-            .for_each(|element| collect_words(element, words)),
+        Value::Array(elements) => elements.iter().for_each(|element| collect_words(element, words)),
         _ => {}
     }
 }
@@ -187,15 +166,9 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn the_readme_links_every_page() {
-    let links: BTreeSet<String> = Document::read("README.md")
-        .links()
-        .into_iter()
-        .map(|(_, target)| target)
-        .collect();
-    let missing: Vec<String> = all()
-        .map(|document| document.path)
-        .filter(|path| path.starts_with("docs/") && !links.contains(path))
-        .collect();
+    let links: BTreeSet<String> = Document::read("README.md").links().into_iter().map(|(_, target)| target).collect();
+    let missing: Vec<String> =
+        all().map(|document| document.path).filter(|path| path.starts_with("docs/") && !links.contains(path)).collect();
     assert!(missing.is_empty(), "README.md does not link {missing:?}");
 }
 

@@ -56,32 +56,17 @@ type Sent = Vec<(usize, u64)>;
 
 #[test]
 fn natural_actions_are_repeated_only_where_a_kill_met_them() {
-    Case {
-        items: 10_000,
-        order: "asc",
-        effects: &["natural"],
-    }
-    .run();
+    Case { items: 10_000, order: "asc", effects: &["natural"] }.run();
 }
 
 #[test]
 fn actions_that_nothing_makes_safe_are_never_repeated() {
-    Case {
-        items: 10_000,
-        order: "desc",
-        effects: &["none"],
-    }
-    .run();
+    Case { items: 10_000, order: "desc", effects: &["none"] }.run();
 }
 
 #[test]
 fn a_kill_between_steps_repeats_no_step_that_was_settled() {
-    Case {
-        items: 4_000,
-        order: "asc",
-        effects: &["natural", "none"],
-    }
-    .run();
+    Case { items: 4_000, order: "asc", effects: &["natural", "none"] }.run();
 }
 
 impl Case {
@@ -121,11 +106,7 @@ impl Case {
             let began_ms = Clock::System.now_ms();
             let mut host = project.host(lives.len());
             // One in five is killed while it starts, the others at work, however long this machine takes to start.
-            let (least, most) = if random.next().is_multiple_of(5) {
-                (1, 300)
-            } else {
-                (10, 800)
-            };
+            let (least, most) = if random.next().is_multiple_of(5) { (1, 300) } else { (10, 800) };
             if least > 1 {
                 wait_for("the host's start", || host.has_store(project));
             }
@@ -142,27 +123,18 @@ impl Case {
                 pause(2);
             }
             host.kill();
-            lives.push(Life {
-                began_ms,
-                ended_ms: Clock::System.now_ms(),
-            });
+            lives.push(Life { began_ms, ended_ms: Clock::System.now_ms() });
             *phases.entry(phase(project)).or_default() += 1;
         }
         println!("kills while {phases:?}");
         for phase in ["polling", "sending"] {
-            assert!(
-                phases.get(phase).is_some_and(|kills| *kills >= 2),
-                "few kills while {phase}: {phases:?}"
-            );
+            assert!(phases.get(phase).is_some_and(|kills| *kills >= 2), "few kills while {phase}: {phases:?}");
         }
         let began_ms = Clock::System.now_ms();
         let host = project.host(lives.len());
         wait_for("the rest of the work", || self.is_done(project));
         assert_eq!(host.stop(), Some(0));
-        lives.push(Life {
-            began_ms,
-            ended_ms: Clock::System.now_ms(),
-        });
+        lives.push(Life { began_ms, ended_ms: Clock::System.now_ms() });
         lives
     }
 
@@ -173,28 +145,22 @@ impl Case {
     }
 
     fn each_item_has_one_run(&self, project: &Project) {
-        let mut keys: Vec<u64> = project.rows("SELECT item_key FROM runs", |row| {
-            Ok(row.get::<_, String>(0)?.parse().unwrap())
-        });
+        let mut keys: Vec<u64> =
+            project.rows("SELECT item_key FROM runs", |row| Ok(row.get::<_, String>(0)?.parse().unwrap()));
         keys.sort_unstable();
         assert_eq!(keys, (1..=self.items).collect::<Vec<u64>>(), "a run per item");
         let known = project.number("SELECT count(*) FROM ledger");
         assert_eq!(known, Some(i64::try_from(self.items).unwrap()), "keys in the ledger");
         let value = project.rows("SELECT value FROM triggers", |row| row.get::<_, String>(0));
         assert_eq!(value, [self.items.to_string()], "how far the trigger has read");
-        let mut states = project.rows("SELECT DISTINCT state FROM runs ORDER BY state", |row| {
-            row.get::<_, String>(0)
-        });
+        let mut states = project.rows("SELECT DISTINCT state FROM runs ORDER BY state", |row| row.get::<_, String>(0));
         states.retain(|state| state != "succeeded");
         if self.effects.contains(&"none") {
             assert_eq!(states, ["unknown"]);
         } else {
             assert_eq!(states, [""; 0]);
         }
-        assert_eq!(
-            project.number("SELECT count(*) FROM steps WHERE state = 'sending'"),
-            Some(0)
-        );
+        assert_eq!(project.number("SELECT count(*) FROM steps WHERE state = 'sending'"), Some(0));
     }
 
     // At least once; again only by a later process, where the earlier one was killed before it could settle.
@@ -202,12 +168,8 @@ impl Case {
         let mut in_flight = vec![0; lives.len()];
         for item in 1..=self.items {
             let sent = sent.get(&item).unwrap_or_else(|| panic!("item {item} was lost"));
-            let rows = journal
-                .get(&item)
-                .unwrap_or_else(|| panic!("item {item} is not in the journal"));
-            let [row] = rows.as_slice() else {
-                panic!("item {item}: {rows:?}")
-            };
+            let rows = journal.get(&item).unwrap_or_else(|| panic!("item {item} is not in the journal"));
+            let [row] = rows.as_slice() else { panic!("item {item}: {rows:?}") };
             assert_eq!(row.state, "succeeded", "item {item}");
             let (last, earlier) = sent.split_last().unwrap();
             assert_eq!(
@@ -215,10 +177,7 @@ impl Case {
                 (Some(last.0), Some(last.1)),
                 "item {item}: the settled request is the last of {sent:?}"
             );
-            assert!(
-                sent.is_sorted_by(|one, next| one.0 < next.0),
-                "item {item} was repeated without a kill: {sent:?}"
-            );
+            assert!(sent.is_sorted_by(|one, next| one.0 < next.0), "item {item} was repeated without a kill: {sent:?}");
             for (life, _) in earlier {
                 in_flight[*life] += 1;
             }
@@ -232,12 +191,8 @@ impl Case {
         for item in 1..=self.items {
             let sent = sent.get(&item).map_or(&[][..], Vec::as_slice);
             assert!(sent.len() <= 1, "item {item} was repeated: {sent:?}");
-            let rows = journal
-                .get(&item)
-                .unwrap_or_else(|| panic!("item {item} is not in the journal"));
-            let [row] = rows.as_slice() else {
-                panic!("item {item}: {rows:?}")
-            };
+            let rows = journal.get(&item).unwrap_or_else(|| panic!("item {item} is not in the journal"));
+            let [row] = rows.as_slice() else { panic!("item {item}: {rows:?}") };
             match row.state.as_str() {
                 "succeeded" => {
                     let answered = (row.life.unwrap(), row.answer.unwrap());
@@ -248,10 +203,7 @@ impl Case {
                     assert_eq!(row.run, "unknown", "item {item}");
                     let is_of = |life: &Life| life.began_ms <= row.started_ms && row.started_ms <= life.ended_ms;
                     let life = lives.iter().position(is_of).unwrap();
-                    assert!(
-                        sent.iter().all(|(sender, _)| *sender == life),
-                        "item {item}: marked in {life}, {sent:?}"
-                    );
+                    assert!(sent.iter().all(|(sender, _)| *sender == life), "item {item}: marked in {life}, {sent:?}");
                     in_flight[life] += 1;
                 }
                 other => panic!("item {item} is {other}"),
@@ -267,9 +219,7 @@ impl Case {
             .enumerate()
             .map(|(at, effect)| ACTION.replace("AT", &at.to_string()).replace("EFFECT", effect))
             .collect();
-        let steps: String = (0..self.effects.len())
-            .map(|at| STEP.replace("AT", &at.to_string()))
-            .collect();
+        let steps: String = (0..self.effects.len()).map(|at| STEP.replace("AT", &at.to_string())).collect();
         let connector = CONNECTOR
             .replace("URL", &sandbox.url)
             .replace("ORDER", self.order)
@@ -335,11 +285,7 @@ impl Random {
     }
 
     /// From `least` to `most`, each doubling of it as likely as the next.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "milliseconds by chance"
-    )]
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "milliseconds by chance")]
     fn between(&mut self, least: i64, most: i64) -> i64 {
         let part = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         (least as f64 * (most as f64 / least as f64).powf(part)) as i64
@@ -359,9 +305,7 @@ fn phase(project: &Project) -> &'static str {
 fn sent(sunk: &[(Value, u64)], step: &str) -> BTreeMap<u64, Sent> {
     let mut sent: BTreeMap<u64, Sent> = BTreeMap::new();
     for (body, id) in sunk.iter().filter(|(body, _)| body["step"] == step) {
-        sent.entry(body["id"].as_u64().unwrap())
-            .or_default()
-            .push((life(body), *id));
+        sent.entry(body["id"].as_u64().unwrap()).or_default().push((life(body), *id));
     }
     sent
 }
@@ -375,25 +319,14 @@ fn journal(project: &Project, step: &str) -> BTreeMap<u64, Vec<Journaled>> {
     let rows = project.rows(&query, |row| {
         let item: u64 = row.get::<_, String>(0)?.parse().unwrap();
         let json = |column| -> rusqlite::Result<Option<Value>> {
-            Ok(row
-                .get::<_, Option<String>>(column)?
-                .map(|text| serde_json::from_str(&text).unwrap()))
+            Ok(row.get::<_, Option<String>>(column)?.map(|text| serde_json::from_str(&text).unwrap()))
         };
         let answer = json(3)?.map(|output| output["id"].as_u64().unwrap());
         let life = json(4)?.map(|exchange| {
             let body = &exchange["request"]["body"];
             life(&serde_json::from_str(body.as_str().unwrap_or_else(|| panic!("{exchange}"))).unwrap())
         });
-        Ok((
-            item,
-            Journaled {
-                run: row.get(1)?,
-                state: row.get(2)?,
-                answer,
-                life,
-                started_ms: row.get(5)?,
-            },
-        ))
+        Ok((item, Journaled { run: row.get(1)?, state: row.get(2)?, answer, life, started_ms: row.get(5)? }))
     });
     let mut journal: BTreeMap<u64, Vec<Journaled>> = BTreeMap::new();
     for (item, row) in rows {
@@ -411,13 +344,6 @@ fn plausible(in_flight: &[usize], what: &str) {
     let total: usize = in_flight.iter().sum();
     println!("{total} {what}: {in_flight:?}");
     assert!(total > 0, "no kill met a request in flight");
-    assert!(
-        in_flight.iter().all(|count| *count <= IN_FLIGHT),
-        "more {what} than can be in flight: {in_flight:?}"
-    );
-    assert_eq!(
-        in_flight.last(),
-        Some(&0),
-        "{what} by the process that was told to stop"
-    );
+    assert!(in_flight.iter().all(|count| *count <= IN_FLIGHT), "more {what} than can be in flight: {in_flight:?}");
+    assert_eq!(in_flight.last(), Some(&0), "{what} by the process that was told to stop");
 }

@@ -32,20 +32,11 @@ pub struct Host {
 
 impl Sandbox {
     pub fn start() -> Self {
-        let mut child = Command::new(PROGRAM)
-            .arg("sandbox")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new(PROGRAM).arg("sandbox").stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let urls: Value = serde_json::from_str(&line).unwrap();
-        Sandbox {
-            child,
-            url: urls["json"].as_str().unwrap().to_owned(),
-        }
+        Sandbox { child, url: urls["json"].as_str().unwrap().to_owned() }
     }
 
     pub fn add_items(&self, count: u64) {
@@ -65,9 +56,7 @@ impl Sandbox {
 
     /// How many requests of an operation it received.
     pub fn requests(&self, operation: &str) -> u64 {
-        self.get("/control/counts")["json"][operation]["requests"]
-            .as_u64()
-            .unwrap_or(0)
+        self.get("/control/counts")["json"][operation]["requests"].as_u64().unwrap_or(0)
     }
 
     /// The bodies that its sink took, each with the id that it answered, in order.
@@ -114,9 +103,7 @@ impl Drop for Sandbox {
 
 impl Project {
     pub fn new(files: &[(&str, &str)]) -> Self {
-        let project = Project {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let project = Project { folder: tempfile::tempdir().unwrap() };
         for (name, text) in files {
             project.write(name, text);
         }
@@ -139,14 +126,8 @@ impl Project {
         for name in ["TIDEGATE_DIR", "TIDEGATE_STORE", "TIDEGATE_LISTEN", "TIDEGATE_LOG"] {
             command.env_remove(name);
         }
-        command
-            .args(["up", "--listen", "off", "--log", "warn", "--dir"])
-            .arg(self.folder.path());
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.path("host.log"))
-            .unwrap();
+        command.args(["up", "--listen", "off", "--log", "warn", "--dir"]).arg(self.folder.path());
+        let log = File::options().create(true).append(true).open(self.path("host.log")).unwrap();
         command.env("LIFE", life.to_string()).stdout(Stdio::null()).stderr(log);
         command
     }
@@ -157,9 +138,7 @@ impl Project {
     }
 
     pub fn host(&self, life: usize) -> Host {
-        Host {
-            child: self.up(life).spawn().unwrap(),
-        }
+        Host { child: self.up(life).spawn().unwrap() }
     }
 
     pub fn store(&self) -> PathBuf {
@@ -179,20 +158,13 @@ impl Project {
             return Vec::new();
         };
         // A host that was killed before its first migration has made no tables.
-        let tables = store.query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE name = 'connections'",
-            [],
-            |row| row.get(0),
-        );
+        let tables =
+            store.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'connections'", [], |row| row.get(0));
         if tables == Ok(0) {
             return Vec::new();
         }
         let mut statement = store.prepare(query).unwrap();
-        statement
-            .query_map([], read)
-            .unwrap()
-            .collect::<rusqlite::Result<Vec<T>>>()
-            .unwrap()
+        statement.query_map([], read).unwrap().collect::<rusqlite::Result<Vec<T>>>().unwrap()
     }
 
     /// Waits until a query of the store gives this number.
@@ -219,11 +191,7 @@ impl Host {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(name)
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
+        let sent = Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success(), "kill {name}: {sent}");
     }
 

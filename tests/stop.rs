@@ -63,11 +63,7 @@ fn flow(name: &str, trigger: &str, every: &str, text: &str) -> String {
 fn project(sandbox: &Sandbox) -> Project {
     let flow = flow("ship", "new", "1h", "first");
     let connector = CONNECTOR.replace("URL", &sandbox.url);
-    Project::new(&[
-        ("connectors/shop.yaml", &connector),
-        ("flows/ship.yaml", &flow),
-        ("tidegate.yaml", SETTINGS),
-    ])
+    Project::new(&[("connectors/shop.yaml", &connector), ("flows/ship.yaml", &flow), ("tidegate.yaml", SETTINGS)])
 }
 
 /// How often the sink took each item.
@@ -131,11 +127,7 @@ fn a_stop_finishes_what_is_under_way() {
     let sent = settled(200);
     assert_eq!(project.number(UNFINISHED), i64::try_from(200 - sent).ok());
     // Pages that were committed are not asked for again: ten in all, and the one at whose end the list ends.
-    assert!(
-        sandbox.requests("list_items") <= 11,
-        "{}",
-        sandbox.requests("list_items")
-    );
+    assert!(sandbox.requests("list_items") <= 11, "{}", sandbox.requests("list_items"));
 
     let host = project.host(2);
     project.await_number(SUCCEEDED, 200);
@@ -195,9 +187,7 @@ fn a_store_that_is_not_sound_is_refused_and_left_alone() {
     let cut = whole[..whole.len() / 2].to_vec();
     fs::write(project.path("newer.db"), &whole).unwrap();
     let store = Connection::open(project.path("newer.db")).unwrap();
-    store
-        .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99")
-        .unwrap();
+    store.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99").unwrap();
     drop(store);
     let newer = fs::read(project.path("newer.db")).unwrap();
     fs::remove_file(project.path("newer.db")).unwrap();
@@ -206,10 +196,7 @@ fn a_store_that_is_not_sound_is_refused_and_left_alone() {
         (torn, "store_damaged"),
         (cut, "store_damaged"),
         (overwritten, "store_not_ours"),
-        (
-            b"a letter to a friend, which is no database at all".to_vec(),
-            "store_not_ours",
-        ),
+        (b"a letter to a friend, which is no database at all".to_vec(), "store_not_ours"),
         (newer, "store_newer"),
     ] {
         fs::write(project.store(), &bytes).unwrap();
@@ -221,10 +208,7 @@ fn a_store_that_is_not_sound_is_refused_and_left_alone() {
         assert_eq!(said.matches("error: ").count(), 1, "{said}");
         assert!(said.contains(&format!("code: {code}")), "{code}: {said}");
         assert!(said.contains("tidegate.db"), "{said}");
-        assert!(
-            fs::read(project.store()).unwrap() == bytes,
-            "{code}: the file was changed"
-        );
+        assert!(fs::read(project.store()).unwrap() == bytes, "{code}: the file was changed");
         assert_eq!(self::files(&project), files, "{code}: files were added or removed");
     }
 
@@ -238,9 +222,7 @@ fn a_store_that_is_not_sound_is_refused_and_left_alone() {
 
 fn files(project: &Project) -> BTreeSet<String> {
     let folder = fs::read_dir(project.path("")).unwrap();
-    folder
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -259,11 +241,7 @@ fn changed_files_are_taken_up_and_broken_ones_are_not() {
             sunk = sandbox.sunk();
             sunk.iter().any(|(body, _)| body["id"] == shipped)
         });
-        let of_it: Vec<&Value> = sunk
-            .iter()
-            .map(|(body, _)| body)
-            .filter(|body| body["id"] == shipped)
-            .collect();
+        let of_it: Vec<&Value> = sunk.iter().map(|(body, _)| body).filter(|body| body["id"] == shipped).collect();
         assert_eq!(of_it.len(), 1, "{of_it:?}");
         of_it[0]["text"].clone()
     };
@@ -280,10 +258,7 @@ fn changed_files_are_taken_up_and_broken_ones_are_not() {
     assert_eq!(ship(), "second", "what worked before goes on");
     assert_eq!(ship(), "second");
     let said = project.log();
-    assert!(
-        said.contains("item.idd") && said.contains("what worked before goes on"),
-        "{said}"
-    );
+    assert!(said.contains("item.idd") && said.contains("what worked before goes on"), "{said}");
     assert_eq!(said.matches(reported).count(), 1, "it is told once:\n{said}");
 
     project.write("flows/ship.yaml", &flow("ship", "new", "1s", "third"));
@@ -292,32 +267,19 @@ fn changed_files_are_taken_up_and_broken_ones_are_not() {
     // A flow that joins, by another way of listing, shows that time passes for the one that goes.
     project.write("flows/follow.yaml", &flow("follow", "followed", "1s", "followed"));
     fs::remove_file(project.path("flows/ship.yaml")).unwrap();
-    project.await_number(
-        "SELECT count(*) FROM triggers WHERE flow = 'ship' AND state <> 'enabled'",
-        1,
-    );
+    project.await_number("SELECT count(*) FROM triggers WHERE flow = 'ship' AND state <> 'enabled'", 1);
     // A poll may have been under way.
     let followed = sandbox.requests("list_chained");
-    wait_for("a poll of the other flow", || {
-        sandbox.requests("list_chained") > followed + 1
-    });
+    wait_for("a poll of the other flow", || sandbox.requests("list_chained") > followed + 1);
     let (listed, followed) = (sandbox.requests("list_items"), sandbox.requests("list_chained"));
-    wait_for("three polls of the other flow", || {
-        sandbox.requests("list_chained") >= followed + 3
-    });
-    assert_eq!(
-        sandbox.requests("list_items"),
-        listed,
-        "the flow without a file is polled"
-    );
+    wait_for("three polls of the other flow", || sandbox.requests("list_chained") >= followed + 3);
+    assert_eq!(sandbox.requests("list_items"), listed, "the flow without a file is polled");
 
     // Its file comes back: nothing that it had sent is sent again.
     project.write("flows/ship.yaml", &flow("ship", "new", "1s", "back"));
     wait_for("it is polled again", || sandbox.requests("list_items") > listed);
     sandbox.add_items(1);
-    wait_for("the newest item is sent", || {
-        sandbox.sunk().iter().any(|(body, _)| body["text"] == "back")
-    });
+    wait_for("the newest item is sent", || sandbox.sunk().iter().any(|(body, _)| body["text"] == "back"));
     assert!(host.ended().is_none(), "{}", project.log());
     assert_eq!(host.stop(), Some(0));
     let back = sandbox.sunk().iter().filter(|(body, _)| body["text"] == "back").count();

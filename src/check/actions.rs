@@ -14,27 +14,14 @@ use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect, Rec
 use crate::manifest::{Connector, Severity};
 
 /// The names that the element of a `foreach` may not have.
-const TAKEN: &[&str] = &[
-    "inputs",
-    "connection",
-    "cursor",
-    "record",
-    "response",
-    "body",
-];
+const TAKEN: &[&str] = &["inputs", "connection", "cursor", "record", "response", "body"];
 
 /// One action.
 pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, action: &Action) {
     let pointer = below("/actions", name);
     let shape = shape(connector, action);
     name_is_readable(findings, &pointer, name);
-    known_names(
-        findings,
-        ("unknown_part", "part"),
-        &below(&pointer, "use"),
-        action.uses.as_slice(),
-        &connector.parts,
-    );
+    known_names(findings, ("unknown_part", "part"), &below(&pointer, "use"), action.uses.as_slice(), &connector.parts);
     known_names(
         findings,
         ("unknown_auth", "auth scheme"),
@@ -42,54 +29,26 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
         action.auth.as_slice(),
         &connector.connection.auth,
     );
-    schemas::inputs(
-        findings,
-        &below(&pointer, "inputs"),
-        &action.inputs,
-        &connector.schemas,
-    );
+    schemas::inputs(findings, &below(&pointer, "inputs"), &action.inputs, &connector.schemas);
     if let Some(schema) = &action.response.schema {
-        schemas::schema(
-            findings,
-            &format!("{pointer}/response/schema"),
-            schema,
-            &connector.schemas,
-        );
+        schemas::schema(findings, &format!("{pointer}/response/schema"), schema, &connector.schemas);
     }
     if let Some(limits) = &action.limits {
         errors::limits(findings, connector, &below(&pointer, "limits"), limits);
     }
     let inputs = Scope::new().with("inputs", inputs_type(&shape.inputs, &connector.schemas));
     let reconciles = matches!(action.effect, Effect::Classed(ClassedEffect::Lookup { .. }));
-    errors::rules(
-        findings,
-        &inputs,
-        &below(&pointer, "errors"),
-        &action.errors,
-        reconciles,
-    );
+    errors::rules(findings, &inputs, &below(&pointer, "errors"), &action.errors, reconciles);
     for (part_name, part) in shapes::parts(connector, action) {
-        errors::rules(
-            findings,
-            &inputs,
-            &format!("{}/errors", below("/parts", part_name)),
-            &part.errors,
-            reconciles,
-        );
+        errors::rules(findings, &inputs, &format!("{}/errors", below("/parts", part_name)), &part.errors, reconciles);
     }
     // An attempt at one element is looked up with that element.
     let mut attempted = inputs.clone();
     if action.builtin.is_none() {
-        let mut scope = connection_scope(connector)
-            .with("inputs", inputs_type(&shape.inputs, &connector.schemas));
+        let mut scope = connection_scope(connector).with("inputs", inputs_type(&shape.inputs, &connector.schemas));
         let scopes = [&mut scope, &mut attempted];
         foreach(findings, &pointer, action, &inputs, scopes);
-        host(
-            findings,
-            connector,
-            &below(&pointer, "host"),
-            action.host.as_deref(),
-        );
+        host(findings, connector, &below(&pointer, "host"), action.host.as_deref());
         host_is_known(findings, connector, &pointer, action);
         requests::requests(findings, connector, &pointer, action, &scope);
         requests::responses(findings, connector, &pointer, action, &inputs, &shape);
@@ -109,13 +68,7 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
         );
     }
     if let Effect::Classed(ClassedEffect::Lookup { reconcile }) = &action.effect {
-        look_up(
-            findings,
-            connector,
-            &format!("{pointer}/effect/reconcile"),
-            reconcile,
-            &attempted,
-        );
+        look_up(findings, connector, &format!("{pointer}/effect/reconcile"), reconcile, &attempted);
     }
 }
 
@@ -125,41 +78,21 @@ pub fn host(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, n
         && !connector.hosts.contains_key(name)
     {
         let help = suggestion(name, connector.hosts.keys().map(String::as_str));
-        findings.error(
-            "unknown_host",
-            pointer,
-            format!("there is no host `{name}`"),
-            help,
-        );
+        findings.error("unknown_host", pointer, format!("there is no host `{name}`"), help);
     }
 }
 
-fn host_is_known(
-    findings: &mut Findings<'_>,
-    connector: &Connector,
-    pointer: &str,
-    action: &Action,
-) {
+fn host_is_known(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action) {
     let named = action.host.is_some() || connector.defaults.host.is_some();
     if !named && connector.hosts.len() != 1 {
         let help = match connector.hosts.len() {
             0 => "write `hosts: {api: \"https://...\"}`".to_owned(),
             _ => format!(
                 "write `host` here or below `defaults`: {}",
-                connector
-                    .hosts
-                    .keys()
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                connector.hosts.keys().cloned().collect::<Vec<_>>().join(", ")
             ),
         };
-        findings.error(
-            "host_missing",
-            pointer,
-            "it is not said to which host this request goes",
-            help,
-        );
+        findings.error("host_missing", pointer, "it is not said to which host this request goes", help);
     }
 }
 
@@ -174,13 +107,7 @@ fn name_is_readable(findings: &mut Findings<'_>, pointer: &str, name: &str) {
     }
 }
 
-fn foreach(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    action: &Action,
-    inputs: &Scope,
-    scopes: [&mut Scope; 2],
-) {
+fn foreach(findings: &mut Findings<'_>, pointer: &str, action: &Action, inputs: &Scope, scopes: [&mut Scope; 2]) {
     let Some(foreach) = &action.foreach else {
         return;
     };
@@ -196,15 +123,9 @@ fn foreach(
     let list = expressions::expression(findings, inputs, &below(&pointer, "list"), &foreach.list);
     let element = match list {
         // A value that is no list counts as a list of one.
-        Some(list) => match (
-            list.element.clone(),
-            list.kinds.without(Kinds::ARRAY | Kinds::NULL),
-        ) {
+        Some(list) => match (list.element.clone(), list.kinds.without(Kinds::ARRAY | Kinds::NULL)) {
             (Some(element), Kinds::NONE) => Type::clone(&element),
-            (Some(element), alone) => element.or(&Type {
-                kinds: alone,
-                ..list
-            }),
+            (Some(element), alone) => element.or(&Type { kinds: alone, ..list }),
             (None, _) => Type::any(),
         },
         None => Type::any(),
@@ -214,22 +135,20 @@ fn foreach(
     }
 }
 
-fn effect_fits_method(
-    findings: &mut Findings<'_>,
-    connector: &Connector,
-    pointer: &str,
-    action: &Action,
-) {
-    let inherited = shapes::parts(connector, action)
-        .into_iter()
-        .find_map(|(_, part)| part.request.method);
+fn effect_fits_method(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action) {
+    let inherited = shapes::parts(connector, action).into_iter().find_map(|(_, part)| part.request.method);
     let method = action.request.method.or(inherited).unwrap_or_default();
     let reads = matches!(method, Method::Get | Method::Head);
     let pointer = below(pointer, "effect");
     match (&action.effect, reads) {
         // A search by POST is common, a change by DELETE with `read` is a slip.
         (Effect::Plain(PlainEffect::Read), false) if method == Method::Post => {
-            findings.warning("effect_read_writes", &pointer, "`read` says that this POST changes nothing", "keep it for a search; otherwise write what makes a repeat safe: `natural`, a key, a lookup, or `none`");
+            findings.warning(
+                "effect_read_writes",
+                &pointer,
+                "`read` says that this POST changes nothing",
+                "keep it for a search; otherwise write what makes a repeat safe: `natural`, a key, a lookup, or `none`",
+            );
         }
         (Effect::Plain(PlainEffect::Read), false) => {
             findings.error(
@@ -251,13 +170,7 @@ fn effect_fits_method(
     }
 }
 
-fn look_up(
-    findings: &mut Findings<'_>,
-    connector: &Connector,
-    pointer: &str,
-    reconcile: &Reconcile,
-    inputs: &Scope,
-) {
+fn look_up(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, reconcile: &Reconcile, inputs: &Scope) {
     if reconcile.within <= reconcile.after {
         findings.error(
             "reconcile_window",
@@ -267,10 +180,7 @@ fn look_up(
         );
     }
     let Some(action) = connector.actions.get(&reconcile.action) else {
-        let help = suggestion(
-            &reconcile.action,
-            connector.actions.keys().map(String::as_str),
-        );
+        let help = suggestion(&reconcile.action, connector.actions.keys().map(String::as_str));
         findings.error(
             "unknown_action",
             &below(pointer, "action"),
@@ -283,18 +193,11 @@ fn look_up(
         findings.error(
             "reconcile_not_read",
             &below(pointer, "action"),
-            format!(
-                "`{}` changes something, so it cannot look anything up",
-                reconcile.action
-            ),
+            format!("`{}` changes something, so it cannot look anything up", reconcile.action),
             "name an action with `effect: read`",
         );
     }
-    let Shape {
-        inputs: wanted,
-        record,
-        ..
-    } = shape(connector, action);
+    let Shape { inputs: wanted, record, .. } = shape(connector, action);
     let target = Target {
         name: &reconcile.action,
         inputs: &wanted,
@@ -302,22 +205,11 @@ fn look_up(
         given: &[],
         missing: Severity::Error,
     };
-    values::feed(
-        findings,
-        inputs,
-        &below(pointer, "with"),
-        &reconcile.with,
-        target,
-    );
+    values::feed(findings, inputs, &below(pointer, "with"), &reconcile.with, target);
     of_record(findings, &below(pointer, "id"), &reconcile.id, &record);
     if let Some(time) = &reconcile.time {
         of_record(findings, &below(pointer, "time"), time, &record);
     }
     let scope = inputs.clone().with("record", record);
-    expressions::condition(
-        findings,
-        &scope,
-        &below(pointer, "match"),
-        &reconcile.r#match,
-    );
+    expressions::condition(findings, &scope, &below(pointer, "match"), &reconcile.r#match);
 }

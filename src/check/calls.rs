@@ -17,10 +17,7 @@ pub struct Given<'a> {
 pub fn accepted(kind: helpers::Type) -> Kinds {
     match kind.accepted() {
         [] => Kinds::ANY,
-        names => names
-            .iter()
-            .filter_map(|name| Kinds::named(name))
-            .fold(Kinds::NONE, |all, one| all | one),
+        names => names.iter().filter_map(|name| Kinds::named(name)).fold(Kinds::NONE, |all, one| all | one),
     }
 }
 
@@ -30,55 +27,33 @@ pub fn result(signature: &Signature, given: &[Given<'_>]) -> (Type, bool) {
         ("maybe", [value]) => (known(&value.of), true),
         ("default", [value, otherwise]) => (known(&value.of).or(&otherwise.of), otherwise.absent),
         ("coalesce", [.., last]) => {
-            let of = given
-                .iter()
-                .map(|value| known(&value.of))
-                .reduce(|left, right| left.or(&right));
-            (
-                of.unwrap_or_else(Type::any),
-                last.absent || last.of.can_be(Kinds::NULL),
-            )
+            let of = given.iter().map(|value| known(&value.of)).reduce(|left, right| left.or(&right));
+            (of.unwrap_or_else(Type::any), last.absent || last.of.can_be(Kinds::NULL))
         }
-        ("if", [_, then, otherwise]) => {
-            (then.of.or(&otherwise.of), then.absent || otherwise.absent)
-        }
+        ("if", [_, then, otherwise]) => (then.of.or(&otherwise.of), then.absent || otherwise.absent),
         ("if", [_, then]) => (then.of.clone(), true),
         _ => {
-            let kinds = signature
-                .result
-                .produced()
-                .and_then(Kinds::named)
-                .unwrap_or(Kinds::ANY);
+            let kinds = signature.result.produced().and_then(Kinds::named).unwrap_or(Kinds::ANY);
             (Type::of(kinds), false)
         }
     }
 }
 
 /// Why a comparison can never hold: which argument, what is wrong, what to do.
-pub fn incomparable<'a>(
-    helper: &str,
-    given: &[Given<'a>],
-) -> Option<(&'a ExpressionShape, String, Option<String>)> {
+pub fn incomparable<'a>(helper: &str, given: &[Given<'a>]) -> Option<(&'a ExpressionShape, String, Option<String>)> {
     let (first, others) = given.split_first()?;
     match helper {
-        "eq" | "ne" => others
-            .iter()
-            .find_map(|other| differing(first, &other.of, other.shape)),
+        "eq" | "ne" => others.iter().find_map(|other| differing(first, &other.of, other.shape)),
         "gt" | "gte" | "lt" | "lte" => {
             let ordered = Kinds::NUMBER | Kinds::STRING;
             let unordered = given.iter().find(|argument| !argument.of.can_be(ordered));
             match unordered {
                 Some(argument) => Some((
                     argument.shape,
-                    format!(
-                        "`{helper}` compares numbers or texts, but this is {}",
-                        argument.of.kinds
-                    ),
+                    format!("`{helper}` compares numbers or texts, but this is {}", argument.of.kinds),
                     None,
                 )),
-                None => others
-                    .iter()
-                    .find_map(|other| differing(first, &other.of, other.shape)),
+                None => others.iter().find_map(|other| differing(first, &other.of, other.shape)),
             }
         }
         "in" => match others {
@@ -89,9 +64,7 @@ pub fn incomparable<'a>(
                 }
                 _ => None,
             },
-            several => several
-                .iter()
-                .find_map(|other| differing(first, &other.of, other.shape)),
+            several => several.iter().find_map(|other| differing(first, &other.of, other.shape)),
         },
         _ => None,
     }
@@ -107,34 +80,19 @@ fn differing<'a>(
     if left == Kinds::NONE || right == Kinds::NONE || left.overlaps(right) {
         return None;
     }
-    let text_and_number = (left == Kinds::STRING && right == Kinds::NUMBER)
-        || (left == Kinds::NUMBER && right == Kinds::STRING);
-    let help = text_and_number.then(|| {
-        "write the number in quotes, or read the text as a number with `(number …)`".to_owned()
-    });
-    Some((
-        shape,
-        format!(
-            "{} and {} never equal one another",
-            one.of.kinds, other.kinds
-        ),
-        help,
-    ))
+    let text_and_number =
+        (left == Kinds::STRING && right == Kinds::NUMBER) || (left == Kinds::NUMBER && right == Kinds::STRING);
+    let help = text_and_number
+        .then(|| "write the number in quotes, or read the text as a number with `(number …)`".to_owned());
+    Some((shape, format!("{} and {} never equal one another", one.of.kinds, other.kinds), help))
 }
 
 /// Without null, and with whole numbers and fractions as one kind: they compare by value.
 fn comparable(kinds: Kinds) -> Kinds {
     let kinds = kinds.without(Kinds::NULL);
-    if kinds.overlaps(Kinds::NUMBER) {
-        kinds | Kinds::NUMBER
-    } else {
-        kinds
-    }
+    if kinds.overlaps(Kinds::NUMBER) { kinds | Kinds::NUMBER } else { kinds }
 }
 
 fn known(of: &Type) -> Type {
-    Type {
-        kinds: of.kinds.without(Kinds::NULL),
-        ..of.clone()
-    }
+    Type { kinds: of.kinds.without(Kinds::NULL), ..of.clone() }
 }

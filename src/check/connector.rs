@@ -21,12 +21,7 @@ pub fn connector(loaded: &Loaded<Connector>) -> Vec<Diagnostic> {
     let connector = loaded.value.as_ref();
     let mut findings = Findings::new(&loaded.source);
     schemas::definitions(&mut findings, &connector.schemas);
-    schemas::inputs(
-        &mut findings,
-        "/connection/fields",
-        &connector.connection.fields,
-        &connector.schemas,
-    );
+    schemas::inputs(&mut findings, "/connection/fields", &connector.connection.fields, &connector.schemas);
     hosts(&mut findings, connector);
     auth(&mut findings, connector);
     tests(&mut findings, connector);
@@ -44,25 +39,15 @@ pub fn connector(loaded: &Loaded<Connector>) -> Vec<Diagnostic> {
 /// What `auth` and `hosts` read: every field of the connection, the secret ones too.
 fn secret_scope(connector: &Connector) -> Scope {
     // A scheme whose fields are not given is not used, so an optional field is no slip there.
-    Scope::new()
-        .with(
-            "connection",
-            inputs_type(&connector.connection.fields, &connector.schemas),
-        )
-        .forgiving_absence()
+    Scope::new().with("connection", inputs_type(&connector.connection.fields, &connector.schemas)).forgiving_absence()
 }
 
 /// What requests read of the connection: its fields, of which the secret ones are refused by name.
 pub fn connection_scope(connector: &Connector) -> Scope {
     let fields = &connector.connection.fields;
-    let secrets: BTreeSet<String> = fields
-        .iter()
-        .filter(|(_, field)| field.secret)
-        .map(|(name, _)| name.clone())
-        .collect();
-    Scope::new()
-        .with("connection", inputs_type(fields, &connector.schemas))
-        .keeping(secrets)
+    let secrets: BTreeSet<String> =
+        fields.iter().filter(|(_, field)| field.secret).map(|(name, _)| name.clone()).collect();
+    Scope::new().with("connection", inputs_type(fields, &connector.schemas)).keeping(secrets)
 }
 
 /// Reports names that are none of `known`.
@@ -76,11 +61,8 @@ pub fn known_names<'a, T: 'a>(
     for (position, name) in names.iter().enumerate() {
         if !known.contains_key(name) {
             let listed = below(pointer, position);
-            let place = if findings.source().plain_text(pointer).is_some() || names.len() == 1 {
-                pointer
-            } else {
-                &listed
-            };
+            let place =
+                if findings.source().plain_text(pointer).is_some() || names.len() == 1 { pointer } else { &listed };
             let help = suggestion(name, known.keys().map(String::as_str));
             findings.error(code, place, format!("there is no {kind} `{name}`"), help);
         }
@@ -166,12 +148,7 @@ fn members(scheme: &Auth) -> Vec<(&'static str, &str)> {
         Auth::Basic { username, password } => vec![("username", username), ("password", password)],
         Auth::Bearer { token } => vec![("token", token)],
         Auth::ApiKey { value, .. } => vec![("value", value)],
-        Auth::Oauth1 {
-            consumer_key,
-            consumer_secret,
-            token,
-            token_secret,
-        } => vec![
+        Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret } => vec![
             ("consumer_key", consumer_key),
             ("consumer_secret", consumer_secret),
             ("token", token),
@@ -183,13 +160,7 @@ fn members(scheme: &Auth) -> Vec<(&'static str, &str)> {
 fn tests(findings: &mut Findings<'_>, connector: &Connector) {
     let names = connector.connection.test.as_slice();
     let pointer = "/connection/test";
-    known_names(
-        findings,
-        ("unknown_action", "action"),
-        pointer,
-        names,
-        &connector.actions,
-    );
+    known_names(findings, ("unknown_action", "action"), pointer, names, &connector.actions);
     for action in names {
         let Some(tested) = connector.actions.get(action) else {
             continue;
@@ -202,10 +173,8 @@ fn tests(findings: &mut Findings<'_>, connector: &Connector) {
                 "name an action with `effect: read`",
             );
         }
-        if let Some((input, _)) = tested
-            .inputs
-            .iter()
-            .find(|(_, input)| input.required && input.default_value().is_none())
+        if let Some((input, _)) =
+            tested.inputs.iter().find(|(_, input)| input.required && input.default_value().is_none())
         {
             findings.error(
                 "test_needs_input",
@@ -219,12 +188,7 @@ fn tests(findings: &mut Findings<'_>, connector: &Connector) {
 
 fn defaults(findings: &mut Findings<'_>, connector: &Connector) {
     let defaults = &connector.defaults;
-    actions::host(
-        findings,
-        connector,
-        "/defaults/host",
-        defaults.host.as_deref(),
-    );
+    actions::host(findings, connector, "/defaults/host", defaults.host.as_deref());
     known_names(
         findings,
         ("unknown_auth", "auth scheme"),
@@ -234,13 +198,7 @@ fn defaults(findings: &mut Findings<'_>, connector: &Connector) {
     );
     errors::limits(findings, connector, "/defaults/limits", &defaults.limits);
     // These rules hold for every action, whatever its inputs and its effect.
-    errors::rules(
-        findings,
-        &Scope::new().with("inputs", Type::any()),
-        "/defaults/errors",
-        &defaults.errors,
-        true,
-    );
+    errors::rules(findings, &Scope::new().with("inputs", Type::any()), "/defaults/errors", &defaults.errors, true);
     let scope = connection_scope(connector).with("inputs", Type::any());
     for (name, value) in &defaults.headers {
         expressions::tree(findings, &scope, &below("/defaults/headers", name), value);
@@ -251,28 +209,14 @@ fn defaults(findings: &mut Findings<'_>, connector: &Connector) {
 fn parts(findings: &mut Findings<'_>, connector: &Connector) {
     for (name, part) in &connector.parts {
         let pointer = below("/parts", name);
-        schemas::inputs(
-            findings,
-            &below(&pointer, "inputs"),
-            &part.inputs,
-            &connector.schemas,
-        );
+        schemas::inputs(findings, &below(&pointer, "inputs"), &part.inputs, &connector.schemas);
         if let Some(schema) = &part.response.schema {
-            schemas::schema(
-                findings,
-                &format!("{pointer}/response/schema"),
-                schema,
-                &connector.schemas,
-            );
+            schemas::schema(findings, &format!("{pointer}/response/schema"), schema, &connector.schemas);
         }
         if let Some(paged) = &part.paginate {
             paginate::paginate(findings, &below(&pointer, "paginate"), paged);
         }
-        if !connector
-            .actions
-            .values()
-            .any(|action| action.uses.as_slice().contains(name))
-        {
+        if !connector.actions.values().any(|action| action.uses.as_slice().contains(name)) {
             findings.warning(
                 "part_unused",
                 &pointer,

@@ -11,13 +11,7 @@ use crate::manifest::connector::{Errors, Limit, Then};
 use crate::manifest::{Connector, Duration};
 
 /// The rules at `pointer`; `scope` has `inputs`. `reconciles` tells whether what they apply to can be looked up.
-pub fn rules(
-    findings: &mut Findings<'_>,
-    scope: &Scope,
-    pointer: &str,
-    errors: &Errors,
-    reconciles: bool,
-) {
+pub fn rules(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, errors: &Errors, reconciles: bool) {
     for (name, text) in [("message", &errors.message), ("code", &errors.code)] {
         if let Some(text) = text {
             selector(findings, &below(pointer, name), text);
@@ -120,8 +114,7 @@ fn is_status(status: &Status) -> bool {
         Status::Class(text) => match text.as_bytes() {
             [first, rest @ ..] => {
                 (b'1'..=b'5').contains(first)
-                    && (rest == b"xx"
-                        || matches!(rest, [a, b] if a.is_ascii_digit() && b.is_ascii_digit()))
+                    && (rest == b"xx" || matches!(rest, [a, b] if a.is_ascii_digit() && b.is_ascii_digit()))
             }
             [] => false,
         },
@@ -161,14 +154,8 @@ mod tests {
         ] {
             assert_eq!(is_rate(text), is_one, "{text}");
         }
-        for (text, is_one) in [
-            ("5xx", true),
-            ("404", true),
-            ("6xx", false),
-            ("4x", false),
-            ("", false),
-            ("40x", false),
-        ] {
+        for (text, is_one) in [("5xx", true), ("404", true), ("6xx", false), ("4x", false), ("", false), ("40x", false)]
+        {
             assert_eq!(is_status(&Status::Class(text.to_owned())), is_one, "{text}");
         }
         assert!(is_status(&Status::Code(599)) && !is_status(&Status::Code(99)));

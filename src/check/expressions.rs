@@ -9,9 +9,7 @@ use super::scope::Scope;
 use super::types::{Kinds, Member, Type};
 use crate::manifest::Severity;
 use crate::template::helpers::Parameter;
-use crate::template::{
-    Base, Call, CompileError, Expression, ExpressionShape, Form, Path, Template,
-};
+use crate::template::{Base, Call, CompileError, Expression, ExpressionShape, Form, Path, Template};
 
 /// What a text came out as.
 pub struct Written {
@@ -39,12 +37,7 @@ pub fn holds_template(value: &Value) -> bool {
 }
 
 /// A text that may hold expressions. `None` when it cannot be read; that has been told.
-pub fn template(
-    findings: &mut Findings<'_>,
-    scope: &Scope,
-    pointer: &str,
-    text: &str,
-) -> Option<Written> {
+pub fn template(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) -> Option<Written> {
     let template = match Template::compile(text) {
         Ok(template) => template,
         Err(error) => {
@@ -52,18 +45,10 @@ pub fn template(
             return None;
         }
     };
-    let mut reader = Reader {
-        findings,
-        scope,
-        pointer,
-    };
+    let mut reader = Reader { findings, scope, pointer };
     if let Some(shape) = template.expression() {
         let (of, perhaps_absent) = reader.infer(shape, Leave::default());
-        return Some(Written {
-            of,
-            literal: false,
-            perhaps_absent,
-        });
+        return Some(Written { of, literal: false, perhaps_absent });
     }
     for (block, argument) in template.block_arguments() {
         let (of, _) = reader.infer(argument, Leave::default());
@@ -82,11 +67,7 @@ pub fn template(
             );
         }
     }
-    Some(Written {
-        of: Type::text(),
-        literal: template.is_literal(),
-        perhaps_absent: false,
-    })
+    Some(Written { of: Type::text(), literal: template.is_literal(), perhaps_absent: false })
 }
 
 /// A condition, with or without braces.
@@ -95,17 +76,9 @@ pub fn condition(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text
         return;
     };
     if !of.can_be(Kinds::BOOLEAN | Kinds::NULL) {
-        let help = if of.can_be(Kinds::STRING) {
-            "compare it, as in `eq … 'text'`"
-        } else {
-            "compare it, as in `gt … 0`"
-        };
-        Reader {
-            findings,
-            scope,
-            pointer,
-        }
-        .mark(
+        let help =
+            if of.can_be(Kinds::STRING) { "compare it, as in `eq … 'text'`" } else { "compare it, as in `gt … 0`" };
+        Reader { findings, scope, pointer }.mark(
             Severity::Error,
             "condition_not_boolean",
             shape.expression(),
@@ -116,12 +89,7 @@ pub fn condition(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text
 }
 
 /// An expression, with or without braces: what it gives.
-pub fn expression(
-    findings: &mut Findings<'_>,
-    scope: &Scope,
-    pointer: &str,
-    text: &str,
-) -> Option<Type> {
+pub fn expression(findings: &mut Findings<'_>, scope: &Scope, pointer: &str, text: &str) -> Option<Type> {
     expression_shape(findings, scope, pointer, text).map(|(of, _)| of)
 }
 
@@ -159,12 +127,7 @@ fn expression_shape(
 ) -> Option<(Type, Expression)> {
     match Expression::compile(text) {
         Ok(compiled) => {
-            let (of, _) = Reader {
-                findings,
-                scope,
-                pointer,
-            }
-            .infer(compiled.expression(), Leave::default());
+            let (of, _) = Reader { findings, scope, pointer }.infer(compiled.expression(), Leave::default());
             Some((of, compiled))
         }
         Err(error) => {
@@ -175,14 +138,7 @@ fn expression_shape(
 }
 
 fn unreadable(findings: &mut Findings<'_>, pointer: &str, error: CompileError) {
-    findings.within(
-        Severity::Error,
-        error.code,
-        pointer,
-        (error.offset, error.length),
-        error.message,
-        error.help,
-    );
+    findings.within(Severity::Error, error.code, pointer, (error.offset, error.length), error.message, error.help);
 }
 
 struct Reader<'r, 'a> {
@@ -221,13 +177,7 @@ impl Reader<'_, '_> {
         let resolved = match self.scope.resolve(segments) {
             Ok(resolved) => resolved,
             Err(fault) => {
-                self.mark(
-                    Severity::Error,
-                    fault.code,
-                    shape,
-                    fault.message,
-                    fault.help,
-                );
+                self.mark(Severity::Error, fault.code, shape, fault.message, fault.help);
                 return (Type::any(), false);
             }
         };
@@ -237,10 +187,7 @@ impl Reader<'_, '_> {
                 "template_secret",
                 shape,
                 format!("`{}` is secret and cannot be read here", path.text),
-                Some(
-                    "secrets can be read in `auth` and `hosts`, and as the key of `hmac`"
-                        .to_owned(),
-                ),
+                Some("secrets can be read in `auth` and `hosts`, and as the key of `hmac`".to_owned()),
             );
         }
         let absent = resolved.perhaps_absent.is_some();
@@ -250,10 +197,7 @@ impl Reader<'_, '_> {
                 "template_maybe_missing",
                 shape,
                 format!("`{part}` may be absent, and then the step fails"),
-                Some(format!(
-                    "write `(maybe {0})` or `(default {0} …)`",
-                    path.text
-                )),
+                Some(format!("write `(maybe {0})` or `(default {0} …)`", path.text)),
             );
         }
         (resolved.of, absent)
@@ -265,24 +209,13 @@ impl Reader<'_, '_> {
         for (position, argument) in call.arguments.iter().enumerate() {
             let parameter = signature.parameter(position);
             let forgiven = call.helper.forgives(position);
-            let is_key = signature.name == "hmac"
-                && parameter.is_some_and(|parameter| parameter.name == "key");
+            let is_key = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
             let secret = is_key || (forgiven && leave.secret);
-            let (of, absent) = self.infer(
-                argument,
-                Leave {
-                    absence: leave.absence || forgiven,
-                    secret,
-                },
-            );
+            let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret });
             if let Some(parameter) = parameter {
                 self.argument(signature.name, parameter, argument, &of);
             }
-            given.push(Given {
-                of,
-                absent,
-                shape: argument,
-            });
+            given.push(Given { of, absent, shape: argument });
         }
         for (name, argument) in &call.named {
             let (of, _) = self.infer(argument, leave);
@@ -291,31 +224,15 @@ impl Reader<'_, '_> {
             }
         }
         if let Some((shape, message, help)) = calls::incomparable(signature.name, &given) {
-            self.mark(
-                Severity::Error,
-                "template_incomparable",
-                shape,
-                message,
-                help,
-            );
+            self.mark(Severity::Error, "template_incomparable", shape, message, help);
         }
         calls::result(signature, &given)
     }
 
-    fn argument(
-        &mut self,
-        helper: &str,
-        parameter: &Parameter,
-        argument: &ExpressionShape,
-        of: &Type,
-    ) {
+    fn argument(&mut self, helper: &str, parameter: &Parameter, argument: &ExpressionShape, of: &Type) {
         let accepted = calls::accepted(parameter.kind);
         // Logic counts null and absent as false.
-        let accepted = if accepted == Kinds::BOOLEAN {
-            accepted | Kinds::NULL
-        } else {
-            accepted
-        };
+        let accepted = if accepted == Kinds::BOOLEAN { accepted | Kinds::NULL } else { accepted };
         if !of.can_be(accepted) {
             let message = format!(
                 "`{helper}` takes {} as `{}`, but this is {}",
@@ -323,13 +240,7 @@ impl Reader<'_, '_> {
                 parameter.name,
                 of.kinds
             );
-            self.mark(
-                Severity::Error,
-                "template_wrong_argument",
-                argument,
-                message,
-                None,
-            );
+            self.mark(Severity::Error, "template_wrong_argument", argument, message, None);
         }
     }
 
@@ -340,18 +251,8 @@ impl Reader<'_, '_> {
             _ => Kinds::ANY,
         };
         if !of.can_be(takes) {
-            let message = format!(
-                "`#{block}` takes {}, but this is {}",
-                takes.without(Kinds::NULL),
-                of.kinds
-            );
-            self.mark(
-                Severity::Error,
-                "template_wrong_argument",
-                argument,
-                message,
-                None,
-            );
+            let message = format!("`#{block}` takes {}, but this is {}", takes.without(Kinds::NULL), of.kinds);
+            self.mark(Severity::Error, "template_wrong_argument", argument, message, None);
         }
     }
 
@@ -363,13 +264,6 @@ impl Reader<'_, '_> {
         message: String,
         help: Option<String>,
     ) {
-        self.findings.within(
-            severity,
-            code,
-            self.pointer,
-            (shape.offset, shape.length),
-            message,
-            help,
-        );
+        self.findings.within(severity, code, self.pointer, (shape.offset, shape.length), message, help);
     }
 }

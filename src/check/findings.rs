@@ -16,10 +16,7 @@ pub struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// Nothing yet.
     pub fn new(source: &'a Source) -> Self {
-        Findings {
-            source,
-            found: Vec::new(),
-        }
+        Findings { source, found: Vec::new() }
     }
 
     /// The file.
@@ -38,46 +35,19 @@ impl<'a> Findings<'a> {
     }
 
     /// The value at `pointer` makes the file unusable.
-    pub fn error(
-        &mut self,
-        code: &'static str,
-        pointer: &str,
-        message: impl Into<String>,
-        help: impl Into<Help>,
-    ) {
+    pub fn error(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
         self.value(Severity::Error, code, pointer, message.into(), help.into());
     }
 
     /// The value at `pointer` is perhaps not meant so.
-    pub fn warning(
-        &mut self,
-        code: &'static str,
-        pointer: &str,
-        message: impl Into<String>,
-        help: impl Into<Help>,
-    ) {
-        self.value(
-            Severity::Warning,
-            code,
-            pointer,
-            message.into(),
-            help.into(),
-        );
+    pub fn warning(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
+        self.value(Severity::Warning, code, pointer, message.into(), help.into());
     }
 
     /// The key of the value at `pointer` is wrong: an unknown or misplaced name.
-    pub fn key_error(
-        &mut self,
-        code: &'static str,
-        pointer: &str,
-        message: impl Into<String>,
-        help: impl Into<Help>,
-    ) {
+    pub fn key_error(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
         let Help(help) = help.into();
-        self.found.push(
-            self.source
-                .at_key(pointer, Severity::Error, code, message.into(), help),
-        );
+        self.found.push(self.source.at_key(pointer, Severity::Error, code, message.into(), help));
     }
 
     /// Part of the text at `pointer` is wrong: `length` characters from `offset` on.
@@ -91,29 +61,11 @@ impl<'a> Findings<'a> {
         help: impl Into<Help>,
     ) {
         let (Help(help), (offset, length)) = (help.into(), span);
-        self.found.push(self.source.within(
-            pointer,
-            offset,
-            length,
-            severity,
-            code,
-            message.into(),
-            help,
-        ));
+        self.found.push(self.source.within(pointer, offset, length, severity, code, message.into(), help));
     }
 
-    fn value(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        pointer: &str,
-        message: String,
-        Help(help): Help,
-    ) {
-        self.found.push(
-            self.source
-                .diagnostic(pointer, severity, code, message, help),
-        );
+    fn value(&mut self, severity: Severity, code: &'static str, pointer: &str, message: String, Help(help): Help) {
+        self.found.push(self.source.diagnostic(pointer, severity, code, message, help));
     }
 }
 

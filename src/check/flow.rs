@@ -18,12 +18,7 @@ use crate::manifest::flow::{Start, Step, Trigger};
 use crate::manifest::{Diagnostic, Flow, Severity};
 
 /// Everything that is wrong with one flow.
-pub fn flow(
-    catalog: &Catalog,
-    name: &str,
-    loaded: &Loaded<Flow>,
-    surroundings: &Surroundings<'_>,
-) -> Vec<Diagnostic> {
+pub fn flow(catalog: &Catalog, name: &str, loaded: &Loaded<Flow>, surroundings: &Surroundings<'_>) -> Vec<Diagnostic> {
     let flow = loaded.value.as_ref();
     let mut findings = Findings::new(&loaded.source);
     let mut names = Names::new(catalog, name, flow);
@@ -31,44 +26,25 @@ pub fn flow(
     given_inputs(&mut findings, catalog, name, flow);
     names.connections(&mut findings);
     let inputs = Scope::new().with("inputs", inputs_type(&flow.inputs, &BTreeMap::new()));
-    let item = trigger(
-        &mut findings,
-        &mut names,
-        &flow.trigger,
-        &inputs,
-        surroundings,
-    );
+    let item = trigger(&mut findings, &mut names, &flow.trigger, &inputs, surroundings);
     let with_item = inputs.with("item", item);
     if let Some(condition) = &flow.trigger.condition {
         expressions::condition(&mut findings, &with_item, "/trigger/where", condition);
     }
     concurrency(&mut findings, flow, &with_item);
-    let scope = with_item
-        .with("flow", flow_root(flow))
-        .with("run", run_root())
-        .with("steps", Type::object([]));
+    let scope = with_item.with("flow", flow_root(flow)).with("run", run_root()).with("steps", Type::object([]));
     loops::loops(&mut findings, &mut names, flow);
     Steps::new(&mut findings, &mut names).flow(flow, scope);
     findings.into_diagnostics()
 }
 
 fn flow_root(flow: &Flow) -> Type {
-    let title = if flow.title.is_some() {
-        Kinds::STRING
-    } else {
-        Kinds::NULL
-    };
-    Type::object([
-        ("name", Member::always(Type::text())),
-        ("title", Member::always(Type::of(title))),
-    ])
+    let title = if flow.title.is_some() { Kinds::STRING } else { Kinds::NULL };
+    Type::object([("name", Member::always(Type::text())), ("title", Member::always(Type::of(title)))])
 }
 
 fn run_root() -> Type {
-    Type::object([
-        ("id", Member::always(Type::text())),
-        ("started_at", Member::always(Type::text())),
-    ])
+    Type::object([("id", Member::always(Type::text())), ("started_at", Member::always(Type::text()))])
 }
 
 /// Required inputs that nobody gives. Where `tidegate.yaml` speaks of the flow, that is told there.
@@ -83,9 +59,7 @@ fn given_inputs(findings: &mut Findings<'_>, catalog: &Catalog, name: &str, flow
                 "input_missing",
                 &below("/inputs", input),
                 message,
-                format!(
-                    "write it in tidegate.yaml: `flows: {{{name}: {{inputs: {{{input}: ...}}}}}}`"
-                ),
+                format!("write it in tidegate.yaml: `flows: {{{name}: {{inputs: {{{input}: ...}}}}}}`"),
             );
         }
     }
@@ -124,14 +98,7 @@ fn trigger(
     if let Some(problem) = (surroundings.schedule)(trigger) {
         let pointer = problem.pointer;
         match problem.within {
-            Some(span) => findings.within(
-                Severity::Error,
-                problem.code,
-                &pointer,
-                span,
-                problem.message,
-                problem.help,
-            ),
+            Some(span) => findings.within(Severity::Error, problem.code, &pointer, span, problem.message, problem.help),
             None => findings.error(problem.code, &pointer, problem.message, problem.help),
         }
     } else {
@@ -141,10 +108,7 @@ fn trigger(
     match &trigger.poll {
         Some(written) => polled(findings, names, trigger, written, inputs),
         None => {
-            for (given, name) in [
-                (!trigger.with.is_empty(), "with"),
-                (trigger.start != Start::default(), "start"),
-            ] {
+            for (given, name) in [(!trigger.with.is_empty(), "with"), (trigger.start != Start::default(), "start")] {
                 if given {
                     findings.key_error(
                         "setting_without_effect",
@@ -154,12 +118,7 @@ fn trigger(
                     );
                 }
             }
-            expressions::tree(
-                findings,
-                inputs,
-                "/trigger/with",
-                &Value::Object(trigger.with.clone()),
-            );
+            expressions::tree(findings, inputs, "/trigger/with", &Value::Object(trigger.with.clone()));
             Type::any()
         }
     }
@@ -173,12 +132,7 @@ fn polled(
     inputs: &Scope,
 ) -> Type {
     let Some((connector, found)) = names.trigger(findings, "/trigger/poll", written) else {
-        expressions::tree(
-            findings,
-            inputs,
-            "/trigger/with",
-            &Value::Object(trigger.with.clone()),
-        );
+        expressions::tree(findings, inputs, "/trigger/with", &Value::Object(trigger.with.clone()));
         return Type::any();
     };
     let target = Target {
@@ -189,10 +143,7 @@ fn polled(
         missing: Severity::Error,
     };
     values::feed(findings, inputs, "/trigger/with", &trigger.with, target);
-    connector
-        .actions
-        .get(&found.poll)
-        .map_or_else(Type::any, |action| shape(connector, action).record)
+    connector.actions.get(&found.poll).map_or_else(Type::any, |action| shape(connector, action).record)
 }
 
 fn start(findings: &mut Findings<'_>, start: &Start) {
@@ -244,55 +195,22 @@ pub fn visit<'s>(steps: &'s [Step], pointer: &str, found: &mut dyn FnMut(&str, &
     for (position, step) in steps.iter().enumerate() {
         let pointer = below(pointer, position);
         found(&pointer, step);
-        for (inner, name) in [
-            (&step.then, "then"),
-            (&step.otherwise, "else"),
-            (&step.steps, "steps"),
-        ] {
-            visit(
-                inner.as_deref().unwrap_or_default(),
-                &below(&pointer, name),
-                found,
-            );
+        for (inner, name) in [(&step.then, "then"), (&step.otherwise, "else"), (&step.steps, "steps")] {
+            visit(inner.as_deref().unwrap_or_default(), &below(&pointer, name), found);
         }
     }
 }
 
 /// What `tidegate.yaml` says of one flow, at `pointer`.
-pub fn settings(
-    findings: &mut Findings<'_>,
-    catalog: &Catalog,
-    pointer: &str,
-    name: &str,
-    flow: &Flow,
-) {
+pub fn settings(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, name: &str, flow: &Flow) {
     let Some(given) = catalog.settings.value.flows.get(name) else {
         return;
     };
-    connections(
-        findings,
-        catalog,
-        &below(pointer, "connections"),
-        &given.connections,
-    );
+    connections(findings, catalog, &below(pointer, "connections"), &given.connections);
     let place = below(pointer, "inputs");
-    let written = given
-        .inputs
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let missing = if given.enabled == Some(false) {
-        Severity::Warning
-    } else {
-        Severity::Error
-    };
-    let target = Target {
-        name,
-        inputs: &flow.inputs,
-        definitions: &BTreeMap::new(),
-        given: &[],
-        missing,
-    };
+    let written = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let missing = if given.enabled == Some(false) { Severity::Warning } else { Severity::Error };
+    let target = Target { name, inputs: &flow.inputs, definitions: &BTreeMap::new(), given: &[], missing };
     values::feed(findings, &Scope::new(), &place, &written, target);
     interval(findings, &below(pointer, "every"), given.every);
 }

@@ -52,32 +52,18 @@ fn action(
     scope: &Scope,
 ) -> Type {
     let place = below(pointer, "with");
-    let Some((connector, action)) =
-        steps
-            .names
-            .action(steps.findings, &below(pointer, "action"), written)
-    else {
+    let Some((connector, action)) = steps.names.action(steps.findings, &below(pointer, "action"), written) else {
         expressions::tree(steps.findings, scope, &place, &Value::Object(with.clone()));
         return Type::any();
     };
     let shape = shape(connector, action);
     let connection = steps.names.connection_of(&connector.connector);
-    let given = connection
-        .map(|(_, connection)| connector::default_names(&connection.defaults))
-        .unwrap_or_default();
+    let given = connection.map(|(_, connection)| connector::default_names(&connection.defaults)).unwrap_or_default();
     // A connection that is not known yet may give what is missing by its defaults.
-    let missing = if connection.is_some() || !names::needs_connection(connector) {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
-    let target = Target {
-        name: written,
-        inputs: &shape.inputs,
-        definitions: &connector.schemas,
-        given: &given,
-        missing,
-    };
+    let missing =
+        if connection.is_some() || !names::needs_connection(connector) { Severity::Error } else { Severity::Warning };
+    let target =
+        Target { name: written, inputs: &shape.inputs, definitions: &connector.schemas, given: &given, missing };
     values::feed(steps.findings, scope, &place, with, target);
     shape.output
 }
@@ -89,8 +75,7 @@ fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope
         expressions::template(findings, scope, &url, &http.url);
     } else {
         match Url::parse(&http.url) {
-            Ok(parsed)
-                if matches!(parsed.scheme(), "http" | "https") && parsed.host_str().is_some() => {}
+            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host_str().is_some() => {}
             _ => findings.error(
                 "url_invalid",
                 &url,
@@ -111,12 +96,8 @@ fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope
             expressions::tree(findings, scope, &below(pointer, name), value);
         }
     }
-    let bodies: Vec<&str> = members
-        .iter()
-        .skip(2)
-        .filter(|(_, value)| value.is_some())
-        .map(|(name, _)| *name)
-        .collect();
+    let bodies: Vec<&str> =
+        members.iter().skip(2).filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect();
     if bodies.len() > 1 {
         findings.error(
             "several_bodies",
@@ -126,9 +107,7 @@ fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope
         );
     }
     let reads = matches!(http.method, Method::Get | Method::Head);
-    if http.effect == Some(PlainEffect::Read)
-        && matches!(http.method, Method::Put | Method::Patch | Method::Delete)
-    {
+    if http.effect == Some(PlainEffect::Read) && matches!(http.method, Method::Put | Method::Patch | Method::Delete) {
         findings.error(
             "effect_read_writes",
             &below(pointer, "effect"),
@@ -145,9 +124,7 @@ fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope
         );
     }
     if let Some(name) = &http.connection {
-        steps
-            .names
-            .connection(steps.findings, &below(pointer, "connection"), name);
+        steps.names.connection(steps.findings, &below(pointer, "connection"), name);
     }
     Type::object([
         ("status", Member::always(Type::of(Kinds::INTEGER))),
@@ -156,12 +133,7 @@ fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope
     ])
 }
 
-fn set(
-    steps: &mut Steps<'_, '_, '_>,
-    values: &Map<String, Value>,
-    pointer: &str,
-    scope: &Scope,
-) -> Type {
+fn set(steps: &mut Steps<'_, '_, '_>, values: &Map<String, Value>, pointer: &str, scope: &Scope) -> Type {
     let mut output = Type::object([]);
     for (name, value) in values {
         let place = below(pointer, name);
@@ -177,10 +149,7 @@ fn set(
             // A template that may give nothing leaves the member out.
             Value::String(text) if is_template(text) => {
                 match expressions::template(steps.findings, scope, &place, text) {
-                    Some(written) => Member {
-                        of: written.of,
-                        required: !written.perhaps_absent,
-                    },
+                    Some(written) => Member { of: written.of, required: !written.perhaps_absent },
                     None => Member::always(Type::any()),
                 }
             }
@@ -191,18 +160,10 @@ fn set(
     output
 }
 
-fn foreach(
-    steps: &mut Steps<'_, '_, '_>,
-    step: &Step,
-    list: &Value,
-    pointer: &str,
-    scope: &mut Scope,
-) -> Type {
+fn foreach(steps: &mut Steps<'_, '_, '_>, step: &Step, list: &Value, pointer: &str, scope: &mut Scope) -> Type {
     let place = below(pointer, "foreach");
     let list = match list {
-        Value::String(text) => {
-            expressions::expression(steps.findings, scope, &place, text).unwrap_or_else(Type::any)
-        }
+        Value::String(text) => expressions::expression(steps.findings, scope, &place, text).unwrap_or_else(Type::any),
         written => expressions::tree(steps.findings, scope, &place, written),
     };
     if !list.can_be(Kinds::ARRAY) {
@@ -239,28 +200,20 @@ fn foreach(
             "write `steps:` beside `foreach`",
         );
     }
-    let element = list
-        .element
-        .as_ref()
-        .map_or_else(Type::any, |element| Type::clone(element));
-    let mut inner = scope
-        .clone()
-        .with(name, element)
-        .with(&format!("{name}_index"), Type::of(Kinds::INTEGER));
+    let element = list.element.as_ref().map_or_else(Type::any, |element| Type::clone(element));
+    let mut inner = scope.clone().with(name, element).with(&format!("{name}_index"), Type::of(Kinds::INTEGER));
     steps.block(inner_steps, &below(pointer, "steps"), &mut inner);
-    let collected = step.collect.as_ref().map(|collect| {
-        expressions::tree(steps.findings, &inner, &below(pointer, "collect"), collect)
-    });
+    let collected = step
+        .collect
+        .as_ref()
+        .map(|collect| expressions::tree(steps.findings, &inner, &below(pointer, "collect"), collect));
     hide_all(
         scope,
         inner_steps,
         "the steps of a `foreach` cannot be read outside it; hand on what is needed with `collect`",
     );
     match collected {
-        Some(of) => Type {
-            element: Some(Arc::new(of)),
-            ..Type::of(Kinds::ARRAY)
-        },
+        Some(of) => Type { element: Some(Arc::new(of)), ..Type::of(Kinds::ARRAY) },
         None => Type::any(),
     }
 }
@@ -280,9 +233,7 @@ fn wait(steps: &mut Steps<'_, '_, '_>, wait: &Wait, pointer: &str, scope: &Scope
                 );
             }
         }
-        Wait::Until {
-            until: Value::String(text),
-        } if text.trim().parse::<jiff::Timestamp>().is_err() => {
+        Wait::Until { until: Value::String(text) } if text.trim().parse::<jiff::Timestamp>().is_err() => {
             let place = below(pointer, "until");
             let of = expressions::expression(steps.findings, scope, &place, text);
             if let Some(of) = of.filter(|of| !of.can_be(Kinds::STRING | Kinds::INTEGER)) {
@@ -294,9 +245,7 @@ fn wait(steps: &mut Steps<'_, '_, '_>, wait: &Wait, pointer: &str, scope: &Scope
                 );
             }
         }
-        Wait::Until {
-            until: Value::String(_) | Value::Number(_),
-        } => {}
+        Wait::Until { until: Value::String(_) | Value::Number(_) } => {}
         Wait::Until { .. } => {
             steps.findings.error(
                 "wait_invalid",

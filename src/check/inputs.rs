@@ -24,11 +24,7 @@ pub struct Validator {
 /// What is wrong with `values` for these inputs: `input_missing` (about the object that lacks it), `input_unknown`
 /// (about the key), `input_wrong_type`, `input_invalid`. Pointers begin below `values`. `definitions` are what `#/schemas/<name>` refers to. A schema
 /// that cannot be used is reported about the connector or flow that has it, not here.
-pub fn inputs(
-    values: &Map<String, Value>,
-    inputs: &Inputs,
-    definitions: &BTreeMap<String, Value>,
-) -> Vec<Problem> {
+pub fn inputs(values: &Map<String, Value>, inputs: &Inputs, definitions: &BTreeMap<String, Value>) -> Vec<Problem> {
     match Validator::of_inputs(inputs, definitions) {
         Ok(validator) => validator.problems(&Value::Object(values.clone())),
         Err(_) => Vec::new(),
@@ -37,18 +33,12 @@ pub fn inputs(
 
 impl Validator {
     /// For an object of these inputs. The error is about a place in the schema.
-    pub fn of_inputs(
-        inputs: &Inputs,
-        definitions: &BTreeMap<String, Value>,
-    ) -> Result<Validator, Box<Problem>> {
+    pub fn of_inputs(inputs: &Inputs, definitions: &BTreeMap<String, Value>) -> Result<Validator, Box<Problem>> {
         Validator::of_schema(&object_schema(inputs), definitions)
     }
 
     /// For a JSON Schema (2020-12). The error is about a place in it.
-    pub fn of_schema(
-        schema: &Value,
-        definitions: &BTreeMap<String, Value>,
-    ) -> Result<Validator, Box<Problem>> {
+    pub fn of_schema(schema: &Value, definitions: &BTreeMap<String, Value>) -> Result<Validator, Box<Problem>> {
         let mut options = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .offline()
@@ -83,9 +73,7 @@ impl Validator {
     /// The same, where messages call the value by a name.
     pub fn problems_named(&self, name: &str, value: &Value) -> Vec<Problem> {
         let errors = self.compiled.iter_errors(value);
-        let mut problems: Vec<Problem> = errors
-            .flat_map(|error| self.describe(name, &error))
-            .collect();
+        let mut problems: Vec<Problem> = errors.flat_map(|error| self.describe(name, &error)).collect();
         problems.sort_by(|left, right| left.pointer.cmp(&right.pointer));
         problems
     }
@@ -93,31 +81,13 @@ impl Validator {
     fn describe(&self, name: &str, error: &ValidationError<'_>) -> Vec<Problem> {
         let pointer = error.instance_path().as_str().to_owned();
         let whole = path(name, &pointer);
-        let subject = if whole.is_empty() {
-            "the value".to_owned()
-        } else {
-            format!("`{whole}`")
-        };
-        let inside = if whole.is_empty() {
-            String::new()
-        } else {
-            format!(" in `{whole}`")
-        };
-        let problem = |code, message, help| Problem {
-            pointer: pointer.clone(),
-            code,
-            message,
-            help,
-            within: None,
-        };
+        let subject = if whole.is_empty() { "the value".to_owned() } else { format!("`{whole}`") };
+        let inside = if whole.is_empty() { String::new() } else { format!(" in `{whole}`") };
+        let problem = |code, message, help| Problem { pointer: pointer.clone(), code, message, help, within: None };
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let member = property.as_str().unwrap_or_default();
-                vec![problem(
-                    "input_missing",
-                    format!("`{member}` is missing{inside}"),
-                    None,
-                )]
+                vec![problem("input_missing", format!("`{member}` is missing{inside}"), None)]
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
@@ -129,65 +99,32 @@ impl Validator {
                         None
                     };
                     let message = format!("there is no `{member}`{inside}");
-                    Problem {
-                        pointer: below(&pointer, member),
-                        ..problem("input_unknown", message, known)
-                    }
+                    Problem { pointer: below(&pointer, member), ..problem("input_unknown", message, known) }
                 })
                 .collect(),
             // Of several choices, the one that the value comes closest to explains the most.
-            ValidationErrorKind::AnyOf { context }
-            | ValidationErrorKind::OneOfNotValid { context } => {
-                let closest = context
-                    .iter()
-                    .filter(|branch| !branch.is_empty())
-                    .max_by_key(|branch| {
-                        let depth = branch
-                            .iter()
-                            .map(|error| error.instance_path().as_str().len())
-                            .max();
-                        let kind_fits = !branch
-                            .iter()
-                            .any(|error| matches!(error.kind(), ValidationErrorKind::Type { .. }));
-                        (depth, kind_fits, std::cmp::Reverse(branch.len()))
-                    });
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                let closest = context.iter().filter(|branch| !branch.is_empty()).max_by_key(|branch| {
+                    let depth = branch.iter().map(|error| error.instance_path().as_str().len()).max();
+                    let kind_fits =
+                        !branch.iter().any(|error| matches!(error.kind(), ValidationErrorKind::Type { .. }));
+                    (depth, kind_fits, std::cmp::Reverse(branch.len()))
+                });
                 match closest {
-                    Some(branch) => branch
-                        .iter()
-                        .flat_map(|error| self.describe(name, error))
-                        .collect(),
-                    None => vec![problem(
-                        "input_invalid",
-                        format!("{subject} fits none of its forms"),
-                        None,
-                    )],
+                    Some(branch) => branch.iter().flat_map(|error| self.describe(name, error)).collect(),
+                    None => vec![problem("input_invalid", format!("{subject} fits none of its forms"), None)],
                 }
             }
             ValidationErrorKind::Type { kind } => {
                 let expected = expected(kind);
                 let given = Kinds::of(error.instance());
-                vec![problem(
-                    "input_wrong_type",
-                    format!("{subject} must be {expected}, not {given}"),
-                    None,
-                )]
+                vec![problem("input_wrong_type", format!("{subject} must be {expected}, not {given}"), None)]
             }
             ValidationErrorKind::Enum { options } => {
-                let words = options
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str);
-                let meant = error
-                    .instance()
-                    .as_str()
-                    .and_then(|text| did_you_mean(text, words));
+                let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let meant = error.instance().as_str().and_then(|text| did_you_mean(text, words));
                 let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-                vec![problem(
-                    "input_invalid",
-                    format!("{subject} {}", requirement(error.kind())),
-                    help,
-                )]
+                vec![problem("input_invalid", format!("{subject} {}", requirement(error.kind())), help)]
             }
             ValidationErrorKind::Format { format } => {
                 let reason = error
@@ -195,17 +132,9 @@ impl Validator {
                     .as_str()
                     .filter(|_| formats::names().contains(&format.as_str()))
                     .and_then(|text| formats::validate(format, text).err());
-                vec![problem(
-                    "input_invalid",
-                    format!("{subject} is not a valid {format}"),
-                    reason,
-                )]
+                vec![problem("input_invalid", format!("{subject} is not a valid {format}"), reason)]
             }
-            kind => vec![problem(
-                "input_invalid",
-                format!("{subject} {}", requirement(kind)),
-                None,
-            )],
+            kind => vec![problem("input_invalid", format!("{subject} {}", requirement(kind)), None)],
         }
     }
 }
@@ -219,9 +148,8 @@ fn reachable(schema: &Value, definitions: &BTreeMap<String, Value>) -> Map<Strin
         match value {
             Value::Object(members) => {
                 let reference = members.get("$ref").and_then(Value::as_str);
-                let name = reference
-                    .and_then(|text| text.strip_prefix("#/schemas/"))
-                    .and_then(|rest| rest.split('/').next());
+                let name =
+                    reference.and_then(|text| text.strip_prefix("#/schemas/")).and_then(|rest| rest.split('/').next());
                 if let Some((name, target)) = name.and_then(|name| definitions.get_key_value(name))
                     && !needed.contains_key(name)
                 {
@@ -252,12 +180,7 @@ fn requirement(kind: &ValidationErrorKind) -> String {
     use ValidationErrorKind as Kind;
     match kind {
         Kind::Enum { options } => {
-            let options: Vec<String> = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(Value::to_string)
-                .collect();
+            let options: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
             format!("must be one of {}", options.join(", "))
         }
         Kind::Constant { expected_value } => format!("must be {expected_value}"),
@@ -284,18 +207,12 @@ fn requirement(kind: &ValidationErrorKind) -> String {
 }
 
 fn counted(number: u64, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 fn expected(kind: &TypeKind) -> String {
     match kind {
-        TypeKind::Single(one) => Kinds::named(&one.to_string())
-            .unwrap_or(Kinds::ANY)
-            .to_string(),
+        TypeKind::Single(one) => Kinds::named(&one.to_string()).unwrap_or(Kinds::ANY).to_string(),
         TypeKind::Multiple(several) => several
             .iter()
             .filter_map(|one| Kinds::named(&one.to_string()))
@@ -328,9 +245,7 @@ mod tests {
 
     fn problems_of(schema: Value, values: Value) -> Vec<String> {
         let inputs: Inputs = serde_json::from_value(schema).unwrap();
-        let Value::Object(values) = values else {
-            panic!("values must be an object")
-        };
+        let Value::Object(values) = values else { panic!("values must be an object") };
         super::inputs(&values, &inputs, &BTreeMap::new())
             .into_iter()
             .map(|problem| format!("{} {}: {}", problem.code, problem.pointer, problem.message))
@@ -384,8 +299,7 @@ mod tests {
 
     #[test]
     fn no_value_is_ever_shown() {
-        let schema =
-            json!({"token": {"type": "string", "secret": true, "pattern": "^a+$", "maxLength": 3}});
+        let schema = json!({"token": {"type": "string", "secret": true, "pattern": "^a+$", "maxLength": 3}});
         let told = problems_of(schema, json!({"token": "hunter2"})).join("\n");
         assert!(!told.is_empty() && !told.contains("hunter2"), "{told}");
     }

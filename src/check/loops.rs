@@ -20,35 +20,25 @@ pub fn loops(findings: &mut Findings<'_>, names: &mut Names<'_>, flow: &Flow) {
     let Some((connector, trigger)) = names.trigger(&mut quiet, "", poll) else {
         return;
     };
-    let Some(listed) = connector
-        .actions
-        .get(&trigger.poll)
-        .and_then(|action| shape(connector, action).schema_name)
+    let Some(listed) = connector.actions.get(&trigger.poll).and_then(|action| shape(connector, action).schema_name)
     else {
         return;
     };
     let mut found = Vec::new();
     visit(&flow.steps, "/steps", &mut |pointer, step| {
-        let action = step
-            .action
-            .as_deref()
-            .and_then(|written| written.split_once('.'));
+        let action = step.action.as_deref().and_then(|written| written.split_once('.'));
         let Some((_, name)) = action.filter(|(owner, _)| *owner == connector_name) else {
             return;
         };
         if step.condition.is_none()
-            && connector
-                .actions
-                .get(name)
-                .is_some_and(|action| makes(connector, action, &listed))
+            && connector.actions.get(name).is_some_and(|action| makes(connector, action, &listed))
         {
             found.push((below(pointer, "action"), name.to_owned()));
         }
     });
     for (pointer, name) in found {
-        let message = format!(
-            "`{connector_name}.{trigger_name}` may find what `{name}` makes: this flow could start itself"
-        );
+        let message =
+            format!("`{connector_name}.{trigger_name}` may find what `{name}` makes: this flow could start itself");
         findings.warning(
             "flow_loop",
             &pointer,
@@ -62,14 +52,9 @@ pub fn loops(findings: &mut Findings<'_>, names: &mut Names<'_>, flow: &Flow) {
 fn makes(connector: &Connector, action: &Action, listed: &str) -> bool {
     let looked_up = match &action.effect {
         Effect::Plain(PlainEffect::Read | PlainEffect::Natural) => return false,
-        Effect::Classed(ClassedEffect::Lookup { reconcile }) => {
-            connector.actions.get(&reconcile.action)
-        }
+        Effect::Classed(ClassedEffect::Lookup { reconcile }) => connector.actions.get(&reconcile.action),
         _ => None,
     };
-    let shapes = std::iter::once(shape(connector, action))
-        .chain(looked_up.map(|action| shape(connector, action)));
-    shapes
-        .filter_map(|shape| shape.schema_name)
-        .any(|name| name == listed)
+    let shapes = std::iter::once(shape(connector, action)).chain(looked_up.map(|action| shape(connector, action)));
+    shapes.filter_map(|shape| shape.schema_name).any(|name| name == listed)
 }

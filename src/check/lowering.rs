@@ -15,10 +15,7 @@ impl Type {
     /// What a JSON Schema says; `definitions` are what `#/schemas/<name>` refers to. What it does not say, and
     /// what lies beyond a reference to itself, is unknown.
     pub fn of_schema(schema: &Value, definitions: &BTreeMap<String, Value>) -> Type {
-        let mut lowering = Lowering {
-            definitions,
-            open_references: Vec::new(),
-        };
+        let mut lowering = Lowering { definitions, open_references: Vec::new() };
         lowering.lower(schema, 0)
     }
 }
@@ -36,11 +33,7 @@ impl<'a> Lowering<'a> {
         if depth > DEPTH {
             return Type::any();
         }
-        if let Some(name) = words
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|text| text.strip_prefix("#/schemas/"))
-        {
+        if let Some(name) = words.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/schemas/")) {
             let Some((name, target)) = self.definitions.get_key_value(name) else {
                 return Type::any();
             };
@@ -55,19 +48,12 @@ impl<'a> Lowering<'a> {
         let mut found = self.plain(words, depth);
         for keyword in ["oneOf", "anyOf"] {
             if let Some(choices) = words.get(keyword).and_then(Value::as_array) {
-                let choice = choices
-                    .iter()
-                    .map(|choice| self.lower(choice, depth + 1))
-                    .reduce(|left, right| left.or(&right));
+                let choice =
+                    choices.iter().map(|choice| self.lower(choice, depth + 1)).reduce(|left, right| left.or(&right));
                 found = both(found, choice.unwrap_or_else(Type::any));
             }
         }
-        for part in words
-            .get("allOf")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for part in words.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             let part = self.lower(part, depth + 1);
             found = both(found, part);
         }
@@ -75,23 +61,15 @@ impl<'a> Lowering<'a> {
     }
 
     fn plain(&mut self, words: &'a serde_json::Map<String, Value>, depth: usize) -> Type {
-        let required: Vec<&str> = words
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: Vec<&str> =
+            words.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let members: BTreeMap<String, Member> = words
             .get("properties")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
             .map(|(name, schema)| {
-                let member = Member {
-                    of: self.lower(schema, depth + 1),
-                    required: required.contains(&name.as_str()),
-                };
+                let member = Member { of: self.lower(schema, depth + 1), required: required.contains(&name.as_str()) };
                 (name.clone(), member)
             })
             .collect();
@@ -102,15 +80,8 @@ impl<'a> Lowering<'a> {
             Some(_) => true,
             None => members.is_empty(),
         };
-        let element = words
-            .get("items")
-            .map(|items| Arc::new(self.lower(items, depth + 1)));
-        Type {
-            kinds: kinds(words),
-            members: Arc::new(members),
-            open,
-            element,
-        }
+        let element = words.get("items").map(|items| Arc::new(self.lower(items, depth + 1)));
+        Type { kinds: kinds(words), members: Arc::new(members), open, element }
     }
 }
 
@@ -119,10 +90,7 @@ fn kinds(words: &serde_json::Map<String, Value>) -> Kinds {
     match words.get("type") {
         Some(Value::String(_)) => words.get("type").map_or(Kinds::ANY, named),
         Some(Value::Array(names)) => names.iter().map(named).fold(Kinds::NONE, Kinds::bitor),
-        _ => match (
-            words.get("const"),
-            words.get("enum").and_then(Value::as_array),
-        ) {
+        _ => match (words.get("const"), words.get("enum").and_then(Value::as_array)) {
             (Some(value), _) => Kinds::of(value),
             (None, Some(values)) => values.iter().map(Kinds::of).fold(Kinds::NONE, Kinds::bitor),
             (None, None) if words.contains_key("properties") => Kinds::OBJECT,
@@ -154,12 +122,7 @@ fn both(left: Type, right: Type) -> Type {
             })
             .or_insert_with(|| member.clone());
     }
-    Type {
-        kinds,
-        members: Arc::new(members),
-        open,
-        element: left.element.or(right.element),
-    }
+    Type { kinds, members: Arc::new(members), open, element: left.element.or(right.element) }
 }
 
 #[cfg(test)]
@@ -178,14 +141,10 @@ mod tests {
             {"type": "object", "required": ["id", "text"], "properties": {"id": {"type": "string"}, "text": {"type": "string"}}},
             {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
         ]}));
-        let Found::Member(id) = choice.member("id") else {
-            panic!("id is missing")
-        };
+        let Found::Member(id) = choice.member("id") else { panic!("id is missing") };
         assert!(id.required);
         assert_eq!(id.of.kinds, Kinds::STRING | Kinds::INTEGER);
-        let Found::Member(text) = choice.member("text") else {
-            panic!("text is missing")
-        };
+        let Found::Member(text) = choice.member("text") else { panic!("text is missing") };
         assert!(!text.required);
         assert_eq!(choice.member("other"), Found::Missing);
     }
@@ -196,9 +155,7 @@ mod tests {
             {"type": "object", "properties": {"a": {"type": "string"}}},
             {"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}}
         ]}));
-        assert!(
-            matches!(all.member("a"), Found::Member(member) if member.of.kinds == Kinds::STRING)
-        );
+        assert!(matches!(all.member("a"), Found::Member(member) if member.of.kinds == Kinds::STRING));
         assert!(matches!(all.member("b"), Found::Member(_)));
         assert_eq!(all.member("c"), Found::Missing);
     }
@@ -210,17 +167,14 @@ mod tests {
             json!({"type": "object", "properties": {"next": {"$ref": "#/schemas/node"}}}),
         )]);
         let node = Type::of_schema(&json!({"$ref": "#/schemas/node"}), &definitions);
-        let Found::Member(next) = node.member("next") else {
-            panic!("next is missing")
-        };
+        let Found::Member(next) = node.member("next") else { panic!("next is missing") };
         assert!(next.of.is_any());
     }
 
     #[test]
     fn nothing_is_certain_of_a_value_that_may_be_null() {
-        let perhaps = of(
-            json!({"type": ["object", "null"], "required": ["a"], "properties": {"a": {"type": "string"}}}),
-        );
+        let perhaps =
+            of(json!({"type": ["object", "null"], "required": ["a"], "properties": {"a": {"type": "string"}}}));
         assert!(matches!(perhaps.member("a"), Found::Member(member) if !member.required));
     }
 
@@ -228,8 +182,7 @@ mod tests {
     fn open_schemas_allow_anything() {
         assert_eq!(of(json!({"type": "object"})).member("a"), Found::Unknown);
         assert_eq!(
-            of(json!({"type": "object", "properties": {"a": {}}, "additionalProperties": true}))
-                .member("b"),
+            of(json!({"type": "object", "properties": {"a": {}}, "additionalProperties": true})).member("b"),
             Found::Unknown
         );
         assert_eq!(of(json!({"type": "string"})).member("a"), Found::Scalar);

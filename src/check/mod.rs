@@ -58,22 +58,6 @@ pub fn catalog(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagno
     found
 }
 
-fn order(
-    diagnostic: &Diagnostic,
-) -> (
-    &std::path::Path,
-    u32,
-    u32,
-    crate::manifest::Severity,
-    &str,
-    &str,
-) {
-    (
-        &diagnostic.file,
-        diagnostic.line,
-        diagnostic.column,
-        diagnostic.severity,
-        diagnostic.code,
-        &diagnostic.message,
-    )
+fn order(diagnostic: &Diagnostic) -> (&std::path::Path, u32, u32, crate::manifest::Severity, &str, &str) {
+    (&diagnostic.file, diagnostic.line, diagnostic.column, diagnostic.severity, diagnostic.code, &diagnostic.message)
 }

@@ -21,12 +21,7 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// For the flow of this name.
     pub fn new(catalog: &'a Catalog, name: &'a str, flow: &'a Flow) -> Self {
-        Names {
-            catalog,
-            flow,
-            name,
-            seen: BTreeSet::new(),
-        }
+        Names { catalog, flow, name, seen: BTreeSet::new() }
     }
 
     /// The action that `<connector>.<action>` names.
@@ -36,15 +31,9 @@ impl<'a> Names<'a> {
         pointer: &str,
         written: &str,
     ) -> Option<(&'a Connector, &'a Action)> {
-        let (connector, name) =
-            self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
-        let found = member(
-            findings,
-            ("unknown_action", "action"),
-            pointer,
-            (&connector.connector, name),
-            &connector.actions,
-        )?;
+        let (connector, name) = self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
+        let found =
+            member(findings, ("unknown_action", "action"), pointer, (&connector.connector, name), &connector.actions)?;
         Some((connector, found))
     }
 
@@ -55,8 +44,7 @@ impl<'a> Names<'a> {
         pointer: &str,
         written: &str,
     ) -> Option<(&'a Connector, &'a Trigger)> {
-        let (connector, name) =
-            self.connector(findings, pointer, written, "trigger", "x.new_tweet")?;
+        let (connector, name) = self.connector(findings, pointer, written, "trigger", "x.new_tweet")?;
         let found = member(
             findings,
             ("unknown_trigger", "trigger"),
@@ -69,12 +57,7 @@ impl<'a> Names<'a> {
 
     /// The flow's own `connections`: that they name what there is.
     pub fn connections(&self, findings: &mut Findings<'_>) {
-        connections(
-            findings,
-            self.catalog,
-            "/connections",
-            &self.flow.connections,
-        );
+        connections(findings, self.catalog, "/connections", &self.flow.connections);
     }
 
     /// A connection by its name.
@@ -87,10 +70,7 @@ impl<'a> Names<'a> {
         let settings = self.catalog.settings.value.as_ref();
         let chosen = self.chosen(connector);
         if let Some(name) = chosen {
-            return settings
-                .connections
-                .get_key_value(name)
-                .map(|(name, connection)| (name.as_str(), connection));
+            return settings.connections.get_key_value(name).map(|(name, connection)| (name.as_str(), connection));
         }
         match self.candidates(connector).as_slice() {
             [only] => Some(*only),
@@ -105,9 +85,7 @@ impl<'a> Names<'a> {
 
     fn chosen(&self, connector: &str) -> Option<&'a String> {
         let settings: Option<&'a FlowSettings> = self.catalog.settings.value.flows.get(self.name);
-        settings
-            .and_then(|flow| flow.connections.get(connector))
-            .or_else(|| self.flow.connections.get(connector))
+        settings.and_then(|flow| flow.connections.get(connector)).or_else(|| self.flow.connections.get(connector))
     }
 
     fn candidates(&self, connector: &str) -> Vec<(&'a str, &'a Connection)> {
@@ -139,16 +117,8 @@ impl<'a> Names<'a> {
             if self.catalog.broken_connectors.contains(connector) {
                 return None;
             }
-            let help = suggestion(
-                connector,
-                self.catalog.connectors.keys().map(String::as_str),
-            );
-            findings.error(
-                "unknown_connector",
-                pointer,
-                format!("there is no connector `{connector}`"),
-                help,
-            );
+            let help = suggestion(connector, self.catalog.connectors.keys().map(String::as_str));
+            findings.error("unknown_connector", pointer, format!("there is no connector `{connector}`"), help);
             return None;
         };
         let found = loaded.value.as_ref();
@@ -158,13 +128,7 @@ impl<'a> Names<'a> {
         Some((found, name))
     }
 
-    fn usable_connection(
-        &self,
-        findings: &mut Findings<'_>,
-        pointer: &str,
-        connector: &str,
-        found: &Connector,
-    ) {
+    fn usable_connection(&self, findings: &mut Findings<'_>, pointer: &str, connector: &str, found: &Connector) {
         if let Some((name, connection)) = self.connection_of(connector) {
             if !connection.active {
                 findings.warning(
@@ -188,10 +152,7 @@ impl<'a> Names<'a> {
                 "connection_ambiguous",
                 pointer,
                 message,
-                format!(
-                    "write `connections: {{{connector}: <name>}}`; there are: {}",
-                    names.join(", ")
-                ),
+                format!("write `connections: {{{connector}: <name>}}`; there are: {}", names.join(", ")),
             );
         } else if needs_connection(found) {
             let message = format!("there is no connection for `{connector}`");
@@ -207,12 +168,7 @@ impl<'a> Names<'a> {
 }
 
 /// Chosen connections, of a flow or in `tidegate.yaml`: connector to connection.
-pub fn connections(
-    findings: &mut Findings<'_>,
-    catalog: &Catalog,
-    pointer: &str,
-    chosen: &BTreeMap<String, String>,
-) {
+pub fn connections(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, chosen: &BTreeMap<String, String>) {
     for (connector, name) in chosen {
         let place = below(pointer, connector);
         if !catalog.connectors.contains_key(connector) {
@@ -220,28 +176,15 @@ pub fn connections(
                 continue;
             }
             let help = suggestion(connector, catalog.connectors.keys().map(String::as_str));
-            findings.key_error(
-                "unknown_connector",
-                &place,
-                format!("there is no connector `{connector}`"),
-                help,
-            );
+            findings.key_error("unknown_connector", &place, format!("there is no connector `{connector}`"), help);
             continue;
         }
         known_connection(findings, catalog, &place, name);
         if let Some(connection) = catalog.settings.value.connections.get(name)
             && connection.connector != *connector
         {
-            let message = format!(
-                "the connection `{name}` is one of `{}`, not of `{connector}`",
-                connection.connector
-            );
-            let fitting = catalog
-                .settings
-                .value
-                .connections
-                .iter()
-                .filter(|(_, other)| other.connector == *connector);
+            let message = format!("the connection `{name}` is one of `{}`, not of `{connector}`", connection.connector);
+            let fitting = catalog.settings.value.connections.iter().filter(|(_, other)| other.connector == *connector);
             findings.error(
                 "connection_mismatch",
                 &place,
@@ -261,10 +204,7 @@ pub fn has_settings(catalog: &Catalog) -> bool {
 pub fn needs_connection(connector: &Connector) -> bool {
     let spec = &connector.connection;
     spec.fields.values().any(|field| field.required)
-        || spec
-            .auth
-            .values()
-            .any(|scheme| !matches!(scheme, Auth::None {}))
+        || spec.auth.values().any(|scheme| !matches!(scheme, Auth::None {}))
 }
 
 fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, name: &str) {
@@ -273,23 +213,10 @@ fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &st
     }
     let message = format!("there is no connection `{name}`");
     if has_settings(catalog) {
-        let help = suggestion(
-            name,
-            catalog
-                .settings
-                .value
-                .connections
-                .keys()
-                .map(String::as_str),
-        );
+        let help = suggestion(name, catalog.settings.value.connections.keys().map(String::as_str));
         findings.error("unknown_connection", pointer, message, help);
     } else {
-        findings.warning(
-            "unknown_connection",
-            pointer,
-            message,
-            "describe it in tidegate.yaml, below `connections`",
-        );
+        findings.warning("unknown_connection", pointer, message, "describe it in tidegate.yaml, below `connections`");
     }
 }
 

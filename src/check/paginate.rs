@@ -12,17 +12,9 @@ pub fn paginate(findings: &mut Findings<'_>, pointer: &str, paginate: &Paginate)
         }
     };
     match paginate {
-        Paginate::Cursor {
-            token,
-            header,
-            last_record,
-            into,
-            ..
-        } => {
-            let given = [token.is_some(), header.is_some(), last_record.is_some()]
-                .iter()
-                .filter(|given| **given)
-                .count();
+        Paginate::Cursor { token, header, last_record, into, .. } => {
+            let given =
+                [token.is_some(), header.is_some(), last_record.is_some()].iter().filter(|given| **given).count();
             if given != 1 {
                 findings.error(
                     "paginate_token",
@@ -41,9 +33,7 @@ pub fn paginate(findings: &mut Findings<'_>, pointer: &str, paginate: &Paginate)
             optional(findings, "total", total);
             one_place(findings, pointer, into);
         }
-        Paginate::Offset {
-            into, total, size, ..
-        } => {
+        Paginate::Offset { into, total, size, .. } => {
             if *size == 0 {
                 findings.error(
                     "limit_zero",
@@ -59,14 +49,8 @@ pub fn paginate(findings: &mut Findings<'_>, pointer: &str, paginate: &Paginate)
 }
 
 fn one_place(findings: &mut Findings<'_>, pointer: &str, into: &Into) {
-    let given = [
-        into.query.is_some(),
-        into.header.is_some(),
-        into.body.is_some(),
-    ]
-    .iter()
-    .filter(|given| **given)
-    .count();
+    let given =
+        [into.query.is_some(), into.header.is_some(), into.body.is_some()].iter().filter(|given| **given).count();
     if given != 1 {
         findings.error(
             "paginate_into",

@@ -11,18 +11,10 @@ use crate::manifest::Connector;
 use crate::manifest::connector::{Action, Format, Request, Response};
 
 /// What is sent.
-pub fn requests(
-    findings: &mut Findings<'_>,
-    connector: &Connector,
-    pointer: &str,
-    action: &Action,
-    scope: &Scope,
-) {
+pub fn requests(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action, scope: &Scope) {
     let own = (below(pointer, "request"), &action.request);
     let parts = shapes::parts(connector, action);
-    let shared = parts
-        .iter()
-        .map(|(name, part)| (format!("{}/request", below("/parts", name)), &part.request));
+    let shared = parts.iter().map(|(name, part)| (format!("{}/request", below("/parts", name)), &part.request));
     let all: Vec<(String, &Request)> = std::iter::once(own).chain(shared).collect();
     for (place, request) in &all {
         self::request(findings, place, request, scope);
@@ -39,20 +31,10 @@ pub fn requests(
     .collect();
     if bodies.len() > 1 {
         let message = format!("this request has several bodies: {}", bodies.join(", "));
-        findings.error(
-            "several_bodies",
-            &below(pointer, "request"),
-            message,
-            "write one of `json`, `form` and `raw`",
-        );
+        findings.error("several_bodies", &below(pointer, "request"), message, "write one of `json`, `form` and `raw`");
     }
     if requests().all(|request| request.path.is_none()) {
-        findings.error(
-            "path_missing",
-            pointer,
-            "this action has no path",
-            "write `request: {path: /...}`",
-        );
+        findings.error("path_missing", pointer, "this action has no path", "write `request: {path: /...}`");
     }
 }
 
@@ -67,12 +49,7 @@ pub fn responses(
 ) {
     let own = (below(pointer, "response"), &action.response);
     let parts = shapes::parts(connector, action);
-    let shared = parts.iter().map(|(name, part)| {
-        (
-            format!("{}/response", below("/parts", name)),
-            &part.response,
-        )
-    });
+    let shared = parts.iter().map(|(name, part)| (format!("{}/response", below("/parts", name)), &part.response));
     let all: Vec<(String, &Response)> = std::iter::once(own).chain(shared).collect();
     let is_text = all.iter().find_map(|(_, response)| response.format) == Some(Format::Text);
     for (place, response) in &all {
@@ -102,44 +79,23 @@ fn request(findings: &mut Findings<'_>, pointer: &str, request: &Request, scope:
         expressions::template(findings, scope, &place, path);
     }
     for (name, value) in &request.query {
-        expressions::tree(
-            findings,
-            scope,
-            &below(&below(pointer, "query"), name),
-            value,
-        );
+        expressions::tree(findings, scope, &below(&below(pointer, "query"), name), value);
     }
     for (name, value) in &request.headers {
-        expressions::tree(
-            findings,
-            scope,
-            &below(&below(pointer, "headers"), name),
-            value,
-        );
+        expressions::tree(findings, scope, &below(&below(pointer, "headers"), name), value);
     }
     if let Some(json) = &request.json {
         expressions::tree(findings, scope, &below(pointer, "json"), json);
     }
     for (name, value) in request.form.iter().flatten() {
-        expressions::tree(
-            findings,
-            scope,
-            &below(&below(pointer, "form"), name),
-            value,
-        );
+        expressions::tree(findings, scope, &below(&below(pointer, "form"), name), value);
     }
     if let Some(raw) = &request.raw {
         expressions::template(findings, scope, &below(pointer, "raw"), raw);
     }
 }
 
-fn response(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    response: &Response,
-    inputs: &Scope,
-    shape: &Shape,
-) {
+fn response(findings: &mut Findings<'_>, pointer: &str, response: &Response, inputs: &Scope, shape: &Shape) {
     if let Some(records) = &response.records {
         // The inputs may say where the records are.
         if is_template(records) {
@@ -152,27 +108,15 @@ fn response(
         let pointer = format!("{pointer}/expand/{position}");
         selector(findings, &below(&pointer, "list"), &expand.list);
         selector(findings, &below(&pointer, "key"), &expand.key);
-        of_record(
-            findings,
-            &below(&pointer, "by"),
-            &expand.by,
-            &with_removed(response, &shape.record),
-        );
+        of_record(findings, &below(&pointer, "by"), &expand.by, &with_removed(response, &shape.record));
     }
-    let scope = inputs
-        .clone()
-        .with("record", with_removed(response, &shape.record));
+    let scope = inputs.clone().with("record", with_removed(response, &shape.record));
     if let Some(condition) = &response.condition {
         expressions::condition(findings, &scope, &below(pointer, "where"), condition);
     }
     let scope = scope.with("body", Type::any());
     for (name, value) in &response.set {
-        expressions::tree(
-            findings,
-            &scope,
-            &below(&below(pointer, "set"), name),
-            value,
-        );
+        expressions::tree(findings, &scope, &below(&below(pointer, "set"), name), value);
     }
 }
 

@@ -16,15 +16,7 @@ use crate::manifest::typed::typed;
 use crate::template::helpers;
 
 /// Keywords that hold one schema.
-const OF_SCHEMA: &[&str] = &[
-    "items",
-    "additionalProperties",
-    "propertyNames",
-    "not",
-    "if",
-    "then",
-    "else",
-];
+const OF_SCHEMA: &[&str] = &["items", "additionalProperties", "propertyNames", "not", "if", "then", "else"];
 /// Keywords that hold a list of schemas.
 const OF_SCHEMAS: &[&str] = &["oneOf", "anyOf", "allOf"];
 /// The formats that JSON Schema itself defines.
@@ -51,12 +43,7 @@ const STANDARD_FORMATS: &[&str] = &[
 ];
 
 /// Inputs of an action, a trigger or a flow, or the fields of a connection, at `pointer`.
-pub fn inputs(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    inputs: &Inputs,
-    definitions: &BTreeMap<String, Value>,
-) {
+pub fn inputs(findings: &mut Findings<'_>, pointer: &str, inputs: &Inputs, definitions: &BTreeMap<String, Value>) {
     for (name, input) in inputs {
         let place = below(pointer, name);
         if !is_identifier(name) {
@@ -71,32 +58,16 @@ pub fn inputs(
         let before = findings.count();
         words(findings, &place, &input.schema, definitions);
         if findings.count() == before {
-            usable(
-                findings,
-                &place,
-                &Value::Object(input.schema.clone()),
-                definitions,
-            );
+            usable(findings, &place, &Value::Object(input.schema.clone()), definitions);
         }
         if let Some(default) = input.default_value() {
-            fitting_default(
-                findings,
-                &below(&place, "default"),
-                default,
-                &input.schema,
-                definitions,
-            );
+            fitting_default(findings, &below(&place, "default"), default, &input.schema, definitions);
         }
     }
 }
 
 /// One schema at `pointer`.
-pub fn schema(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    schema: &Value,
-    definitions: &BTreeMap<String, Value>,
-) {
+pub fn schema(findings: &mut Findings<'_>, pointer: &str, schema: &Value, definitions: &BTreeMap<String, Value>) {
     let before = findings.count();
     any(findings, pointer, schema, definitions);
     if findings.count() == before {
@@ -115,12 +86,7 @@ pub fn definitions(findings: &mut Findings<'_>, definitions: &BTreeMap<String, V
             if seen.contains(&target) {
                 // Told once for each circle, of the first of its names.
                 if target == name && seen.iter().min() == Some(&target) {
-                    let round = seen
-                        .iter()
-                        .chain([&target])
-                        .copied()
-                        .collect::<Vec<_>>()
-                        .join(" -> ");
+                    let round = seen.iter().chain([&target]).copied().collect::<Vec<_>>().join(" -> ");
                     findings.error(
                         "schema_cycle",
                         &below(&place, "$ref"),
@@ -139,9 +105,7 @@ pub fn definitions(findings: &mut Findings<'_>, definitions: &BTreeMap<String, V
 /// Whether a template can read a member of this name without brackets.
 pub fn is_identifier(name: &str) -> bool {
     let mut characters = name.chars();
-    characters
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|other| other.is_ascii_alphanumeric() || matches!(other, '_' | '-'))
 }
 
@@ -154,12 +118,7 @@ fn reference(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/schemas/")
 }
 
-fn any(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    schema: &Value,
-    definitions: &BTreeMap<String, Value>,
-) {
+fn any(findings: &mut Findings<'_>, pointer: &str, schema: &Value, definitions: &BTreeMap<String, Value>) {
     match schema {
         Value::Object(schema) => words(findings, pointer, schema, definitions),
         Value::Bool(_) => {}
@@ -217,9 +176,7 @@ fn types(findings: &mut Findings<'_>, pointer: &str, value: &Value) {
     for name in names {
         let name = name.as_str().unwrap_or_default();
         if Kinds::named(name).is_none() {
-            let known = [
-                "string", "integer", "number", "boolean", "array", "object", "null",
-            ];
+            let known = ["string", "integer", "number", "boolean", "array", "object", "null"];
             findings.error(
                 "schema_unknown_type",
                 pointer,
@@ -243,12 +200,7 @@ fn format(findings: &mut Findings<'_>, pointer: &str, value: &Value) {
     }
 }
 
-fn resolvable(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    value: &Value,
-    definitions: &BTreeMap<String, Value>,
-) {
+fn resolvable(findings: &mut Findings<'_>, pointer: &str, value: &Value, definitions: &BTreeMap<String, Value>) {
     let text = value.as_str().unwrap_or_default();
     let Some(name) = text.strip_prefix("#/schemas/") else {
         findings.error(
@@ -263,21 +215,11 @@ fn resolvable(
     let head = name.split('/').next().unwrap_or(name);
     if !definitions.contains_key(head) {
         let help = suggestion(head, definitions.keys().map(String::as_str));
-        findings.error(
-            "schema_unresolved",
-            pointer,
-            format!("there is no schema `{head}`"),
-            help,
-        );
+        findings.error("schema_unresolved", pointer, format!("there is no schema `{head}`"), help);
     }
 }
 
-fn usable(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    schema: &Value,
-    definitions: &BTreeMap<String, Value>,
-) {
+fn usable(findings: &mut Findings<'_>, pointer: &str, schema: &Value, definitions: &BTreeMap<String, Value>) {
     if let Err(problem) = Validator::of_schema(schema, definitions) {
         values::report(findings, pointer, *problem);
     }

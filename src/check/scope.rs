@@ -12,27 +12,12 @@ use super::types::{Found, Kinds, Member, Type};
 /// The names that are readable somewhere, and where: told when one is read in another place.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("body", "`body` can be read in `response.set` alone"),
-    (
-        "connection",
-        "`connection` can be read in a connector's requests and `auth` alone; a flow never sees it",
-    ),
-    (
-        "cursor",
-        "`cursor` can be read in the `with` of a connector's trigger alone",
-    ),
-    (
-        "error",
-        "`error` can be read in `on_failure` alone; after `on_error: continue` read `steps.<id>.error`",
-    ),
+    ("connection", "`connection` can be read in a connector's requests and `auth` alone; a flow never sees it"),
+    ("cursor", "`cursor` can be read in the `with` of a connector's trigger alone"),
+    ("error", "`error` can be read in `on_failure` alone; after `on_error: continue` read `steps.<id>.error`"),
     ("inputs", "`inputs` cannot be read here"),
-    (
-        "item",
-        "`item` can be read in a flow's steps, its `where` and its concurrency key alone",
-    ),
-    (
-        "record",
-        "`record` can be read in `where`, `set`, `match` and `not_ready` of a connector alone",
-    ),
+    ("item", "`item` can be read in a flow's steps, its `where` and its concurrency key alone"),
+    ("record", "`record` can be read in `where`, `set`, `match` and `not_ready` of a connector alone"),
     ("response", "`response` can be read in error rules alone"),
     ("run", "`run` can be read in a flow's steps alone"),
     ("steps", "`steps` can be read in a flow's steps alone"),
@@ -107,12 +92,8 @@ impl Scope {
 
     /// A step can be read from here on.
     pub fn show_step(&mut self, id: &str, member: Member) {
-        let steps = self
-            .roots
-            .remove("steps")
-            .unwrap_or_else(|| Type::object([]));
-        self.roots
-            .insert("steps".to_owned(), steps.with(id, member));
+        let steps = self.roots.remove("steps").unwrap_or_else(|| Type::object([]));
+        self.roots.insert("steps".to_owned(), steps.with(id, member));
         self.hidden_steps.remove(id);
     }
 
@@ -134,60 +115,41 @@ impl Scope {
     }
 
     fn shows_step(&self, id: &str) -> bool {
-        self.roots
-            .get("steps")
-            .is_some_and(|steps| steps.members.contains_key(id))
+        self.roots.get("steps").is_some_and(|steps| steps.members.contains_key(id))
     }
 
     /// Where a path leads.
     pub fn resolve(&self, path: &[Segment]) -> Result<Resolved, Fault> {
         let Some((Segment::Key(root), rest)) = path.split_first() else {
-            return Ok(Resolved {
-                of: Type::any(),
-                perhaps_absent: None,
-                secret: false,
-            });
+            return Ok(Resolved { of: Type::any(), perhaps_absent: None, secret: false });
         };
         let Some(of) = self.roots.get(root) else {
             return Err(self.no_root(root));
         };
-        let secret = root == "connection"
-            && matches!(rest.first(), Some(Segment::Key(name)) if self.secrets.contains(name));
-        let mut resolved = Resolved {
-            of: of.clone(),
-            perhaps_absent: None,
-            secret,
-        };
+        let secret =
+            root == "connection" && matches!(rest.first(), Some(Segment::Key(name)) if self.secrets.contains(name));
+        let mut resolved = Resolved { of: of.clone(), perhaps_absent: None, secret };
         for (position, segment) in rest.iter().enumerate() {
             let read = path.get(..=position).unwrap_or(path);
             let found = match segment {
                 Segment::Key(name) => resolved.of.member(name),
                 Segment::Element => resolved.of.element(),
-                Segment::Index(place) if resolved.of.can_be(Kinds::ARRAY) => {
-                    match resolved.of.element() {
-                        Found::Member(member) => Found::Member(member),
-                        _ => resolved.of.member(&place.to_string()),
-                    }
-                }
+                Segment::Index(place) if resolved.of.can_be(Kinds::ARRAY) => match resolved.of.element() {
+                    Found::Member(member) => Found::Member(member),
+                    _ => resolved.of.member(&place.to_string()),
+                },
                 Segment::Index(place) => resolved.of.member(&place.to_string()),
             };
             match found {
                 Found::Unknown => {
-                    return Ok(Resolved {
-                        of: Type::any(),
-                        ..resolved
-                    });
+                    return Ok(Resolved { of: Type::any(), ..resolved });
                 }
                 Found::Missing | Found::Scalar => {
                     return Err(self.no_member(read, segment, &resolved.of));
                 }
                 Found::Member(member) => {
-                    if !member.required
-                        && resolved.perhaps_absent.is_none()
-                        && !self.forgives_absence
-                    {
-                        resolved.perhaps_absent =
-                            Some(path_text(path.get(..position + 2).unwrap_or(path)));
+                    if !member.required && resolved.perhaps_absent.is_none() && !self.forgives_absence {
+                        resolved.perhaps_absent = Some(path_text(path.get(..position + 2).unwrap_or(path)));
                     }
                     resolved.of = member.of;
                 }
@@ -227,11 +189,7 @@ impl Scope {
                     message: format!("there is no step with the id `{name}`"),
                     help: suggestion(
                         &name,
-                        of_steps
-                            .members
-                            .keys()
-                            .chain(self.hidden_steps.keys())
-                            .map(String::as_str),
+                        of_steps.members.keys().chain(self.hidden_steps.keys()).map(String::as_str),
                     ),
                 },
             };
@@ -244,20 +202,10 @@ impl Scope {
                 )),
             )
         } else if of.can_be(Kinds::OBJECT) {
-            (
-                format!("`{owner}` has no `{name}`"),
-                suggestion(&name, of.members.keys().map(String::as_str)),
-            )
+            (format!("`{owner}` has no `{name}`"), suggestion(&name, of.members.keys().map(String::as_str)))
         } else {
-            (
-                format!("`{owner}` is {}; it has no `{name}`", of.kinds),
-                None,
-            )
+            (format!("`{owner}` is {}; it has no `{name}`", of.kinds), None)
         };
-        Fault {
-            code: "template_unknown_path",
-            message,
-            help,
-        }
+        Fault { code: "template_unknown_path", message, help }
     }
 }

@@ -15,14 +15,7 @@ pub fn selector(findings: &mut Findings<'_>, pointer: &str, text: &str) {
         Err(error) => {
             let message = format!("this is no JMESPath: {}", reason(&error.reason));
             let help = "write for example `data.items`, `items[0].id` or `detail || message`";
-            findings.within(
-                Severity::Error,
-                "selector_invalid",
-                pointer,
-                (error.offset, 1),
-                message,
-                help,
-            );
+            findings.within(Severity::Error, "selector_invalid", pointer, (error.offset, 1), message, help);
             return;
         }
     };
@@ -32,12 +25,7 @@ pub fn selector(findings: &mut Findings<'_>, pointer: &str, text: &str) {
     {
         let known = jpx_core::DEFAULT_RUNTIME.function_names();
         let help = suggestion(name, known);
-        findings.error(
-            "selector_unknown_function",
-            pointer,
-            format!("there is no function `{name}`"),
-            help,
-        );
+        findings.error("selector_unknown_function", pointer, format!("there is no function `{name}`"), help);
     }
 }
 
@@ -45,9 +33,8 @@ pub fn selector(findings: &mut Findings<'_>, pointer: &str, text: &str) {
 pub fn of_record(findings: &mut Findings<'_>, pointer: &str, text: &str, record: &Type) {
     let before = findings.count();
     selector(findings, pointer, text);
-    let is_plain = text.split('.').all(|name| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    });
+    let is_plain =
+        text.split('.').all(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
     if findings.count() > before || !is_plain {
         return;
     }
@@ -72,9 +59,7 @@ pub fn of_record(findings: &mut Findings<'_>, pointer: &str, text: &str, record:
 
 fn reason(reason: &ErrorReason) -> String {
     match reason {
-        ErrorReason::Parse(message) if message.ends_with("found Eof") => {
-            "it ends too early".to_owned()
-        }
+        ErrorReason::Parse(message) if message.ends_with("found Eof") => "it ends too early".to_owned(),
         ErrorReason::Parse(message) => message.clone(),
         other => other.to_string(),
     }

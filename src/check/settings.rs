@@ -23,23 +23,12 @@ pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagn
     for name in settings.flows.keys() {
         let pointer = below("/flows", name);
         match catalog.flows.get(name) {
-            Some(loaded) => flow::settings(
-                &mut findings,
-                catalog,
-                &pointer,
-                name,
-                loaded.value.as_ref(),
-            ),
+            Some(loaded) => flow::settings(&mut findings, catalog, &pointer, name, loaded.value.as_ref()),
             // What is wrong with one that cannot be read has been told.
             None if catalog.broken_flows.contains(name) => {}
             None => {
                 let help = suggestion(name, catalog.flows.keys().map(String::as_str));
-                findings.key_error(
-                    "unknown_flow",
-                    &pointer,
-                    format!("there is no flow `{name}`"),
-                    help,
-                );
+                findings.key_error("unknown_flow", &pointer, format!("there is no flow `{name}`"), help);
             }
         }
     }
@@ -66,10 +55,7 @@ fn connection(
         if catalog.broken_connectors.contains(&connection.connector) {
             return;
         }
-        let help = suggestion(
-            &connection.connector,
-            catalog.connectors.keys().map(String::as_str),
-        );
+        let help = suggestion(&connection.connector, catalog.connectors.keys().map(String::as_str));
         findings.error(
             "unknown_connector",
             &below(&pointer, "connector"),
@@ -86,12 +72,7 @@ fn connection(
             base_url(findings, &place, text);
         } else {
             let help = suggestion(host, connector.hosts.keys().map(String::as_str));
-            findings.key_error(
-                "unknown_host",
-                &place,
-                format!("`{}` has no host `{host}`", connector.connector),
-                help,
-            );
+            findings.key_error("unknown_host", &place, format!("`{}` has no host `{host}`", connector.connector), help);
         }
     }
     defaults(findings, &pointer, connector, connection);
@@ -125,10 +106,7 @@ fn fields(
             findings.key_error(
                 "unknown_field",
                 &place,
-                format!(
-                    "a connection of `{}` has no field `{name}`",
-                    connector.connector
-                ),
+                format!("a connection of `{}` has no field `{name}`", connector.connector),
                 help,
             );
             continue;
@@ -146,13 +124,8 @@ fn fields(
             Source::Value(value) => {
                 let one: Inputs = BTreeMap::from([(name.clone(), field.clone())]);
                 let schema = serde_json::Value::Object(field.schema.clone());
-                let value = crate::manifest::typed::typed(
-                    value,
-                    &schema,
-                    findings.source(),
-                    &place,
-                    &connector.schemas,
-                );
+                let value =
+                    crate::manifest::typed::typed(value, &schema, findings.source(), &place, &connector.schemas);
                 let values = serde_json::Map::from_iter([(name.clone(), value)]);
                 for problem in inputs::inputs(&values, &one, &connector.schemas) {
                     report(findings, &below(pointer, "fields"), problem);
@@ -161,17 +134,11 @@ fn fields(
         }
     }
     for (name, field) in known {
-        if field.required
-            && field.default_value().is_none()
-            && !connection.fields.contains_key(name)
-        {
+        if field.required && field.default_value().is_none() && !connection.fields.contains_key(name) {
             findings.error(
                 "field_missing",
                 &place,
-                format!(
-                    "a connection of `{}` needs the field `{name}`",
-                    connector.connector
-                ),
+                format!("a connection of `{}` needs the field `{name}`", connector.connector),
                 format!("write `{name}: {{env: NAME}}`"),
             );
         }
@@ -179,17 +146,9 @@ fn fields(
 }
 
 /// Defaults are inputs of some of the connector's actions.
-fn defaults(
-    findings: &mut Findings<'_>,
-    pointer: &str,
-    connector: &Connector,
-    connection: &Connection,
-) {
+fn defaults(findings: &mut Findings<'_>, pointer: &str, connector: &Connector, connection: &Connection) {
     for name in connection.defaults.keys() {
-        let own = connector
-            .actions
-            .values()
-            .flat_map(|action| action.inputs.keys());
+        let own = connector.actions.values().flat_map(|action| action.inputs.keys());
         let shared = connector.parts.values().flat_map(|part| part.inputs.keys());
         let known: Vec<&str> = own.chain(shared).map(String::as_str).collect();
         if !known.contains(&name.as_str()) {
@@ -197,10 +156,7 @@ fn defaults(
             findings.key_error(
                 "input_unknown",
                 &place,
-                format!(
-                    "no action of `{}` has an input `{name}`",
-                    connector.connector
-                ),
+                format!("no action of `{}` has an input `{name}`", connector.connector),
                 suggestion(name, known),
             );
         }
@@ -222,18 +178,21 @@ fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
     for (position, pattern) in settings.egress.allow.iter().enumerate() {
         if !is_egress(pattern) {
             let place = format!("/egress/allow/{position}");
-            findings.error("egress_invalid", &place, format!("`{pattern}` is no address that can be permitted"), "write an address and a port, for example 127.0.0.1:*, 10.0.0.0/8:443, [::1]:8080 or host.name:443");
+            findings.error(
+                "egress_invalid",
+                &place,
+                format!("`{pattern}` is no address that can be permitted"),
+                "write an address and a port, for example 127.0.0.1:*, 10.0.0.0/8:443, [::1]:8080 or host.name:443",
+            );
         }
     }
 }
 
 fn amounts(findings: &mut Findings<'_>, settings: &Settings) {
     let worker = &settings.worker;
-    for (amount, name) in [
-        (u64::from(worker.runs), "runs"),
-        (u64::from(worker.polls), "polls"),
-        (worker.backlog, "backlog"),
-    ] {
+    for (amount, name) in
+        [(u64::from(worker.runs), "runs"), (u64::from(worker.polls), "polls"), (worker.backlog, "backlog")]
+    {
         if amount == 0 {
             findings.error(
                 "limit_zero",
@@ -277,9 +236,7 @@ fn is_egress(text: &str) -> bool {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (address, None),
     };
-    let bare = address
-        .strip_prefix('[')
-        .and_then(|inner| inner.strip_suffix(']'));
+    let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     let longest = match (bare, address.parse::<std::net::Ipv4Addr>()) {
         (Some(inner), _) if inner.parse::<std::net::Ipv6Addr>().is_ok() => 128,
         (None, Ok(_)) => 32,
@@ -294,9 +251,7 @@ fn is_name(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     });
     // All digits would be a mistyped address.
     labels_are_fine && text.bytes().any(|byte| byte.is_ascii_alphabetic())

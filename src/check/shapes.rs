@@ -23,9 +23,7 @@ pub struct Shape {
 /// The parts that an action takes, in its order; unknown ones are left out.
 pub fn parts<'a>(connector: &'a Connector, action: &'a Action) -> Vec<(&'a str, &'a Part)> {
     let names = action.uses.as_slice().iter();
-    names
-        .filter_map(|name| connector.parts.get(name).map(|part| (name.as_str(), part)))
-        .collect()
+    names.filter_map(|name| connector.parts.get(name).map(|part| (name.as_str(), part))).collect()
 }
 
 /// What an action takes and gives.
@@ -37,16 +35,10 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
             inputs.entry(name.clone()).or_insert_with(|| input.clone());
         }
     }
-    let responses: Vec<_> = std::iter::once(&action.response)
-        .chain(parts.iter().map(|(_, part)| &part.response))
-        .collect();
-    let schema = responses
-        .iter()
-        .find_map(|response| response.schema.as_ref());
-    let format = responses
-        .iter()
-        .find_map(|response| response.format)
-        .unwrap_or_default();
+    let responses: Vec<_> =
+        std::iter::once(&action.response).chain(parts.iter().map(|(_, part)| &part.response)).collect();
+    let schema = responses.iter().find_map(|response| response.schema.as_ref());
+    let format = responses.iter().find_map(|response| response.format).unwrap_or_default();
     let mut record = match (schema, format) {
         (Some(schema), _) => Type::of_schema(schema, &connector.schemas),
         (None, Format::Text) => Type::text(),
@@ -55,50 +47,29 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
     if record.can_be(Kinds::OBJECT) && !record.is_any() {
         // What the schema says of a member that is joined or set is taken at its word.
         let expanded = responses.iter().flat_map(|response| &response.expand);
-        for name in expanded
-            .map(|expand| &expand.into)
-            .filter(|name| !name.contains('.'))
-        {
+        for name in expanded.map(|expand| &expand.into).filter(|name| !name.contains('.')) {
             record = with_unless_known(record, name, Member::perhaps(Type::any()));
         }
         for (name, value) in responses.iter().flat_map(|response| &response.set) {
             record = with_unless_known(record, name, made(value));
         }
-        for name in responses
-            .iter()
-            .flat_map(|response| response.remove.as_slice())
-        {
+        for name in responses.iter().flat_map(|response| response.remove.as_slice()) {
             record = record.without(name);
         }
     }
-    let paginates =
-        action.paginate.is_some() || parts.iter().any(|(_, part)| part.paginate.is_some());
-    let many = responses
-        .iter()
-        .find_map(|response| response.many)
-        .unwrap_or(paginates);
+    let paginates = action.paginate.is_some() || parts.iter().any(|(_, part)| part.paginate.is_some());
+    let many = responses.iter().find_map(|response| response.many).unwrap_or(paginates);
     let output = match (&action.foreach, many) {
         (Some(_), _) => partial_result(),
         (None, true) => Type::list(record.clone()),
         (None, false) => record.clone(),
     };
-    let schema_name = schema
-        .and_then(|schema| schema.get("$ref"))
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    Shape {
-        inputs,
-        record,
-        output,
-        schema_name,
-    }
+    let schema_name = schema.and_then(|schema| schema.get("$ref")).and_then(Value::as_str).map(str::to_owned);
+    Shape { inputs, record, output, schema_name }
 }
 
 /// The inputs as a template reads them: one with a default is always there.
-pub fn inputs_type(
-    inputs: &Inputs,
-    connector_schemas: &std::collections::BTreeMap<String, Value>,
-) -> Type {
+pub fn inputs_type(inputs: &Inputs, connector_schemas: &std::collections::BTreeMap<String, Value>) -> Type {
     let mut of = Type::object([]);
     for (name, input) in inputs {
         let member = Member {
@@ -112,18 +83,11 @@ pub fn inputs_type(
 
 /// What an action with `foreach` gives: `{status, results}`.
 fn partial_result() -> Type {
-    Type::object([
-        ("status", Member::always(Type::text())),
-        ("results", Member::always(Type::list(Type::any()))),
-    ])
+    Type::object([("status", Member::always(Type::text())), ("results", Member::always(Type::list(Type::any())))])
 }
 
 fn with_unless_known(record: Type, name: &str, member: Member) -> Type {
-    if record.members.contains_key(name) {
-        record
-    } else {
-        record.with(name, member)
-    }
+    if record.members.contains_key(name) { record } else { record.with(name, member) }
 }
 
 /// What `set` puts into a record, as far as its words alone tell.
@@ -133,9 +97,7 @@ fn made(value: &Value) -> Member {
     };
     match Template::compile(text) {
         Ok(template) => match template.expression().map(|shape| &shape.form) {
-            Some(Form::Call(call))
-                if matches!(call.helper.signature.name, "maybe" | "coalesce") =>
-            {
+            Some(Form::Call(call)) if matches!(call.helper.signature.name, "maybe" | "coalesce") => {
                 Member::perhaps(Type::any())
             }
             Some(_) => Member::always(Type::any()),

@@ -37,28 +37,15 @@ pub struct Steps<'w, 'a, 'c> {
 impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
     /// Nothing walked yet.
     pub fn new(findings: &'w mut Findings<'a>, names: &'w mut Names<'c>) -> Self {
-        Steps {
-            findings,
-            names,
-            ids: BTreeSet::new(),
-        }
+        Steps { findings, names, ids: BTreeSet::new() }
     }
 
     /// All steps of a flow; `scope` is what its first step reads.
     pub fn flow(&mut self, flow: &Flow, mut scope: Scope) {
         if flow.steps.is_empty() {
-            self.findings.error(
-                "steps_empty",
-                "/steps",
-                "this flow does nothing",
-                "write at least one step",
-            );
+            self.findings.error("steps_empty", "/steps", "this flow does nothing", "write at least one step");
         }
-        hide_all(
-            &mut scope,
-            &flow.on_failure,
-            "it is done only when the run fails",
-        );
+        hide_all(&mut scope, &flow.on_failure, "it is done only when the run fails");
         hide_all(&mut scope, &flow.steps, "it is done later");
         self.block(&flow.steps, "/steps", &mut scope);
         // A run can fail anywhere: none of its steps is certain to have been done.
@@ -89,12 +76,7 @@ impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
     }
 
     /// Steps that are done under a condition: what they leave is not certain.
-    pub fn branch(
-        &mut self,
-        steps: &[Step],
-        pointer: &str,
-        scope: &Scope,
-    ) -> Vec<(String, Member)> {
+    pub fn branch(&mut self, steps: &[Step], pointer: &str, scope: &Scope) -> Vec<(String, Member)> {
         let mut inner = scope.clone();
         self.block(steps, pointer, &mut inner);
         let ids = ids_of(steps);
@@ -129,12 +111,7 @@ impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
             }
             several => {
                 let message = format!("this step is several at once: {}", several.join(", "));
-                self.findings.error(
-                    "step_with_several_keywords",
-                    pointer,
-                    message,
-                    "write one step for each",
-                );
+                self.findings.error("step_with_several_keywords", pointer, message, "write one step for each");
                 Type::any()
             }
         };
@@ -176,11 +153,7 @@ impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
             (step.timeout.is_some(), "timeout"),
             (step.deadline.is_some(), "deadline"),
         ];
-        let is_written = |name: &str| {
-            written
-                .iter()
-                .any(|(is_written, written)| *is_written && *written == name)
-        };
+        let is_written = |name: &str| written.iter().any(|(is_written, written)| *is_written && *written == name);
         for (member, owners) in BELONGS {
             // Where no keyword or several are written, that is the mistake.
             let [keyword] = keywords else { continue };
@@ -262,10 +235,7 @@ fn outcome(step: &Step, output: Type) -> Member {
     // branches is never skipped itself.
     let guarded = step.condition.is_some() && step.then.is_none() && step.otherwise.is_none();
     let survives = step.on_error == Some(OnError::Continue);
-    let output = Member {
-        of: output,
-        required: !guarded && !survives,
-    };
+    let output = Member { of: output, required: !guarded && !survives };
     Member::always(Type::object([
         ("status", Member::always(Type::text())),
         ("output", output),
@@ -278,15 +248,8 @@ fn failure(of_run: bool) -> Type {
     let of = Type::object([
         ("code", Member::always(Type::text())),
         ("message", Member::always(Type::text())),
-        (
-            "status",
-            Member::always(Type::of(Kinds::INTEGER | Kinds::NULL)),
-        ),
+        ("status", Member::always(Type::of(Kinds::INTEGER | Kinds::NULL))),
     ]);
     // A step without an id is named by its place.
-    if of_run {
-        of.with("step", Member::always(Type::text()))
-    } else {
-        of
-    }
+    if of_run { of.with("step", Member::always(Type::text())) } else { of }
 }

@@ -28,12 +28,7 @@ pub fn trigger(findings: &mut Findings<'_>, connector: &Connector, name: &str, t
             "use letters, digits and `_`, and begin with a letter",
         );
     }
-    schemas::inputs(
-        findings,
-        &below(&pointer, "inputs"),
-        &trigger.inputs,
-        &connector.schemas,
-    );
+    schemas::inputs(findings, &below(&pointer, "inputs"), &trigger.inputs, &connector.schemas);
     interval(findings, &below(&pointer, "every"), trigger.every);
     let inputs = Scope::new().with("inputs", inputs_type(&trigger.inputs, &connector.schemas));
     let record = polled(findings, connector, &pointer, trigger, &inputs);
@@ -41,19 +36,8 @@ pub fn trigger(findings: &mut Findings<'_>, connector: &Connector, name: &str, t
     if let Some(condition) = &trigger.condition {
         expressions::condition(findings, &scope, &below(&pointer, "where"), condition);
     }
-    key(
-        findings,
-        &below(&pointer, "key"),
-        &trigger.key,
-        &record,
-        &inputs,
-    );
-    cursor(
-        findings,
-        &below(&pointer, "cursor"),
-        &trigger.cursor,
-        &record,
-    );
+    key(findings, &below(&pointer, "key"), &trigger.key, &record, &inputs);
+    cursor(findings, &below(&pointer, "cursor"), &trigger.cursor, &record);
     remembering(findings, &pointer, trigger);
 }
 
@@ -80,22 +64,14 @@ fn polled(
     let place = below(pointer, "poll");
     let Some(action) = connector.actions.get(&trigger.poll) else {
         let help = suggestion(&trigger.poll, connector.actions.keys().map(String::as_str));
-        findings.error(
-            "unknown_action",
-            &place,
-            format!("there is no action `{}`", trigger.poll),
-            help,
-        );
+        findings.error("unknown_action", &place, format!("there is no action `{}`", trigger.poll), help);
         return Type::any();
     };
     if action.effect != Effect::Plain(PlainEffect::Read) {
         findings.error(
             "poll_not_read",
             &place,
-            format!(
-                "`{}` changes something, so it cannot be polled",
-                trigger.poll
-            ),
+            format!("`{}` changes something, so it cannot be polled", trigger.poll),
             "poll an action with `effect: read`",
         );
     }
@@ -103,18 +79,11 @@ fn polled(
         findings.error(
             "poll_not_read",
             &place,
-            format!(
-                "`{}` sends one request per element, so it cannot be polled",
-                trigger.poll
-            ),
+            format!("`{}` sends one request per element, so it cannot be polled", trigger.poll),
             "poll an action that lists records",
         );
     }
-    let Shape {
-        inputs: wanted,
-        record,
-        ..
-    } = shape(connector, action);
+    let Shape { inputs: wanted, record, .. } = shape(connector, action);
     let cursor = Type::object([("since", Member::perhaps(Type::any()))]);
     let scope = inputs.clone().with("cursor", cursor);
     let target = Target {
@@ -124,13 +93,7 @@ fn polled(
         given: &[],
         missing: Severity::Error,
     };
-    values::feed(
-        findings,
-        &scope,
-        &below(pointer, "with"),
-        &trigger.with,
-        target,
-    );
+    values::feed(findings, &scope, &below(pointer, "with"), &trigger.with, target);
     record
 }
 
@@ -167,12 +130,7 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
     match (&cursor.field, kind) {
         (Some(field), CursorType::None) => {
             selector(findings, &below(pointer, "field"), field);
-            idle(
-                findings,
-                pointer,
-                "field",
-                "a cursor without a type reads no field; give it a `type`",
-            );
+            idle(findings, pointer, "field", "a cursor without a type reads no field; give it a `type`");
         }
         (Some(field), _) => of_record(findings, &below(pointer, "field"), field, record),
         (None, CursorType::None) => {}
@@ -201,20 +159,14 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
             );
         }
     } else {
-        for (given, name) in [
-            (cursor.epoch_ms.is_some(), "epoch_ms"),
-            (cursor.shift.is_some(), "shift"),
-        ] {
+        for (given, name) in [(cursor.epoch_ms.is_some(), "epoch_ms"), (cursor.shift.is_some(), "shift")] {
             if given {
                 idle(findings, pointer, name, "it belongs to `type: snowflake`");
             }
         }
     }
     if kind != CursorType::Datetime {
-        for (given, name) in [
-            (!cursor.formats.is_empty(), "formats"),
-            (cursor.emit.is_some(), "emit"),
-        ] {
+        for (given, name) in [(!cursor.formats.is_empty(), "formats"), (cursor.emit.is_some(), "emit")] {
             if given {
                 idle(findings, pointer, name, "it belongs to `type: datetime`");
             }
@@ -227,12 +179,7 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
             (cursor.max_age.is_some(), "max_age"),
         ] {
             if given {
-                idle(
-                    findings,
-                    pointer,
-                    name,
-                    "without a cursor every poll reads everything; give the cursor a `type`",
-                );
+                idle(findings, pointer, name, "without a cursor every poll reads everything; give the cursor a `type`");
             }
         }
     }
@@ -240,11 +187,7 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
     for (position, format) in formats.iter().enumerate() {
         let place = below(pointer, "formats");
         let listed = below(&place, position);
-        time_format(
-            findings,
-            if formats.len() == 1 { &place } else { &listed },
-            format,
-        );
+        time_format(findings, if formats.len() == 1 { &place } else { &listed }, format);
     }
     if let Some(format) = &cursor.emit {
         time_format(findings, &below(pointer, "emit"), format);
@@ -257,39 +200,21 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
             condition,
         );
     } else if cursor.not_ready_for.is_some() {
-        idle(
-            findings,
-            pointer,
-            "not_ready_for",
-            "it belongs beside `not_ready`",
-        );
+        idle(findings, pointer, "not_ready_for", "it belongs beside `not_ready`");
     }
 }
 
 fn idle(findings: &mut Findings<'_>, pointer: &str, name: &str, help: &str) {
-    findings.key_error(
-        "setting_without_effect",
-        &below(pointer, name),
-        format!("`{name}` does nothing here"),
-        help,
-    );
+    findings.key_error("setting_without_effect", &below(pointer, name), format!("`{name}` does nothing here"), help);
 }
 
 fn time_format(findings: &mut Findings<'_>, pointer: &str, format: &str) {
     if !TIME_FORMATS.contains(&format) && !format.contains('%') {
         let help = match suggestion(format, TIME_FORMATS.iter().copied()) {
             Some(help) if help.starts_with("did") => help,
-            _ => format!(
-                "write one of {}, or a pattern such as `%Y-%m-%d %H:%M:%S`",
-                TIME_FORMATS.join(", ")
-            ),
+            _ => format!("write one of {}, or a pattern such as `%Y-%m-%d %H:%M:%S`", TIME_FORMATS.join(", ")),
         };
-        findings.error(
-            "time_format_unknown",
-            pointer,
-            format!("`{format}` is no form of a time"),
-            help,
-        );
+        findings.error("time_format_unknown", pointer, format!("`{format}` is no form of a time"), help);
     }
 }
 
@@ -297,17 +222,13 @@ fn time_format(findings: &mut Findings<'_>, pointer: &str, format: &str) {
 fn remembering(findings: &mut Findings<'_>, pointer: &str, trigger: &Trigger) {
     let cursor = &trigger.cursor;
     let remember = trigger.remember.unwrap_or(REMEMBER);
-    let lookbacks = [
-        (cursor.lookback, "lookback"),
-        (cursor.deep.map(|deep| deep.lookback), "deep/lookback"),
-    ];
+    let lookbacks = [(cursor.lookback, "lookback"), (cursor.deep.map(|deep| deep.lookback), "deep/lookback")];
     for (lookback, name) in lookbacks {
         if let Some(lookback) = lookback
             && lookback > remember
         {
-            let message = format!(
-                "this looks back {lookback}, but keys are forgotten after {remember}: items would come twice"
-            );
+            let message =
+                format!("this looks back {lookback}, but keys are forgotten after {remember}: items would come twice");
             findings.error(
                 "remember_too_short",
                 &format!("{pointer}/cursor/{name}"),
@@ -318,9 +239,7 @@ fn remembering(findings: &mut Findings<'_>, pointer: &str, trigger: &Trigger) {
         if let (Some(lookback), Some(max_age)) = (lookback, cursor.max_age)
             && max_age < lookback
         {
-            let message = format!(
-                "this looks back {lookback}, but the service takes nothing older than {max_age}"
-            );
+            let message = format!("this looks back {lookback}, but the service takes nothing older than {max_age}");
             findings.error(
                 "max_age_too_short",
                 &format!("{pointer}/cursor/{name}"),
@@ -330,9 +249,7 @@ fn remembering(findings: &mut Findings<'_>, pointer: &str, trigger: &Trigger) {
         }
     }
     if let Some(deep) = cursor.deep
-        && cursor
-            .lookback
-            .is_some_and(|lookback| deep.lookback <= lookback)
+        && cursor.lookback.is_some_and(|lookback| deep.lookback <= lookback)
     {
         findings.error(
             "deep_not_wider",
@@ -341,9 +258,5 @@ fn remembering(findings: &mut Findings<'_>, pointer: &str, trigger: &Trigger) {
             "make it look back further, or leave `deep` out",
         );
     }
-    interval(
-        findings,
-        &format!("{pointer}/cursor/deep/every"),
-        cursor.deep.map(|deep| deep.every),
-    );
+    interval(findings, &format!("{pointer}/cursor/deep/every"), cursor.deep.map(|deep| deep.every));
 }

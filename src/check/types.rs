@@ -149,20 +149,12 @@ impl fmt::Display for Kinds {
 impl Type {
     /// Nothing is known of it.
     pub fn any() -> Type {
-        Type {
-            kinds: Kinds::ANY,
-            members: Arc::default(),
-            open: true,
-            element: None,
-        }
+        Type { kinds: Kinds::ANY, members: Arc::default(), open: true, element: None }
     }
 
     /// A value of these kinds, of which nothing else is known.
     pub fn of(kinds: Kinds) -> Type {
-        Type {
-            kinds,
-            ..Type::any()
-        }
+        Type { kinds, ..Type::any() }
     }
 
     /// A text.
@@ -172,40 +164,22 @@ impl Type {
 
     /// An object with exactly these members.
     pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Member)>) -> Type {
-        let members = members
-            .into_iter()
-            .map(|(name, member)| (name.to_owned(), member))
-            .collect();
-        Type {
-            kinds: Kinds::OBJECT,
-            members: Arc::new(members),
-            open: false,
-            element: None,
-        }
+        let members = members.into_iter().map(|(name, member)| (name.to_owned(), member)).collect();
+        Type { kinds: Kinds::OBJECT, members: Arc::new(members), open: false, element: None }
     }
 
     /// A list of these.
     pub fn list(element: Type) -> Type {
-        Type {
-            kinds: Kinds::ARRAY,
-            element: Some(Arc::new(element)),
-            ..Type::any()
-        }
+        Type { kinds: Kinds::ARRAY, element: Some(Arc::new(element)), ..Type::any() }
     }
 
     /// What a literal value is, members and elements included.
     pub fn of_value(value: &Value) -> Type {
         match value {
-            Value::Object(members) => Type::object(
-                members
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), Member::always(Type::of_value(value)))),
-            ),
-            Value::Array(elements) => match elements
-                .iter()
-                .map(Type::of_value)
-                .reduce(|left, right| left.or(&right))
-            {
+            Value::Object(members) => {
+                Type::object(members.iter().map(|(name, value)| (name.as_str(), Member::always(Type::of_value(value)))))
+            }
+            Value::Array(elements) => match elements.iter().map(Type::of_value).reduce(|left, right| left.or(&right)) {
                 Some(element) => Type::list(element),
                 None => Type::list(Type::any()),
             },
@@ -251,12 +225,7 @@ impl Type {
             (false, true) => other.element.clone(),
             _ => self.element.clone(),
         };
-        Type {
-            kinds: self.kinds | other.kinds,
-            members,
-            open,
-            element,
-        }
+        Type { kinds: self.kinds | other.kinds, members, open, element }
     }
 
     /// Whether it can be one of these.
@@ -267,11 +236,7 @@ impl Type {
     /// The member of that name. A number is an element where the value is an array.
     pub fn member(&self, name: &str) -> Found {
         if !self.can_be(Kinds::OBJECT) {
-            return if self.can_be(Kinds::ARRAY) {
-                Found::Missing
-            } else {
-                Found::Scalar
-            };
+            return if self.can_be(Kinds::ARRAY) { Found::Missing } else { Found::Scalar };
         }
         match self.members.get(name) {
             Some(member) => Found::Member(Member {
@@ -289,10 +254,7 @@ impl Type {
         match (&self.element, self.can_be(Kinds::ARRAY)) {
             (_, false) if self.can_be(Kinds::OBJECT) => Found::Missing,
             (_, false) => Found::Scalar,
-            (Some(element), true) => Found::Member(Member {
-                of: Type::clone(element),
-                required: true,
-            }),
+            (Some(element), true) => Found::Member(Member { of: Type::clone(element), required: true }),
             (None, true) => Found::Unknown,
         }
     }
@@ -306,10 +268,7 @@ impl Member {
 
     /// A member that may be absent.
     pub fn perhaps(of: Type) -> Member {
-        Member {
-            of,
-            required: false,
-        }
+        Member { of, required: false }
     }
 }
 
@@ -318,22 +277,17 @@ fn joined(left: &Type, right: &Type) -> Arc<BTreeMap<String, Member>> {
     let mut members = BTreeMap::new();
     for (name, member) in left.members.iter() {
         let member = match right.members.get(name) {
-            Some(other) => Member {
-                of: member.of.or(&other.of),
-                required: member.required && other.required,
-            },
+            Some(other) => Member { of: member.of.or(&other.of), required: member.required && other.required },
             None if right.open => Member::perhaps(Type::any()),
             None => Member::perhaps(member.of.clone()),
         };
         members.insert(name.clone(), member);
     }
     for (name, member) in right.members.iter() {
-        members
-            .entry(name.clone())
-            .or_insert_with(|| match left.open {
-                true => Member::perhaps(Type::any()),
-                false => Member::perhaps(member.of.clone()),
-            });
+        members.entry(name.clone()).or_insert_with(|| match left.open {
+            true => Member::perhaps(Type::any()),
+            false => Member::perhaps(member.of.clone()),
+        });
     }
     Arc::new(members)
 }

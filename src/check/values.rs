@@ -42,59 +42,35 @@ pub fn feed(
         match target.inputs.get(name) {
             Some(input) => {
                 let schema = Value::Object(input.schema.clone());
-                Feed {
-                    findings,
-                    scope,
-                    definitions: target.definitions,
-                }
-                .value(&below, value, &schema, input.required);
+                Feed { findings, scope, definitions: target.definitions }.value(&below, value, &schema, input.required);
             }
             None => {
                 expressions::tree(findings, scope, &below, value);
                 let help = suggestion(name, schema_names(&schema));
-                findings.key_error(
-                    "input_unknown",
-                    &below,
-                    format!("`{}` has no input `{name}`", target.name),
-                    help,
-                );
+                findings.key_error("input_unknown", &below, format!("`{}` has no input `{name}`", target.name), help);
             }
         }
     }
     for (name, input) in target.inputs {
-        let given = written.contains_key(name)
-            || input.default_value().is_some()
-            || target.given.contains(&name.as_str());
+        let given =
+            written.contains_key(name) || input.default_value().is_some() || target.given.contains(&name.as_str());
         if input.required && !given {
             let message = format!("`{}` needs the input `{name}`", target.name);
             match target.missing {
-                Severity::Error => {
-                    findings.error("input_missing", pointer, message, purpose(input))
-                }
-                Severity::Warning => {
-                    findings.warning("input_missing", pointer, message, purpose(input))
-                }
+                Severity::Error => findings.error("input_missing", pointer, message, purpose(input)),
+                Severity::Warning => findings.warning("input_missing", pointer, message, purpose(input)),
             }
         }
     }
 }
 
 fn purpose(input: &crate::manifest::Input) -> Option<String> {
-    let words = input
-        .schema
-        .get("description")
-        .or_else(|| input.schema.get("title"));
-    words
-        .and_then(Value::as_str)
-        .map(|words| format!("it is: {words}"))
+    let words = input.schema.get("description").or_else(|| input.schema.get("title"));
+    words.and_then(Value::as_str).map(|words| format!("it is: {words}"))
 }
 
 fn schema_names(schema: &Value) -> impl Iterator<Item = &str> {
-    schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|names| names.keys().map(String::as_str))
+    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|names| names.keys().map(String::as_str))
 }
 
 /// One value at `pointer`, against one schema.
@@ -106,12 +82,7 @@ pub fn value(
     schema: &Value,
     definitions: &BTreeMap<String, Value>,
 ) {
-    Feed {
-        findings,
-        scope,
-        definitions,
-    }
-    .value(pointer, value, schema, false);
+    Feed { findings, scope, definitions }.value(pointer, value, schema, false);
 }
 
 /// What messages call the value at a pointer: its key, with its place where it is an element.
@@ -127,9 +98,7 @@ fn name_of(pointer: &str) -> String {
 pub fn report(findings: &mut Findings<'_>, pointer: &str, problem: Problem) {
     let place = format!("{pointer}{}", problem.pointer);
     match problem.code {
-        "input_unknown" => {
-            findings.key_error("input_unknown", &place, problem.message, problem.help)
-        }
+        "input_unknown" => findings.key_error("input_unknown", &place, problem.message, problem.help),
         code => findings.error(code, &place, problem.message, problem.help),
     }
 }
@@ -145,9 +114,7 @@ impl Feed<'_, '_> {
         let schema = resolve(schema, self.definitions);
         match value {
             _ if !holds_template(value) => self.literal(pointer, value, schema),
-            Value::String(text) if is_template(text) => {
-                self.template(pointer, text, schema, required)
-            }
+            Value::String(text) if is_template(text) => self.template(pointer, text, schema, required),
             Value::Object(members) => self.members(pointer, members, schema),
             Value::Array(elements) => self.elements(pointer, elements, schema),
             _ => {}
@@ -155,13 +122,7 @@ impl Feed<'_, '_> {
     }
 
     fn literal(&mut self, pointer: &str, value: &Value, schema: &Value) {
-        let value = typed(
-            value,
-            schema,
-            self.findings.source(),
-            pointer,
-            self.definitions,
-        );
+        let value = typed(value, schema, self.findings.source(), pointer, self.definitions);
         // A schema that cannot be used is reported where it stands.
         let Ok(validator) = Validator::of_schema(schema, self.definitions) else {
             return;
@@ -187,16 +148,10 @@ impl Feed<'_, '_> {
             } else {
                 None
             };
-            self.findings
-                .error("template_wrong_type", pointer, message, help);
+            self.findings.error("template_wrong_type", pointer, message, help);
         } else if required && written.perhaps_absent {
             let message = "this input is required, but the template may give nothing";
-            self.findings.warning(
-                "template_maybe_missing",
-                pointer,
-                message,
-                "give it a `default`",
-            );
+            self.findings.warning("template_maybe_missing", pointer, message, "give it a `default`");
         }
     }
 
@@ -204,37 +159,21 @@ impl Feed<'_, '_> {
         let expected = Type::of_schema(schema, self.definitions);
         if !expected.can_be(Kinds::OBJECT) {
             let message = format!("this must be {}, not an object", expected.kinds);
-            self.findings
-                .error("input_wrong_type", pointer, message, None::<String>);
+            self.findings.error("input_wrong_type", pointer, message, None::<String>);
         }
         let anything = Value::Bool(true);
         for (name, value) in members {
             let below = below(pointer, name);
-            let found = schema
-                .get("properties")
-                .and_then(|properties| properties.get(name));
-            if found.is_none()
-                && matches!(expected.member(name), Found::Missing)
-                && forbids_others(schema)
-            {
+            let found = schema.get("properties").and_then(|properties| properties.get(name));
+            if found.is_none() && matches!(expected.member(name), Found::Missing) && forbids_others(schema) {
                 let help = suggestion(name, expected.members.keys().map(String::as_str));
-                self.findings.key_error(
-                    "input_unknown",
-                    &below,
-                    format!("there is no `{name}` here"),
-                    help,
-                );
+                self.findings.key_error("input_unknown", &below, format!("there is no `{name}` here"), help);
             }
             self.value(&below, value, found.unwrap_or(&anything), false);
         }
         for (name, member) in expected.members.iter() {
             if member.required && expected.kinds == Kinds::OBJECT && !members.contains_key(name) {
-                self.findings.error(
-                    "input_missing",
-                    pointer,
-                    format!("`{name}` is missing here"),
-                    None::<String>,
-                );
+                self.findings.error("input_missing", pointer, format!("`{name}` is missing here"), None::<String>);
             }
         }
     }
@@ -243,13 +182,10 @@ impl Feed<'_, '_> {
         let expected = Type::of_schema(schema, self.definitions);
         if !expected.can_be(Kinds::ARRAY) {
             let message = format!("this must be {}, not a list", expected.kinds);
-            self.findings
-                .error("input_wrong_type", pointer, message, None::<String>);
+            self.findings.error("input_wrong_type", pointer, message, None::<String>);
         }
         let anything = Value::Bool(true);
-        let schema = list_form(schema, self.definitions)
-            .and_then(|form| form.get("items"))
-            .unwrap_or(&anything);
+        let schema = list_form(schema, self.definitions).and_then(|form| form.get("items")).unwrap_or(&anything);
         for (place, element) in elements.iter().enumerate() {
             self.value(&below(pointer, place), element, schema, false);
         }
@@ -261,24 +197,16 @@ fn list_form<'s>(schema: &'s Value, definitions: &'s BTreeMap<String, Value>) ->
     if schema.get("items").is_some() {
         return Some(schema);
     }
-    let forms = ["anyOf", "oneOf"]
-        .iter()
-        .filter_map(|keyword| schema.get(*keyword))
-        .filter_map(Value::as_array)
-        .flatten();
-    forms
-        .map(|form| resolve(form, definitions))
-        .find(|form| form.get("items").is_some())
+    let forms =
+        ["anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword)).filter_map(Value::as_array).flatten();
+    forms.map(|form| resolve(form, definitions)).find(|form| form.get("items").is_some())
 }
 
 /// The schema that a reference stands for.
 fn resolve<'s>(mut schema: &'s Value, definitions: &'s BTreeMap<String, Value>) -> &'s Value {
     // A reference that leads back to itself is reported where it stands.
     for _ in 0..=definitions.len() {
-        let name = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|text| text.strip_prefix("#/schemas/"));
+        let name = schema.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/schemas/"));
         match name.and_then(|name| definitions.get(name)) {
             Some(target) => schema = target,
             None => break,
@@ -299,16 +227,12 @@ fn mismatch(given: &Type, expected: &Type, depth: usize) -> Option<String> {
         return None;
     }
     if !kinds.overlaps(expected.kinds) {
-        return Some(format!(
-            "this must be {}, but the template gives {}",
-            expected.kinds, given.kinds
-        ));
+        return Some(format!("this must be {}, but the template gives {}", expected.kinds, given.kinds));
     }
     if kinds == Kinds::ARRAY
         && let (Some(given), Some(expected)) = (&given.element, &expected.element)
     {
-        return mismatch(given, expected, depth + 1)
-            .map(|message| format!("in each element: {message}"));
+        return mismatch(given, expected, depth + 1).map(|message| format!("in each element: {message}"));
     }
     if kinds == Kinds::OBJECT {
         for (name, member) in expected.members.iter() {
@@ -319,9 +243,7 @@ fn mismatch(given: &Type, expected: &Type, depth: usize) -> Option<String> {
                     }
                 }
                 None if member.required && !given.open => {
-                    return Some(format!(
-                        "this must have `{name}`, which the template does not give"
-                    ));
+                    return Some(format!("this must have `{name}`, which the template does not give"));
                 }
                 None => {}
             }

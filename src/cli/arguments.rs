@@ -103,11 +103,7 @@ Examples:
 impl Global {
     /// Where the command works.
     pub fn place(self) -> Place {
-        Place {
-            store: self.store,
-            listen: self.listen,
-            ..Place::new(self.dir)
-        }
+        Place { store: self.store, listen: self.listen, ..Place::new(self.dir) }
     }
 }
 

@@ -42,15 +42,8 @@ pub struct Call {
 
 impl Call {
     pub async fn perform(self, context: Context) -> Result {
-        let json = self
-            .inputs
-            .as_deref()
-            .map(|given| given::json("--inputs", given))
-            .transpose()?;
-        let inputs = call::Inputs {
-            pairs: self.pairs,
-            json,
-        };
+        let json = self.inputs.as_deref().map(|given| given::json("--inputs", given)).transpose()?;
+        let inputs = call::Inputs { pairs: self.pairs, json };
         let mut called = call::call(&context.place, &self.action, inputs, self.connection.as_deref()).await?;
         if !self.exchanges {
             called.exchanges.clear();

@@ -32,11 +32,7 @@ pub struct Check {
 impl Check {
     pub fn perform(self, context: Context) -> Result {
         let directory = self.folder.unwrap_or_else(|| context.place.directory.clone());
-        let place = Place {
-            directory,
-            sets: self.sets,
-            ..context.place
-        };
+        let place = Place { directory, sets: self.sets, ..context.place };
         let project = project::check(&place);
         if context.output.is_json() {
             context.output.json(&to_json(&project.diagnostics))?;
@@ -48,10 +44,6 @@ impl Check {
             output::write(&rendered.collect::<String>())?;
         }
         output::note(&summary(&project.diagnostics))?;
-        Ok(if project.has_errors() {
-            ended(Exit::Problem)
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if project.has_errors() { ended(Exit::Problem) } else { ExitCode::SUCCESS })
     }
 }

@@ -39,20 +39,14 @@ impl Connections {
         match self {
             Connections::List => {
                 let view = open::view(&context.place).await?;
-                context
-                    .output
-                    .rows(&connections::list(&view).await?, empty, |rows| table(rows))?;
+                context.output.rows(&connections::list(&view).await?, empty, |rows| table(rows))?;
                 Ok(ExitCode::SUCCESS)
             }
             Connections::Test { connection } => {
                 let tested = connections::test(&context.place, connection.as_deref()).await?;
                 context.output.rows(&tested, empty, |tested| tests(tested))?;
                 let all_work = tested.iter().all(|tested| tested.works);
-                Ok(if all_work {
-                    ExitCode::SUCCESS
-                } else {
-                    ended(Exit::Connection)
-                })
+                Ok(if all_work { ExitCode::SUCCESS } else { ended(Exit::Connection) })
             }
         }
     }
@@ -83,15 +77,7 @@ fn table(rows: &[connections::Row]) -> Table {
 fn tests(tests: &[connections::Tested]) -> Table {
     let mut table = Table::new(["connection", "works", "asked", "took", "what the service said"]);
     for tested in tests {
-        let connections::Tested {
-            name,
-            works,
-            action,
-            message,
-            help,
-            elapsed_ms,
-            resumed,
-        } = tested;
+        let connections::Tested { name, works, action, message, help, elapsed_ms, resumed } = tested;
         let mut said = message.clone();
         if let Some(help) = help {
             said.push_str(&format!("; {help}"));
@@ -100,13 +86,7 @@ fn tests(tests: &[connections::Tested]) -> Table {
             said.push_str(&format!("; polls again: {}", resumed.join(", ")));
         }
         let works = if *works { "yes" } else { "no" };
-        table.row([
-            name.as_str(),
-            works,
-            action.as_deref().unwrap_or("-"),
-            &elapsed(*elapsed_ms),
-            &said,
-        ]);
+        table.row([name.as_str(), works, action.as_deref().unwrap_or("-"), &elapsed(*elapsed_ms), &said]);
     }
     table
 }

@@ -37,9 +37,7 @@ impl Connectors {
         match self {
             Connectors::List => {
                 let rows = connectors::list(&project);
-                context
-                    .output
-                    .rows(&rows, "there are no connectors", |rows| table(rows))?;
+                context.output.rows(&rows, "there are no connectors", |rows| table(rows))?;
             }
             Connectors::Show { connector } => {
                 let detail = connectors::show(&project, &connector)?;
@@ -66,13 +64,7 @@ fn table(rows: &[connectors::Row]) -> Table {
 }
 
 fn document(connector: &connectors::Detail, form: Form) -> String {
-    let connectors::Detail {
-        row,
-        description,
-        hosts,
-        fields,
-        operations,
-    } = connector;
+    let connectors::Detail { row, description, hosts, fields, operations } = connector;
     let mut text = heading(1, &format!("{} ({})", row.title, row.name), form);
     if let Some(description) = description {
         text.push_str(&format!("{}\n", one_line(description)));
@@ -98,14 +90,7 @@ fn document(connector: &connectors::Detail, form: Form) -> String {
 }
 
 fn operate(operation: &connectors::Operation, form: Form) -> String {
-    let connectors::Operation {
-        kind: _,
-        name,
-        title,
-        description,
-        note,
-        inputs: given,
-    } = operation;
+    let connectors::Operation { kind: _, name, title, description, note, inputs: given } = operation;
     let named = match title {
         Some(title) => format!("{name}: {title}"),
         None => name.clone(),
@@ -124,28 +109,11 @@ fn operate(operation: &connectors::Operation, form: Form) -> String {
 fn inputs(inputs: &[connectors::Input]) -> Table {
     let mut table = Table::new(["name", "type", "required", "default", "what it is"]);
     for input in inputs {
-        let connectors::Input {
-            name,
-            kind,
-            required,
-            secret,
-            default,
-            title,
-        } = input;
-        let kind = if *secret {
-            format!("{kind}, secret")
-        } else {
-            kind.clone()
-        };
+        let connectors::Input { name, kind, required, secret, default, title } = input;
+        let kind = if *secret { format!("{kind}, secret") } else { kind.clone() };
         let required = if *required { "yes" } else { "no" };
         let default = default.as_ref().map(cell).unwrap_or_default();
-        table.row([
-            name.as_str(),
-            &kind,
-            required,
-            &default,
-            title.as_deref().unwrap_or_default(),
-        ]);
+        table.row([name.as_str(), &kind, required, &default, title.as_deref().unwrap_or_default()]);
     }
     table
 }

@@ -63,11 +63,7 @@ impl Demo {
         } else {
             output::write(&summarise(&totals, Form::Plain))?;
         }
-        Ok(if totals.runs_failed > 0 {
-            ended(Exit::Problem)
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if totals.runs_failed > 0 { ended(Exit::Problem) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -134,16 +130,10 @@ async fn print(mut shown: broadcast::Receiver<Shown>, is_json: bool) -> std::io:
     loop {
         let event = match shown.recv().await {
             Ok(event) => event,
-            Err(RecvError::Lagged(missed)) => Shown::Notice {
-                message: format!("{} more", count(missed, "event")),
-            },
+            Err(RecvError::Lagged(missed)) => Shown::Notice { message: format!("{} more", count(missed, "event")) },
             Err(RecvError::Closed) => return Ok(()),
         };
-        let line = if is_json {
-            json!(event).to_string()
-        } else {
-            told(&event)
-        };
+        let line = if is_json { json!(event).to_string() } else { told(&event) };
         output::write(&format!("{line}\n"))?;
     }
 }
@@ -154,22 +144,9 @@ fn told(event: &Shown) -> String {
         Shown::Arrived { what, from, text } => {
             format!("{:<14} {:<10} {}: {}", "arrived", what, one_line(from), one_line(text))
         }
-        Shown::Done {
-            flow,
-            state,
-            summary,
-            elapsed_ms,
-            ..
-        } => {
-            let took = elapsed_ms
-                .map(|length| format!(" ({})", elapsed(length)))
-                .unwrap_or_default();
-            format!(
-                "{:<14} {:<10} {}{took}",
-                one_line(flow),
-                one_line(state),
-                one_line(summary)
-            )
+        Shown::Done { flow, state, summary, elapsed_ms, .. } => {
+            let took = elapsed_ms.map(|length| format!(" ({})", elapsed(length))).unwrap_or_default();
+            format!("{:<14} {:<10} {}{took}", one_line(flow), one_line(state), one_line(summary))
         }
         Shown::Notice { message } => format!("{:<14} {}", "notice", one_line(message)),
     }
@@ -181,31 +158,13 @@ fn told_addresses(addresses: &Addresses) -> String {
 }
 
 fn summarise(totals: &Totals, _: Form) -> String {
-    let Totals {
-        tweets_in,
-        sms_in,
-        sms_out,
-        tweets_out,
-        items_in,
-        runs_succeeded,
-        runs_failed,
-        repeated,
-        elapsed_ms,
-    } = totals;
+    let Totals { tweets_in, sms_in, sms_out, tweets_out, items_in, runs_succeeded, runs_failed, repeated, elapsed_ms } =
+        totals;
     let mut text = format!("\nIn {}:\n", elapsed(*elapsed_ms));
-    text.push_str(&format!(
-        "  {} arrived, {sms_out} SMS sent for them\n",
-        count(*tweets_in, "tweet")
-    ));
-    text.push_str(&format!(
-        "  {sms_in} SMS arrived, {} posted for them\n",
-        count(*tweets_out, "tweet")
-    ));
+    text.push_str(&format!("  {} arrived, {sms_out} SMS sent for them\n", count(*tweets_in, "tweet")));
+    text.push_str(&format!("  {sms_in} SMS arrived, {} posted for them\n", count(*tweets_out, "tweet")));
     text.push_str(&format!("  {} written to a file\n", count(*items_in, "item")));
-    text.push_str(&format!(
-        "  {} succeeded, {runs_failed} failed\n",
-        count(*runs_succeeded, "run")
-    ));
+    text.push_str(&format!("  {} succeeded, {runs_failed} failed\n", count(*runs_succeeded, "run")));
     let repeats = match repeated {
         0 => "nothing was sent twice".to_owned(),
         number => format!("{} sent twice", count(*number, "write")),
@@ -220,11 +179,7 @@ mod tests {
 
     #[test]
     fn events_are_one_harmless_line_each() {
-        let event = Shown::Arrived {
-            what: "tweet",
-            from: "@ada".into(),
-            text: "one\ntwo\u{1b}[2J".into(),
-        };
+        let event = Shown::Arrived { what: "tweet", from: "@ada".into(), text: "one\ntwo\u{1b}[2J".into() };
         assert_eq!(told(&event), "arrived        tweet      @ada: one two [2J");
         let event = Shown::Done {
             flow: "sms-to-tweet".into(),
@@ -238,14 +193,8 @@ mod tests {
 
     #[test]
     fn the_summary_counts_both_ways() {
-        let totals = Totals {
-            tweets_in: 1,
-            sms_out: 1,
-            sms_in: 2,
-            tweets_out: 2,
-            elapsed_ms: 61_000,
-            ..Totals::default()
-        };
+        let totals =
+            Totals { tweets_in: 1, sms_out: 1, sms_in: 2, tweets_out: 2, elapsed_ms: 61_000, ..Totals::default() };
         let text = summarise(&totals, Form::Plain);
         assert!(
             text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"),
@@ -259,10 +208,7 @@ mod tests {
         let (teller, told) = broadcast::channel(8);
         let work = async move {
             teller.send(1).unwrap();
-            Ok(Totals {
-                sms_in: 3,
-                ..Totals::default()
-            })
+            Ok(Totals { sms_in: 3, ..Totals::default() })
         };
         let mut seen = Vec::new();
         let mut told = told;

@@ -31,15 +31,7 @@ pub fn render(diagnostic: &Diagnostic, text: Option<&str>, style: Style) -> Stri
 
 /// `file:line:column: code: message`; without the numbers where the whole file is meant.
 fn heading(diagnostic: &Diagnostic) -> String {
-    let Diagnostic {
-        code,
-        severity,
-        file,
-        line,
-        column,
-        message,
-        ..
-    } = diagnostic;
+    let Diagnostic { code, severity, file, line, column, message, .. } = diagnostic;
     let place = match line {
         0 => file.display().to_string(),
         _ => format!("{}:{line}:{column}", file.display()),
@@ -53,10 +45,7 @@ fn heading(diagnostic: &Diagnostic) -> String {
 
 /// All diagnostics as a JSON list, for `--output json`.
 pub fn to_json(diagnostics: &[Diagnostic]) -> serde_json::Value {
-    diagnostics
-        .iter()
-        .map(|diagnostic| serde_json::json!(diagnostic))
-        .collect()
+    diagnostics.iter().map(|diagnostic| serde_json::json!(diagnostic)).collect()
 }
 
 /// `3 errors, 1 warning`
@@ -89,9 +78,7 @@ fn underlined(diagnostic: &Diagnostic, text: &str, style: Style) -> Option<Strin
         Style::Plain => Renderer::plain(),
         Style::Coloured => Renderer::styled(),
     };
-    let snippet = Snippet::source(line)
-        .line_start(number)
-        .annotation(AnnotationKind::Primary.span(start..end));
+    let snippet = Snippet::source(line).line_start(number).annotation(AnnotationKind::Primary.span(start..end));
     let report = [Group::with_level(level).element(snippet)];
     Some(renderer.term_width(DEFAULT_TERM_WIDTH).render(&report))
 }

@@ -74,14 +74,7 @@ fn table(rows: &[flows::Row]) -> Table {
 }
 
 fn describe(flow: &flows::Detail, _: Form) -> String {
-    let flows::Detail {
-        row,
-        description,
-        file,
-        text,
-        diagnostics,
-        notices,
-    } = flow;
+    let flows::Detail { row, description, file, text, diagnostics, notices } = flow;
     let mut told = match &row.title {
         Some(title) => format!("{}: {}\n", one_line(&row.name), one_line(title)),
         None => format!("{}\n", one_line(&row.name)),

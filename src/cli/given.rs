@@ -25,9 +25,8 @@ pub fn json(option: &str, given: &str) -> Result<Value> {
             .with_help(format!("`{option}` takes JSON, `@FILE`, or `-` for standard input"))
     })?;
     serde_json::from_str(&text).map_err(|error| {
-        Error::usage("json_invalid", format!("{place} is no JSON: {error}")).with_help(format!(
-            "write for example {option} '{{\"text\": \"Hello\"}}', or {option} @FILE"
-        ))
+        Error::usage("json_invalid", format!("{place} is no JSON: {error}"))
+            .with_help(format!("write for example {option} '{{\"text\": \"Hello\"}}', or {option} @FILE"))
     })
 }
 
@@ -39,10 +38,7 @@ mod tests {
 
     #[test]
     fn json_is_given_as_itself_or_in_a_file() {
-        assert_eq!(
-            json("--item", r#"{"id": "1"}"#).unwrap(),
-            serde_json::json!({"id": "1"})
-        );
+        assert_eq!(json("--item", r#"{"id": "1"}"#).unwrap(), serde_json::json!({"id": "1"}));
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"[1]").unwrap();
         let given = format!("@{}", file.path().display());
@@ -53,11 +49,7 @@ mod tests {
     fn what_is_no_json_is_told_with_its_place() {
         let error = json("--item", "{id: 1}").unwrap_err();
         assert_eq!(error.code, "json_invalid");
-        assert!(
-            error.message.contains("`--item`") && error.message.contains("line 1"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("`--item`") && error.message.contains("line 1"), "{}", error.message);
         assert_eq!(json("--item", "@/nowhere/at/all").unwrap_err().code, "json_unreadable");
     }
 }

@@ -43,9 +43,7 @@ pub fn targets(filter: Option<&str>, verbose: u8, own: Verbosity) -> Result<Targ
         (None, 1, Verbosity::Host) | (None, 2, _) => "warn,tidegate=debug",
         (None, ..) => "info,tidegate=trace",
     };
-    directives
-        .parse()
-        .map_err(|error| format!("`{directives}` does not say what to log: {error}"))
+    directives.parse().map_err(|error| format!("`{directives}` does not say what to log: {error}"))
 }
 
 /// Starts the log.

@@ -55,10 +55,7 @@ pub fn main() -> ExitCode {
             return Error::from(error).tell(output);
         }
     }
-    let context = Context {
-        place: global.place(),
-        output,
-    };
+    let context = Context { place: global.place(), output };
     match perform(command, context) {
         Ok(code) => code,
         Err(error) => error.tell(output),
@@ -99,9 +96,6 @@ fn answer(future: impl Future<Output = Result>) -> Result {
 
 /// Works until it is stopped, on two threads: measured, more of them gain nothing.
 fn work(future: impl Future<Output = Result>) -> Result {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(future)
 }

@@ -40,11 +40,7 @@ pub struct Run {
 
 impl Run {
     pub async fn perform(self, mut context: Context) -> Result {
-        let item = self
-            .item
-            .as_deref()
-            .map(|given| given::json("--item", given))
-            .transpose()?;
+        let item = self.item.as_deref().map(|given| given::json("--item", given)).transpose()?;
         context.place.sets = self.sets;
         let mut ran = run::run(&context.place, &self.flow, item, self.dry_run).await?;
         if let (Some(run), false) = (&mut ran.run, self.exchanges) {
@@ -58,11 +54,7 @@ impl Run {
             Some(run) => run.row.state == "failed",
             None => ran.requests.iter().any(|preview| preview.error.is_some()),
         };
-        Ok(if has_failed {
-            ended(Exit::Problem)
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if has_failed { ended(Exit::Problem) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -71,15 +63,7 @@ fn show(ran: &run::Ran, _: Form) -> String {
         return account::account(run);
     }
     let mut text = format!("{}: a dry run, nothing was changed\n", one_line(&ran.flow));
-    for run::Preview {
-        step,
-        action,
-        sent,
-        request,
-        output,
-        error,
-    } in &ran.requests
-    {
+    for run::Preview { step, action, sent, request, output, error } in &ran.requests {
         let what = match (error, request, sent) {
             (Some(_), ..) => "would fail",
             (None, None, _) => "done",

@@ -103,21 +103,9 @@ impl Runs {
         let view = open::view(&context.place).await?;
         let output = context.output;
         match self {
-            Runs::List {
-                flow,
-                state,
-                before,
-                limit,
-            } => {
-                let filter = runs::Filter {
-                    flow,
-                    state,
-                    before,
-                    limit,
-                };
-                output.rows(&runs::list(&view, filter).await?, "there are no such runs", |rows| {
-                    table(rows)
-                })?;
+            Runs::List { flow, state, before, limit } => {
+                let filter = runs::Filter { flow, state, before, limit };
+                output.rows(&runs::list(&view, filter).await?, "there are no such runs", |rows| table(rows))?;
             }
             Runs::Show { run, exchanges } => {
                 let mut detail = runs::show(&view, &run).await?;
@@ -133,10 +121,7 @@ impl Runs {
                 output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
             }
             Runs::Settle { run, became, result } => {
-                let result = result
-                    .as_deref()
-                    .map(|given| given::json("--result", given))
-                    .transpose()?;
+                let result = result.as_deref().map(|given| given::json("--result", given)).transpose()?;
                 let said = settlement(became, result)?;
                 output.one(&runs::settle(&view, &run, said).await?, |row, _| told(row, "goes on"))?;
             }
@@ -160,9 +145,7 @@ fn settlement(became: Became, result: Option<Value>) -> crate::app::Result<runs:
 fn table(rows: &[runs::Row]) -> Table {
     let mut table = Table::new(["run", "flow", "state", "item", "found", "took", "why"]);
     for row in rows {
-        let took = row
-            .ended_at
-            .map_or_else(|| "-".to_owned(), |ended| elapsed(ended.ms - row.created_at.ms));
+        let took = row.ended_at.map_or_else(|| "-".to_owned(), |ended| elapsed(ended.ms - row.created_at.ms));
         table.row([
             row.id.as_str(),
             &row.flow,
@@ -177,10 +160,5 @@ fn table(rows: &[runs::Row]) -> Table {
 }
 
 fn told(row: &runs::Row, what: &str) -> String {
-    format!(
-        "run {} of {} {what}; it is {}\n",
-        one_line(&row.id),
-        one_line(&row.flow),
-        one_line(&row.state)
-    )
+    format!("run {} of {} {what}; it is {}\n", one_line(&row.id), one_line(&row.flow), one_line(&row.state))
 }

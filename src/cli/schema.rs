@@ -57,14 +57,8 @@ impl Schema {
 
 fn write(path: &Path, text: &str) -> app::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(path, text))
-        .map_err(|error| {
-            app::Error::new(
-                Exit::Host,
-                "file_unwritable",
-                format!("{} can not be written: {error}", path.display()),
-            )
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| {
+        app::Error::new(Exit::Host, "file_unwritable", format!("{} can not be written: {error}", path.display()))
             .with_help("check that this user may write there and that the disk is not full")
-        })
+    })
 }

@@ -26,10 +26,7 @@ pub enum Form {
 impl Table {
     /// Without rows yet.
     pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Self {
-        Table {
-            headings: headings.into_iter().map(one_line).collect(),
-            rows: Vec::new(),
-        }
+        Table { headings: headings.into_iter().map(one_line).collect(), rows: Vec::new() }
     }
 
     /// One more row, a cell per heading.
@@ -91,11 +88,7 @@ impl Table {
         let flexible = u16::try_from(shares.iter().filter(|share| **share == ColumnWidth::Rest).count()).unwrap_or(1);
         let rest = width.saturating_sub(fixed) / flexible.max(1);
         for (column, share) in table.column_iter_mut().zip(shares) {
-            let content = if *share == ColumnWidth::Rest {
-                rest.max(1)
-            } else {
-                share.fixed()
-            };
+            let content = if *share == ColumnWidth::Rest { rest.max(1) } else { share.fixed() };
             column.set_padding((0, 1));
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(content + 1)));
         }
@@ -144,10 +137,7 @@ mod tests {
 
     #[test]
     fn plain_columns_are_aligned_and_markdown_is_escaped() {
-        assert_eq!(
-            table().draw(Form::Plain),
-            "flow  state\na     enabled\nb|c   dis abled\n"
-        );
+        assert_eq!(table().draw(Form::Plain), "flow  state\na     enabled\nb|c   dis abled\n");
         let markdown = table().draw(Form::Markdown);
         assert!(markdown.contains("| b\\|c | dis abled |"), "{markdown}");
         assert!(markdown.contains("|------|"), "{markdown}");

@@ -69,16 +69,12 @@ impl Triggers {
         match self {
             Triggers::List => {
                 let empty = "there are no triggers: no host has worked here yet; `tidegate up` starts one";
-                context
-                    .output
-                    .rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
+                context.output.rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
             }
             Triggers::Show { flow } => {
                 let trigger = triggers::show(&view, &flow).await?;
                 let notices = flows::show(&view, &flow).await?.notices;
-                context
-                    .output
-                    .one(&Known { trigger, notices }, |known, _| describe(known))?;
+                context.output.one(&Known { trigger, notices }, |known, _| describe(known))?;
             }
             Triggers::Rewind { flow, from } => {
                 let row = triggers::rewind(&view, &flow, from.to.as_deref()).await?;
@@ -90,15 +86,7 @@ impl Triggers {
 }
 
 fn table(rows: &[triggers::Row]) -> Table {
-    let mut table = Table::new([
-        "flow",
-        "state",
-        "due",
-        "covered until",
-        "cursor",
-        "failures",
-        "last failure",
-    ]);
+    let mut table = Table::new(["flow", "state", "due", "covered until", "cursor", "failures", "last failure"]);
     for row in rows {
         table.row([
             row.flow.as_str(),
@@ -119,11 +107,7 @@ fn describe(known: &Known) -> String {
         Some(reason) => format!("{} ({reason})", row.state),
         None => row.state.clone(),
     };
-    let seeded = if row.seeded {
-        "done"
-    } else {
-        "not done: what is there at the first poll is told from news"
-    };
+    let seeded = if row.seeded { "done" } else { "not done: what is there at the first poll is told from news" };
     let failures = match &row.error {
         Some(error) => format!("{} in a row; the last: {error}", row.failures),
         None => "none since the last success".to_owned(),
@@ -153,9 +137,7 @@ fn describe(known: &Known) -> String {
 }
 
 fn rewound(row: &triggers::Row, _: Form) -> String {
-    let from = row
-        .baseline_at
-        .map_or_else(|| "the oldest that is listed".to_owned(), |time| time.to_string());
+    let from = row.baseline_at.map_or_else(|| "the oldest that is listed".to_owned(), |time| time.to_string());
     format!(
         "{} reads again from {from}, into ledger generation {}; due {}\n",
         one_line(&row.flow),
@@ -188,15 +170,9 @@ mod tests {
             failures: 3,
             error: Some("x.new_tweet: refused".into()),
         };
-        let notice = |kind: &str| flows::Notice {
-            at: Time::from_ms(0),
-            kind: kind.into(),
-            message: format!("of {kind}"),
-        };
-        let told = describe(&Known {
-            trigger,
-            notices: vec![notice("missed"), notice("gap")],
-        });
+        let notice =
+            |kind: &str| flows::Notice { at: Time::from_ms(0), kind: kind.into(), message: format!("of {kind}") };
+        let told = describe(&Known { trigger, notices: vec![notice("missed"), notice("gap")] });
         for part in [
             "attention (401)",
             "covered until  1970-01-01T00:01:00.000Z",

@@ -100,11 +100,7 @@ async fn tell_changes(mut changes: broadcast::Receiver<Change>) {
 
 fn tell(change: &Change) -> io::Result<()> {
     match change {
-        Change::Deployed {
-            flows,
-            diagnostics,
-            files,
-        } => {
+        Change::Deployed { flows, diagnostics, files } => {
             show(diagnostics, files)?;
             tracing::info!(flows = %flows.join(", "), "{} at work", count(flows.len() as u64, "flow"));
         }
@@ -136,33 +132,19 @@ async fn log_events(mut events: broadcast::Receiver<Event>) {
             Err(RecvError::Closed) => return,
         };
         match what {
-            What::Polled {
-                listed,
-                started,
-                filtered,
-            } => tracing::debug!(flow, listed, started, filtered, "polled"),
+            What::Polled { listed, started, filtered } => tracing::debug!(flow, listed, started, filtered, "polled"),
             What::PollFailed { message, .. } => tracing::debug!(flow, "poll failed: {message}"),
             What::RunBegan { run } => tracing::debug!(flow, run, "run began"),
             // What a step did holds the item's content, which a log does not.
             What::StepEnded { run, step, state, .. } => tracing::debug!(flow, run, step, state, "step ended"),
-            What::RunEnded {
-                run, state, elapsed_ms, ..
-            } => tracing::debug!(flow, run, state, elapsed_ms, "run ended"),
+            What::RunEnded { run, state, elapsed_ms, .. } => tracing::debug!(flow, run, state, elapsed_ms, "run ended"),
             What::Notice { kind, message } => tracing::debug!(flow, kind, "{message}"),
         }
     }
 }
 
 fn summarise(summary: &up::Summary, _: Form) -> String {
-    let runs: Vec<String> = summary
-        .runs
-        .iter()
-        .map(|(state, count)| format!("{count} {state}"))
-        .collect();
-    let runs = if runs.is_empty() {
-        "no runs".to_owned()
-    } else {
-        format!("runs: {}", runs.join(", "))
-    };
+    let runs: Vec<String> = summary.runs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let runs = if runs.is_empty() { "no runs".to_owned() } else { format!("runs: {}", runs.join(", ")) };
     format!("worked for {}; {runs}\n", elapsed(summary.elapsed_ms))
 }

@@ -77,11 +77,7 @@ impl Action {
             paginator: None,
             secret: Arc::default(),
             host: String::new(),
-            request: Request::compile(
-                &crate::manifest::connector::Request::default(),
-                "",
-                &mut problems,
-            ),
+            request: Request::compile(&crate::manifest::connector::Request::default(), "", &mut problems),
             selector: super::compile::selector(&response, false, "", &mut problems),
             format: Format::Json,
             errors: Errors::default(),
@@ -98,9 +94,7 @@ impl Action {
     /// The name of the header that carries the idempotency key.
     pub fn key_header(&self) -> Option<&str> {
         match &self.effect {
-            Effect::Classed(crate::manifest::connector::ClassedEffect::Key { header }) => {
-                Some(header)
-            }
+            Effect::Classed(crate::manifest::connector::ClassedEffect::Key { header }) => Some(header),
             _ => None,
         }
     }
@@ -117,22 +111,17 @@ impl Action {
             Some(LimitOf::Number(number)) => return Ok(Some(*number)),
             Some(LimitOf::Computed(template)) => template,
         };
-        let value = template
-            .evaluate(scope)
-            .map_err(|error| super::template_failure(&error))?;
+        let value = template.evaluate(scope).map_err(|error| super::template_failure(&error))?;
         let number = match &value {
             Value::Null => return Ok(None),
             Value::Number(number) => number.as_u64(),
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        number
-            .and_then(|number| usize::try_from(number).ok())
-            .map(Some)
-            .ok_or_else(|| {
-                let message = format!("the limit of {self} is {value}, not a number of records");
-                Failure::not_sent("limit_invalid", message)
-            })
+        number.and_then(|number| usize::try_from(number).ok()).map(Some).ok_or_else(|| {
+            let message = format!("the limit of {self} is {value}, not a number of records");
+            Failure::not_sent("limit_invalid", message)
+        })
     }
 }
 

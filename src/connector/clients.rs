@@ -43,20 +43,14 @@ struct Made {
 impl Clients {
     /// None yet.
     pub fn new(egress: Egress, user_agent: String) -> Self {
-        Clients {
-            egress,
-            user_agent,
-            made: RwLock::default(),
-        }
+        Clients { egress, user_agent, made: RwLock::default() }
     }
 
     /// The client for a URL, from the pool of those made before. `proxy` is `http://[user:password@]host:port`.
     pub fn client_for(&self, url: &Url, proxy: Option<&str>) -> Result<Client, Failure> {
         let secure = url.scheme() == "https";
         let port = url.port_or_known_default().unwrap_or_default();
-        let fits = |made: &&Made| {
-            made.port == port && made.secure == secure && made.proxy.as_deref() == proxy
-        };
+        let fits = |made: &&Made| made.port == port && made.secure == secure && made.proxy.as_deref() == proxy;
         if let Some(made) = self.made.read().iter().find(fits) {
             return Ok(made.client.clone());
         }
@@ -68,12 +62,7 @@ impl Clients {
         if all.len() >= MAX_CLIENTS {
             all.remove(0);
         }
-        all.push(Made {
-            secure,
-            port,
-            proxy: proxy.map(str::to_owned),
-            client: client.clone(),
-        });
+        all.push(Made { secure, port, proxy: proxy.map(str::to_owned), client: client.clone() });
         Ok(client)
     }
 
@@ -98,16 +87,13 @@ impl Clients {
             .no_proxy();
         let builder = match proxy {
             None => builder.dns_resolver(self.egress.resolver(port)),
-            Some(address) => builder
-                .proxy(Proxy::all(address).map_err(|_| proxy_invalid())?)
-                .dns_resolver(ProxyResolver),
+            Some(address) => {
+                builder.proxy(Proxy::all(address).map_err(|_| proxy_invalid())?).dns_resolver(ProxyResolver)
+            }
         };
-        builder.build().map_err(|error| {
-            Failure::not_sent(
-                "client_failed",
-                format!("the HTTP client can not be set up: {error}"),
-            )
-        })
+        builder
+            .build()
+            .map_err(|error| Failure::not_sent("client_failed", format!("the HTTP client can not be set up: {error}")))
     }
 }
 
@@ -124,10 +110,8 @@ struct ProxyResolver;
 impl Resolve for ProxyResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(NameNotFound)?
-                .collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await.map_err(NameNotFound)?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

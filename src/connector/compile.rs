@@ -38,13 +38,8 @@ const NOT_READY_MS: i64 = 600_000;
 pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem>> {
     let mut problems = Vec::new();
     let schemes = Schemes::compile(&written.connection, &mut problems);
-    let fields = Inputs::compile(
-        &written.connection.fields,
-        &written.schemas,
-        "field",
-        "/connection/fields",
-        &mut problems,
-    );
+    let fields =
+        Inputs::compile(&written.connection.fields, &written.schemas, "field", "/connection/fields", &mut problems);
     let mut hosts = Vec::new();
     for (name, host) in &written.hosts {
         match Template::compile(host) {
@@ -55,31 +50,16 @@ pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem
     let actions = written
         .actions
         .iter()
-        .map(|(name, action)| {
-            (
-                name.clone(),
-                Arc::new(action::action(written, name, action, &mut problems)),
-            )
-        })
+        .map(|(name, action)| (name.clone(), Arc::new(action::action(written, name, action, &mut problems))))
         .collect();
     let triggers = written
         .triggers
         .iter()
-        .map(|(name, trigger)| {
-            (
-                name.clone(),
-                Arc::new(compile_trigger(written, name, trigger, &mut problems)),
-            )
-        })
+        .map(|(name, trigger)| (name.clone(), Arc::new(compile_trigger(written, name, trigger, &mut problems))))
         .collect();
     for name in written.connection.test.as_slice() {
         if !written.actions.contains_key(name) {
-            problems.push(unknown(
-                "action",
-                name,
-                "/connection/test",
-                written.actions.keys(),
-            ));
+            problems.push(unknown("action", name, "/connection/test", written.actions.keys()));
         }
     }
     if !problems.is_empty() {
@@ -88,10 +68,7 @@ pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem
     }
     Ok(Connector {
         name: written.connector.clone(),
-        title: written
-            .title
-            .clone()
-            .unwrap_or_else(|| written.connector.clone()),
+        title: written.title.clone().unwrap_or_else(|| written.connector.clone()),
         hosts,
         fields,
         secret_fields: written
@@ -120,74 +97,34 @@ fn compile_trigger(
 ) -> Trigger {
     let pointer = format!("/triggers/{name}");
     if !connector.actions.contains_key(&written.poll) {
-        problems.push(unknown(
-            "action",
-            &written.poll,
-            &format!("{pointer}/poll"),
-            connector.actions.keys(),
-        ));
+        problems.push(unknown("action", &written.poll, &format!("{pointer}/poll"), connector.actions.keys()));
     }
     let cursor = cursor::cursor(&written.cursor, &format!("{pointer}/cursor"), problems);
-    let widest = cursor
-        .lookback_ms
-        .max(cursor.deep.map_or(0, |deep| deep.lookback_ms));
+    let widest = cursor.lookback_ms.max(cursor.deep.map_or(0, |deep| deep.lookback_ms));
     Trigger {
         connector: connector.connector.clone(),
         name: name.to_owned(),
         poll: written.poll.clone(),
-        inputs: Inputs::compile(
-            &written.inputs,
-            &connector.schemas,
-            "input",
-            &format!("{pointer}/inputs"),
-            problems,
-        ),
-        with: tree(
-            &Value::Object(written.with.clone()),
-            &format!("{pointer}/with"),
-            problems,
-        ),
+        inputs: Inputs::compile(&written.inputs, &connector.schemas, "input", &format!("{pointer}/inputs"), problems),
+        with: tree(&Value::Object(written.with.clone()), &format!("{pointer}/with"), problems),
         key: cursor::key(&written.key, &format!("{pointer}/key"), problems),
-        condition: optional(
-            written.condition.as_ref(),
-            &format!("{pointer}/where"),
-            problems,
-        ),
-        not_ready: optional(
-            written.cursor.not_ready.as_ref(),
-            &format!("{pointer}/cursor/not_ready"),
-            problems,
-        ),
-        not_ready_for_ms: written
-            .cursor
-            .not_ready_for
-            .map_or(NOT_READY_MS, |limit| limit.ms),
-        remember_ms: written
-            .remember
-            .map_or(REMEMBER_MS, |remember| remember.ms)
-            .max(widest),
+        condition: optional(written.condition.as_ref(), &format!("{pointer}/where"), problems),
+        not_ready: optional(written.cursor.not_ready.as_ref(), &format!("{pointer}/cursor/not_ready"), problems),
+        not_ready_for_ms: written.cursor.not_ready_for.map_or(NOT_READY_MS, |limit| limit.ms),
+        remember_ms: written.remember.map_or(REMEMBER_MS, |remember| remember.ms).max(widest),
         every_ms: written.every.map_or(EVERY_MS, |every| every.ms),
         cursor,
     }
 }
 
-fn unknown<'a>(
-    noun: &str,
-    name: &str,
-    pointer: &str,
-    known: impl Iterator<Item = &'a String> + Clone,
-) -> Problem {
+fn unknown<'a>(noun: &str, name: &str, pointer: &str, known: impl Iterator<Item = &'a String> + Clone) -> Problem {
     let code = match noun {
         "action" => "unknown_action",
         "part" => "unknown_part",
         "host" => "unknown_host",
         _ => "unknown_auth",
     };
-    let problem = Problem::new(
-        pointer,
-        code,
-        format!("there is no {noun} `{name}` in this connector"),
-    );
+    let problem = Problem::new(pointer, code, format!("there is no {noun} `{name}` in this connector"));
     match did_you_mean(name, known.map(String::as_str)) {
         Some(close) => problem.with_help(format!("did you mean `{close}`?")),
         None => problem,
@@ -216,16 +153,10 @@ fn not_readable(error: NotReadable, pointer: &str) -> Problem {
 }
 
 fn expression(source: &str, pointer: &str, problems: &mut Vec<Problem>) -> Option<Expression> {
-    Expression::compile(source)
-        .map_err(|error| problems.push(Problem::from_template(pointer, error)))
-        .ok()
+    Expression::compile(source).map_err(|error| problems.push(Problem::from_template(pointer, error))).ok()
 }
 
-fn optional(
-    source: Option<&String>,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Expression> {
+fn optional(source: Option<&String>, pointer: &str, problems: &mut Vec<Problem>) -> Option<Expression> {
     expression(source?, pointer, problems)
 }
 

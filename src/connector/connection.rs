@@ -58,29 +58,16 @@ impl Connection {
         settings: &settings::Connection,
         secrets: &Secrets,
     ) -> Result<Connection, Vec<Problem>> {
-        let pointer = format!(
-            "/connections/{}",
-            name.replace('~', "~0").replace('/', "~1")
-        );
+        let pointer = format!("/connections/{}", name.replace('~', "~0").replace('/', "~1"));
         let mut problems = Vec::new();
         let given = read_fields(&connector, settings, secrets, &pointer, &mut problems);
-        let fields = match connector.fields.resolve(
-            Value::Object(given),
-            &Map::new(),
-            &format!("connection `{name}`"),
-        ) {
+        let fields = match connector.fields.resolve(Value::Object(given), &Map::new(), &format!("connection `{name}`"))
+        {
             Ok(fields) => derive(fields, &connector),
             Err(failure) => {
                 if problems.is_empty() {
-                    let problem = Problem::new(
-                        format!("{pointer}/fields"),
-                        "field_invalid",
-                        failure.message,
-                    );
-                    problems.push(Problem {
-                        help: failure.help,
-                        ..problem
-                    });
+                    let problem = Problem::new(format!("{pointer}/fields"), "field_invalid", failure.message);
+                    problems.push(Problem { help: failure.help, ..problem });
                 }
                 return Err(problems);
             }
@@ -110,11 +97,7 @@ impl Connection {
             proxy: settings.proxy.clone(),
             allowed: HostSet::new(hosts.values().cloned()),
             hosts,
-            defaults: settings
-                .defaults
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
+            defaults: settings.defaults.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             public: Value::Object(public),
             credentials: connector.schemes.resolve(&scope),
             connector,
@@ -131,17 +114,11 @@ impl Connection {
         self.first_usable(&self.connector.default_schemes, &"an http step")
     }
 
-    fn first_usable(
-        &self,
-        schemes: &[String],
-        what: &dyn std::fmt::Display,
-    ) -> Result<Arc<Credentials>, Failure> {
+    fn first_usable(&self, schemes: &[String], what: &dyn std::fmt::Display) -> Result<Arc<Credentials>, Failure> {
         if schemes.is_empty() {
             return Ok(Arc::default());
         }
-        let known = schemes
-            .iter()
-            .filter_map(|scheme| Some((scheme, self.credentials.get(scheme)?)));
+        let known = schemes.iter().filter_map(|scheme| Some((scheme, self.credentials.get(scheme)?)));
         let mut lacking = Vec::new();
         for (scheme, credentials) in known {
             match credentials {
@@ -151,25 +128,15 @@ impl Connection {
         }
         Err(Failure::not_sent(
             "auth_missing",
-            format!(
-                "the connection `{}` has no credentials that {what} accepts: {}",
-                self.name,
-                lacking.join("; ")
-            ),
+            format!("the connection `{}` has no credentials that {what} accepts: {}", self.name, lacking.join("; ")),
         )
         .with_help("give the fields of one of them"))
     }
 
     /// The first of the connector's test actions that this account can call.
     pub fn test_action(&self) -> Option<&Arc<Action>> {
-        let tests = self
-            .connector
-            .test
-            .iter()
-            .filter_map(|name| self.connector.action(name));
-        tests
-            .into_iter()
-            .find(|action| self.credentials(action).is_ok())
+        let tests = self.connector.test.iter().filter_map(|name| self.connector.action(name));
+        tests.into_iter().find(|action| self.credentials(action).is_ok())
     }
 
     /// The limits that an action counts against.
@@ -177,30 +144,16 @@ impl Connection {
         if let Some(keys) = self.limit_keys.read().get(&action.name) {
             return Ok(keys.clone());
         }
-        let asker = Asker {
-            connector: &self.connector.name,
-            connection: &self.name,
-            action: &action.name,
-        };
-        let keys = limits
-            .keys(asker, &action.limits)
-            .map_err(|message| Failure::not_sent("limit_invalid", message))?;
-        self.limit_keys
-            .write()
-            .insert(action.name.clone(), keys.clone());
+        let asker = Asker { connector: &self.connector.name, connection: &self.name, action: &action.name };
+        let keys = limits.keys(asker, &action.limits).map_err(|message| Failure::not_sent("limit_invalid", message))?;
+        self.limit_keys.write().insert(action.name.clone(), keys.clone());
         Ok(keys)
     }
 
     /// The base URL that an action asks.
     pub(super) fn host(&self, action: &Action) -> Result<&Url, Failure> {
         self.hosts.get(&action.host).ok_or_else(|| {
-            Failure::not_sent(
-                "no_host",
-                format!(
-                    "the connection `{}` has no host `{}`",
-                    self.name, action.host
-                ),
-            )
+            Failure::not_sent("no_host", format!("the connection `{}` has no host `{}`", self.name, action.host))
         })
     }
 }
@@ -289,21 +242,15 @@ fn resolve_hosts(
             Some(given) => (Ok(given.clone()), format!("{pointer}/hosts/{name}")),
             None => (template.render(scope), format!("{pointer}/fields")),
         };
-        let url = text
-            .map_err(|error| error.message)
-            .and_then(|text| base_url(&text));
+        let url = text.map_err(|error| error.message).and_then(|text| base_url(&text));
         match url {
             Ok(url) => {
                 hosts.insert(name.clone(), url);
             }
             Err(message) => {
-                let problem = Problem::new(
-                    place,
-                    "host_invalid",
-                    format!("the host `{name}` is not usable: {message}"),
-                );
-                problems
-                    .push(problem.with_help("write a base URL such as https://api.example.com"));
+                let problem =
+                    Problem::new(place, "host_invalid", format!("the host `{name}` is not usable: {message}"));
+                problems.push(problem.with_help("write a base URL such as https://api.example.com"));
             }
         }
     }
@@ -324,20 +271,11 @@ fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn check_defaults(
-    connector: &Connector,
-    settings: &settings::Connection,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) {
+fn check_defaults(connector: &Connector, settings: &settings::Connection, pointer: &str, problems: &mut Vec<Problem>) {
     for name in settings.defaults.keys() {
         if !connector.actions().any(|action| action.inputs.has(name)) {
             let message = format!("no action of `{}` has an input `{name}`", connector.name);
-            let problem = Problem::new(
-                format!("{pointer}/defaults/{name}"),
-                "unknown_input",
-                message,
-            );
+            let problem = Problem::new(format!("{pointer}/defaults/{name}"), "unknown_input", message);
             let known = connector.actions().flat_map(|action| action.inputs.names());
             problems.push(match did_you_mean(name, known) {
                 Some(close) => problem.with_help(format!("did you mean `{close}`?")),

@@ -65,17 +65,14 @@ impl Cursor {
                 "cursor_missing",
                 format!("a record has no `{}`, which its trigger's cursor reads", field.source()),
             )
-            .with_help("make the cursor's `field` fall back to another one (`a || b`), or let a `where` drop such records"));
+            .with_help(
+                "make the cursor's `field` fall back to another one (`a || b`), or let a `where` drop such records",
+            ));
         }
         let position = match &self.kind {
             Kind::None => return Ok(None),
-            Kind::Snowflake { .. } | Kind::Integer => {
-                Integer::from_json(&value).map(Position::Integer)
-            }
-            Kind::Datetime { formats, .. } => formats
-                .iter()
-                .find_map(|form| form.parse(&value))
-                .map(Position::Instant),
+            Kind::Snowflake { .. } | Kind::Integer => Integer::from_json(&value).map(Position::Integer),
+            Kind::Datetime { formats, .. } => formats.iter().find_map(|form| form.parse(&value)).map(Position::Instant),
         };
         position.map(Some).ok_or_else(|| {
             Failure::not_sent(
@@ -93,10 +90,9 @@ impl Cursor {
     /// The time of a position in UTC epoch milliseconds, where the cursor's type says one.
     pub fn time_ms(&self, position: &Position) -> Option<i64> {
         match (&self.kind, position) {
-            (Kind::Snowflake { epoch_ms, shift }, Position::Integer(id)) => id
-                .as_u128()
-                .and_then(|id| i64::try_from(id >> shift).ok())
-                .map(|ms| ms.saturating_add(*epoch_ms)),
+            (Kind::Snowflake { epoch_ms, shift }, Position::Integer(id)) => {
+                id.as_u128().and_then(|id| i64::try_from(id >> shift).ok()).map(|ms| ms.saturating_add(*epoch_ms))
+            }
             (_, Position::Instant(ms)) => Some(*ms),
             _ => None,
         }
@@ -144,12 +140,7 @@ impl Cursor {
 
     /// The new newest position after a record was committed. A record dated in the future counts as the
     /// server's present, so that it can not hide what comes in between.
-    pub fn advance(
-        &self,
-        value: Option<Position>,
-        record: Position,
-        server_ms: i64,
-    ) -> Option<Position> {
+    pub fn advance(&self, value: Option<Position>, record: Position, server_ms: i64) -> Option<Position> {
         let capped = match self.time_ms(&record) {
             Some(time_ms) if time_ms > server_ms => self.at_ms(server_ms),
             _ => Some(record),
@@ -184,9 +175,7 @@ impl Cursor {
         match &self.kind {
             Kind::None => None,
             Kind::Snowflake { .. } | Kind::Integer => Integer::parse(stored).map(Position::Integer),
-            Kind::Datetime { .. } => Form::Rfc3339
-                .parse(&Value::String(stored.to_owned()))
-                .map(Position::Instant),
+            Kind::Datetime { .. } => Form::Rfc3339.parse(&Value::String(stored.to_owned())).map(Position::Instant),
         }
     }
 

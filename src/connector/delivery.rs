@@ -40,10 +40,7 @@ const WITHDRAWN: u8 = 2;
 impl Mark {
     /// Whether it was the first to decide.
     fn decide(&self, as_what: u8) -> bool {
-        match self
-            .0
-            .compare_exchange(0, as_what, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match self.0.compare_exchange(0, as_what, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
             Err(decided) => decided == as_what,
         }
@@ -68,12 +65,7 @@ impl Stream for Watched {
 impl Journey {
     /// Before the first hop.
     pub fn new(method: &Method, url: &Url) -> Self {
-        Journey {
-            title: format!("{method} {}{}", place(url), url.path()),
-            mark: None,
-            accepted: false,
-            status: None,
-        }
+        Journey { title: format!("{method} {}{}", place(url), url.path()), mark: None, accepted: false, status: None }
     }
 
     /// A hop begins; `body` comes back as what is sent.
@@ -81,10 +73,7 @@ impl Journey {
         let mark = Arc::new(Mark::default());
         self.mark = Some(mark.clone());
         self.status = None;
-        Watched {
-            mark,
-            bytes: Some(body),
-        }
+        Watched { mark, bytes: Some(body) }
     }
 
     /// A hop without a body begins: nothing tells when it has left.
@@ -107,11 +96,7 @@ impl Journey {
     /// What the service may have done, now that the request ended without an answer.
     /// From here on a body that was not taken never will be.
     fn outcome(&self) -> Outcome {
-        let not_taken = || {
-            self.mark
-                .as_ref()
-                .is_some_and(|mark| mark.decide(WITHDRAWN))
-        };
+        let not_taken = || self.mark.as_ref().is_some_and(|mark| mark.decide(WITHDRAWN));
         match self.status {
             _ if self.accepted => Outcome::Unknown,
             Some(400..=499) => Outcome::NotDone,
@@ -122,19 +107,12 @@ impl Journey {
 
     /// Before this hop was sent: what happened on hops before decides.
     fn outcome_unsent(&self) -> Outcome {
-        if self.accepted {
-            Outcome::Unknown
-        } else {
-            Outcome::NotSent
-        }
+        if self.accepted { Outcome::Unknown } else { Outcome::NotSent }
     }
 
     /// Something of our own went wrong before this hop was sent.
     pub fn prepared_badly(&self, failure: Failure) -> Failure {
-        Failure {
-            outcome: self.outcome_unsent(),
-            ..failure
-        }
+        Failure { outcome: self.outcome_unsent(), ..failure }
     }
 
     fn failure(&self, code: &str, what: &str, outcome: Outcome, verdict: Verdict) -> Failure {
@@ -157,27 +135,21 @@ impl Journey {
             _ => "no complete answer",
         };
         let what = format!("{what} within {} ms", timeout.as_millis());
-        self.failure("timeout", &what, outcome, RETRY)
-            .with_help("a slower service needs a longer `timeout`")
+        self.failure("timeout", &what, outcome, RETRY).with_help("a slower service needs a longer `timeout`")
     }
 
     /// The egress guard said no.
     pub fn refused(&self, refused: &Refused) -> Failure {
         let (outcome, verdict) = (self.outcome_unsent(), Verdict::Fail);
-        self.failure("egress_refused", &refused.to_string(), outcome, verdict)
-            .with_help(format!(
-                "if it is meant to be reached, put \"{}\" under `egress.allow` in tidegate.yaml",
-                refused.rule()
-            ))
+        self.failure("egress_refused", &refused.to_string(), outcome, verdict).with_help(format!(
+            "if it is meant to be reached, put \"{}\" under `egress.allow` in tidegate.yaml",
+            refused.rule()
+        ))
     }
 
     /// A redirect that is not followed.
     pub fn not_followed(&self, code: &str, reason: &str) -> Failure {
-        let outcome = if self.accepted {
-            Outcome::Unknown
-        } else {
-            Outcome::NotDone
-        };
+        let outcome = if self.accepted { Outcome::Unknown } else { Outcome::NotDone };
         let what = format!("the service answers with a redirect, and {reason}");
         self.failure(code, &what, outcome, Verdict::Fail)
             .with_help("if the service has moved, change the host or the path")
@@ -200,19 +172,15 @@ impl Journey {
             let what = format!("the name can not be resolved ({unknown})");
             return self
                 .failure("name_not_found", &what, unsent, RETRY)
-                .with_help(
-                    "look for a typing error in the host, and whether this machine has DNS",
-                );
+                .with_help("look for a typing error in the host, and whether this machine has DNS");
         }
-        let last = causes(error)
-            .last()
-            .map_or_else(String::new, ToString::to_string);
+        let last = causes(error).last().map_or_else(String::new, ToString::to_string);
         if error.is_connect() {
             if let Some(broken) = cause::<rustls::Error>(error) {
                 let what = format!("no trusted TLS connection ({broken})");
-                return self.failure("tls_failed", &what, unsent, RETRY).with_help(
-                    "the certificate must be valid, for this name, and from a public authority",
-                );
+                return self
+                    .failure("tls_failed", &what, unsent, RETRY)
+                    .with_help("the certificate must be valid, for this name, and from a public authority");
             }
             if error.is_timeout() {
                 let what = "the host does not accept the connection in time";
@@ -227,12 +195,8 @@ impl Journey {
             let what = format!("the request can not be written ({last})");
             return self.failure("request_invalid", &what, unsent, Verdict::Fail);
         }
-        let garbled = cause::<io::Error>(error).is_some_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
-            )
-        });
+        let garbled = cause::<io::Error>(error)
+            .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
         if garbled {
             let what = format!("the answer's compression can not be undone ({last})");
             return self.failure("response_unreadable", &what, self.outcome(), RETRY);
@@ -258,10 +222,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }

@@ -59,13 +59,7 @@ impl Egress {
                 Err(reason) => wrong.push((position, reason)),
             }
         }
-        if wrong.is_empty() {
-            Ok(Egress {
-                rules: rules.into(),
-            })
-        } else {
-            Err(wrong)
-        }
+        if wrong.is_empty() { Ok(Egress { rules: rules.into() }) } else { Err(wrong) }
     }
 
     /// Whether a connection to `address` may be opened for `host` (in lower case, as `Url` has it).
@@ -87,23 +81,12 @@ impl Egress {
         };
         let port = url.port_or_known_default().unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
-        if self.permits(host, address, port) {
-            Ok(())
-        } else {
-            Err(Refused {
-                host: host.to_owned(),
-                address,
-                port,
-            })
-        }
+        if self.permits(host, address, port) { Ok(()) } else { Err(Refused { host: host.to_owned(), address, port }) }
     }
 
     /// What resolves names for connections to `port`: a resolver is not told the port, so each has its own.
     pub fn resolver(&self, port: u16) -> impl Resolve + use<> {
-        Resolver {
-            egress: self.clone(),
-            port,
-        }
+        Resolver { egress: self.clone(), port }
     }
 }
 
@@ -123,11 +106,7 @@ impl FromStr for Rule {
             .ok_or_else(|| wrong("names no port"))?;
         let port = match port {
             "*" => None,
-            number => Some(
-                number
-                    .parse()
-                    .map_err(|_| wrong("has no port that exists"))?,
-            ),
+            number => Some(number.parse().map_err(|_| wrong("has no port that exists"))?),
         };
         let (base, bits) = match target.rsplit_once('/') {
             Some((base, bits)) => (base, Some(bits.trim_end_matches(']'))),
@@ -163,17 +142,11 @@ impl Target {
             Target::Network(base, bits) => match (plain(*base), address) {
                 (IpAddr::V4(base), IpAddr::V4(address)) => {
                     let shift = 32_u32.saturating_sub(u32::from(*bits));
-                    (base.to_bits() ^ address.to_bits())
-                        .checked_shr(shift)
-                        .unwrap_or(0)
-                        == 0
+                    (base.to_bits() ^ address.to_bits()).checked_shr(shift).unwrap_or(0) == 0
                 }
                 (IpAddr::V6(base), IpAddr::V6(address)) => {
                     let shift = 128_u32.saturating_sub(u32::from(*bits));
-                    (base.to_bits() ^ address.to_bits())
-                        .checked_shr(shift)
-                        .unwrap_or(0)
-                        == 0
+                    (base.to_bits() ^ address.to_bits()).checked_shr(shift).unwrap_or(0) == 0
                 }
                 _ => false,
             },
@@ -187,10 +160,7 @@ impl fmt::Display for Refused {
         if host.trim_matches(['[', ']']) == address.to_string() {
             write!(formatter, "the address {address} is not public")
         } else {
-            write!(
-                formatter,
-                "{host} has the address {address}, which is not public"
-            )
+            write!(formatter, "{host} has the address {address}, which is not public")
         }
     }
 }
@@ -224,20 +194,14 @@ impl Resolve for Resolver {
         let port = self.port;
         Box::pin(async move {
             let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-                .await
-                .map_err(NameNotFound)?
-                .collect();
-            let (permitted, refused): (Vec<_>, Vec<_>) = found
-                .into_iter()
-                .partition(|address| egress.permits(host, address.ip(), port));
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(NameNotFound)?.collect();
+            let (permitted, refused): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|address| egress.permits(host, address.ip(), port));
             match refused.first() {
-                Some(address) if permitted.is_empty() => Err(Box::new(Refused {
-                    host: host.to_owned(),
-                    address: address.ip(),
-                    port,
-                })
-                    as Box<dyn Error + Send + Sync>),
+                Some(address) if permitted.is_empty() => {
+                    Err(Box::new(Refused { host: host.to_owned(), address: address.ip(), port })
+                        as Box<dyn Error + Send + Sync>)
+                }
                 _ => Ok(Box::new(permitted.into_iter()) as Addrs),
             }
         })
@@ -247,9 +211,7 @@ impl Resolve for Resolver {
 /// An IPv4 address in IPv6 clothes (`::ffff:127.0.0.1`) is judged as what it is.
 fn plain(address: IpAddr) -> IpAddr {
     match address {
-        IpAddr::V6(address) => address
-            .to_ipv4_mapped()
-            .map_or(IpAddr::V6(address), IpAddr::V4),
+        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4),
         IpAddr::V4(_) => address,
     }
 }

@@ -94,8 +94,7 @@ pub enum Judgement {
 impl Errors {
     /// Judges an answer. `scope` holds `inputs`; `response` is put in while rules are asked.
     pub fn judge(&self, answer: Answer<'_>, scope: &mut Scope, mask: &Mask) -> Judgement {
-        let is_refused =
-            answer.status >= 400 || answer.status < 200 || (300..400).contains(&answer.status);
+        let is_refused = answer.status >= 400 || answer.status < 200 || (300..400).contains(&answer.status);
         let rule = self.matching(answer, scope);
         let judgement = match rule {
             Some(rule) => match rule.then {
@@ -112,19 +111,14 @@ impl Errors {
 
     /// What the service says beside the records of a success: messages of a partial error.
     pub fn told(&self, body: &Value) -> Option<String> {
-        self.message
-            .as_ref()?
-            .text(body)
-            .filter(|text| !text.trim().is_empty())
+        self.message.as_ref()?.text(body).filter(|text| !text.trim().is_empty())
     }
 
     fn matching(&self, answer: Answer<'_>, scope: &mut Scope) -> Option<&Rule> {
         let mut service_code = None;
         let mut lowered: Option<String> = None;
         for rule in &self.rules {
-            if !rule.takes_status(answer.status)
-                || (rule.after_uncertain && !answer.after_uncertain)
-            {
+            if !rule.takes_status(answer.status) || (rule.after_uncertain && !answer.after_uncertain) {
                 continue;
             }
             if !rule.code.is_empty() {
@@ -134,8 +128,7 @@ impl Errors {
                 }
             }
             if let Some(text) = &rule.text {
-                let body = lowered
-                    .get_or_insert_with(|| String::from_utf8_lossy(answer.bytes).to_lowercase());
+                let body = lowered.get_or_insert_with(|| String::from_utf8_lossy(answer.bytes).to_lowercase());
                 if !body.contains(text.as_str()) {
                     continue;
                 }
@@ -152,13 +145,7 @@ impl Errors {
         None
     }
 
-    fn failure(
-        &self,
-        answer: Answer<'_>,
-        rule: Option<&Rule>,
-        scope: &mut Scope,
-        mask: &Mask,
-    ) -> Failure {
+    fn failure(&self, answer: Answer<'_>, rule: Option<&Rule>, scope: &mut Scope, mask: &Mask) -> Failure {
         let verdict = match rule {
             Some(rule) => self.ruled(answer, rule),
             None => self.built_in(answer),
@@ -204,12 +191,8 @@ impl Errors {
     fn ruled(&self, answer: Answer<'_>, rule: &Rule) -> Verdict {
         let told = retry_after(answer.headers, answer.server_ms, answer.now_ms);
         match rule.then {
-            Then::Retry => Verdict::Retry {
-                after_ms: told.map(|wait| wait.ms).or(rule.wait_ms),
-            },
-            Then::RateLimited => Verdict::RateLimited {
-                until_ms: self.limited_until(answer, rule.wait_ms),
-            },
+            Then::Retry => Verdict::Retry { after_ms: told.map(|wait| wait.ms).or(rule.wait_ms) },
+            Then::RateLimited => Verdict::RateLimited { until_ms: self.limited_until(answer, rule.wait_ms) },
             Then::Reauth => Verdict::Reauth,
             Then::Reconcile => Verdict::Reconcile,
             Then::CursorExpired => Verdict::CursorExpired,
@@ -222,12 +205,9 @@ impl Errors {
         match answer.status {
             401 => Verdict::Reauth,
             402 => Verdict::Suspended,
-            429 => Verdict::RateLimited {
-                until_ms: self.limited_until(answer, None),
-            },
+            429 => Verdict::RateLimited { until_ms: self.limited_until(answer, None) },
             408 | 425 | 500 | 502..=504 | 506..=599 => Verdict::Retry {
-                after_ms: retry_after(answer.headers, answer.server_ms, answer.now_ms)
-                    .map(|wait| wait.ms),
+                after_ms: retry_after(answer.headers, answer.server_ms, answer.now_ms).map(|wait| wait.ms),
             },
             _ => Verdict::Fail,
         }
@@ -237,13 +217,7 @@ impl Errors {
     /// minute.
     fn limited_until(&self, answer: Answer<'_>, otherwise_ms: Option<i64>) -> i64 {
         let resets = self.limit_headers.iter().filter_map(|names| {
-            wait::reset(
-                answer.headers,
-                &names.remaining,
-                &names.reset,
-                answer.server_ms,
-                answer.now_ms,
-            )
+            wait::reset(answer.headers, &names.remaining, &names.reset, answer.server_ms, answer.now_ms)
         });
         let wait_ms = resets
             .chain(retry_after(answer.headers, answer.server_ms, answer.now_ms))
@@ -255,10 +229,7 @@ impl Errors {
     }
 
     fn service_code(&self, answer: Answer<'_>) -> Option<String> {
-        self.code
-            .as_ref()?
-            .text(answer.json?)
-            .filter(|code| !code.is_empty())
+        self.code.as_ref()?.text(answer.json?).filter(|code| !code.is_empty())
     }
 
     /// The service's own words, or the beginning of a body that has none.
@@ -298,29 +269,23 @@ fn set_response(answer: Answer<'_>, scope: &mut Scope) {
     if scope.get("response").is_some() {
         return;
     }
-    let headers = answer
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    let headers = answer.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     let body = match answer.json {
         Some(body) => body.clone(),
         None => Value::from(String::from_utf8_lossy(answer.bytes)),
     };
     let headers = Value::Object(headers.collect());
-    scope.set(
-        "response",
-        json!({"status": answer.status, "headers": headers, "body": body}),
-    );
+    scope.set("response", json!({"status": answer.status, "headers": headers, "body": body}));
 }
 
 fn help(verdict: Verdict, status: u16) -> Option<&'static str> {
     match verdict {
-        Verdict::Reauth => Some(
-            "check the connection's credentials; `tidegate connections test` shows whether they work",
-        ),
-        Verdict::Suspended => Some(
-            "the account is stopped at the service: look at its plan, credits and usage cap there",
-        ),
+        Verdict::Reauth => {
+            Some("check the connection's credentials; `tidegate connections test` shows whether they work")
+        }
+        Verdict::Suspended => {
+            Some("the account is stopped at the service: look at its plan, credits and usage cap there")
+        }
         Verdict::CursorExpired => Some(
             "what the service no longer lists is reported as a gap, and reading goes on from the oldest that it permits",
         ),

@@ -47,13 +47,7 @@ impl Exchange {
         started_ms: i64,
         elapsed_ms: i64,
     ) -> Self {
-        Exchange {
-            request,
-            response,
-            veil,
-            started_ms,
-            elapsed_ms,
-        }
+        Exchange { request, response, veil, started_ms, elapsed_ms }
     }
 
     /// The status of the answer, if there was one.
@@ -139,11 +133,7 @@ impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut pairs = serializer.serialize_seq(Some(self.0.len()))?;
         for (name, value) in self.0 {
-            let value = if is_secret_header(name) {
-                Cow::Borrowed(MASKED)
-            } else {
-                self.1.mask.cover(value)
-            };
+            let value = if is_secret_header(name) { Cow::Borrowed(MASKED) } else { self.1.mask.cover(value) };
             pairs.serialize_element(&(name, value))?;
         }
         pairs.end()
@@ -152,10 +142,7 @@ impl Serialize for Headers<'_> {
 
 fn request_body<'a>(body: &'a Body, veil: &Veil) -> Kept<'a> {
     match body {
-        Body::Empty => Kept {
-            text: None,
-            cut_from_bytes: None,
-        },
+        Body::Empty => Kept { text: None, cut_from_bytes: None },
         Body::Json(bytes) | Body::Raw(bytes) => kept(bytes, &veil.mask),
         Body::Form(pairs) => {
             let text: Vec<_> = pairs
@@ -164,10 +151,7 @@ fn request_body<'a>(body: &'a Body, veil: &Veil) -> Kept<'a> {
                 .collect();
             let text = text.join("&");
             let covered = veil.mask.cover_start(&text, KEPT_BYTES).into_owned();
-            Kept {
-                text: Some(Cow::Owned(covered)),
-                cut_from_bytes: (text.len() > KEPT_BYTES).then_some(text.len()),
-            }
+            Kept { text: Some(Cow::Owned(covered)), cut_from_bytes: (text.len() > KEPT_BYTES).then_some(text.len()) }
         }
     }
 }
@@ -181,37 +165,22 @@ fn response_body<'a>(body: &'a Bytes, veil: &Veil) -> Kept<'a> {
             hide(&mut value, &veil.members);
             let text = value.to_string();
             let covered = veil.mask.cover_start(&text, KEPT_BYTES).into_owned();
-            Kept {
-                text: Some(Cow::Owned(covered)),
-                cut_from_bytes: (text.len() > KEPT_BYTES).then_some(body.len()),
-            }
+            Kept { text: Some(Cow::Owned(covered)), cut_from_bytes: (text.len() > KEPT_BYTES).then_some(body.len()) }
         }
         // Where the members are can not be told, so nothing is kept.
-        Err(_) => Kept {
-            text: None,
-            cut_from_bytes: Some(body.len()),
-        },
+        Err(_) => Kept { text: None, cut_from_bytes: Some(body.len()) },
     }
 }
 
 fn kept<'a>(body: &'a [u8], mask: &Mask) -> Kept<'a> {
     if body.is_empty() {
-        return Kept {
-            text: None,
-            cut_from_bytes: None,
-        };
+        return Kept { text: None, cut_from_bytes: None };
     }
     let cut_from_bytes = (body.len() > KEPT_BYTES).then_some(body.len());
     match std::str::from_utf8(body) {
-        Ok(text) => Kept {
-            text: Some(mask.cover_start(text, KEPT_BYTES)),
-            cut_from_bytes,
-        },
+        Ok(text) => Kept { text: Some(mask.cover_start(text, KEPT_BYTES)), cut_from_bytes },
         // Not text: only its size is told.
-        Err(_) => Kept {
-            text: None,
-            cut_from_bytes: Some(body.len()),
-        },
+        Err(_) => Kept { text: None, cut_from_bytes: Some(body.len()) },
     }
 }
 
@@ -242,10 +211,7 @@ mod tests {
             HttpRequest {
                 method: Method::POST,
                 url: url.clone(),
-                headers: vec![
-                    ("X-Api-Key".into(), "shown nowhere".into()),
-                    ("X-Note".into(), "it is hunter22".into()),
-                ],
+                headers: vec![("X-Api-Key".into(), "shown nowhere".into()), ("X-Note".into(), "it is hunter22".into())],
                 body: request,
             },
             Some(HttpResponse {

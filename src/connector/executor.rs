@@ -41,13 +41,7 @@ pub struct Sent {
 impl Executor {
     /// `folders` are where `file.append` may write; relative paths are below the first.
     pub fn new(requester: Requester, limits: Limits, clock: Clock, folders: Vec<PathBuf>) -> Self {
-        Executor {
-            requester,
-            limits,
-            clock,
-            files: Files::new(folders),
-            ad_hoc: Arc::new(Action::ad_hoc()),
-        }
+        Executor { requester, limits, clock, files: Files::new(folders), ad_hoc: Arc::new(Action::ad_hoc()) }
     }
 
     /// Inputs completed and checked, the request rendered. Nothing is sent.
@@ -68,10 +62,9 @@ impl Executor {
     /// Sends one request: a page. The permit is given back when the answer has been read.
     pub async fn send(&self, prepared: Prepared, permit: Permit) -> Sent {
         let sent = match prepared.work {
-            Work::Builtin(builtin) => Sent {
-                exchange: None,
-                result: builtin.run(&self.files).await.map(Page::of_output),
-            },
+            Work::Builtin(builtin) => {
+                Sent { exchange: None, result: builtin.run(&self.files).await.map(Page::of_output) }
+            }
             Work::Request(ref request) | Work::AdHoc(ref request) => {
                 let answer = self.travel(&prepared, request).await;
                 self.receive(prepared, answer)
@@ -89,10 +82,7 @@ impl Executor {
             None => (&nowhere, None),
         };
         let started_ms = self.clock.now_ms();
-        let answer = self
-            .requester
-            .send(request, &prepared.credentials, allowed, timeout, proxy)
-            .await;
+        let answer = self.requester.send(request, &prepared.credentials, allowed, timeout, proxy).await;
         Travelled { answer, started_ms }
     }
 
@@ -107,35 +97,16 @@ impl Executor {
                 self.limits.learn(&prepared.keys, &response, now_ms);
                 (prepared.read(&response, &mask, now_ms), Some(response))
             }
-            Err(failure) => (
-                Err(Failure {
-                    message: mask.text(&failure.message),
-                    ..failure
-                }),
-                None,
-            ),
+            Err(failure) => (Err(Failure { message: mask.text(&failure.message), ..failure }), None),
         };
-        if let Err(Failure {
-            verdict: Verdict::RateLimited { until_ms },
-            ..
-        }) = &result
-        {
+        if let Err(Failure { verdict: Verdict::RateLimited { until_ms }, .. }) = &result {
             self.limits.block(&prepared.keys, *until_ms);
         }
-        let veil = Veil {
-            mask,
-            members: Arc::clone(&prepared.action.secret),
-        };
+        let veil = Veil { mask, members: Arc::clone(&prepared.action.secret) };
         let exchange = match prepared.work {
             Work::Request(request) | Work::AdHoc(request) => {
                 let elapsed_ms = now_ms.saturating_sub(travelled.started_ms);
-                Some(Exchange::new(
-                    request,
-                    response,
-                    veil,
-                    travelled.started_ms,
-                    elapsed_ms,
-                ))
+                Some(Exchange::new(request, response, veil, travelled.started_ms, elapsed_ms))
             }
             Work::Builtin(_) => None,
         };

@@ -22,10 +22,7 @@ impl ForEach {
     /// The elements of these (resolved) inputs. A value that is no list counts as a list of one; an empty
     /// list is refused, since a step that sends nothing is hardly meant.
     pub fn elements(&self, scope: &Scope) -> Result<Vec<Value>, Failure> {
-        let value = self
-            .list
-            .evaluate(scope)
-            .map_err(|error| template_failure(&error))?;
+        let value = self.list.evaluate(scope).map_err(|error| template_failure(&error))?;
         match value {
             Value::Array(elements) if elements.is_empty() => Err(self.nothing()),
             Value::Array(elements) => Ok(elements),
@@ -44,14 +41,9 @@ impl ForEach {
             _ => "partially_successful",
         };
         let must_fail = failed == total || (failed > 0 && self.on_partial == OnPartial::Fail);
-        if must_fail
-            && let Some((_, Err(first))) = results.iter().find(|(_, result)| result.is_err())
-        {
+        if must_fail && let Some((_, Err(first))) = results.iter().find(|(_, result)| result.is_err()) {
             let message = format!("{failed} of {total} failed; the first: {}", first.message);
-            return Err(Failure {
-                message,
-                ..first.clone()
-            });
+            return Err(Failure { message, ..first.clone() });
         }
         let results: Vec<Value> = results
             .into_iter()
@@ -70,10 +62,7 @@ impl ForEach {
     fn nothing(&self) -> Failure {
         Failure::not_sent(
             "nothing_to_do",
-            format!(
-                "`{}` has no elements, so there is nothing to send",
-                self.list.source()
-            ),
+            format!("`{}` has no elements, so there is nothing to send", self.list.source()),
         )
     }
 }

@@ -69,9 +69,7 @@ impl Inputs {
     /// Whether a value is just what the schema of an input gives when nothing is given.
     pub fn is_default(&self, name: &str, value: &str) -> bool {
         let field = self.fields.iter().find(|field| field.name == name);
-        field
-            .and_then(|field| field.default.as_ref())
-            .is_some_and(|default| default == value)
+        field.and_then(|field| field.default.as_ref()).is_some_and(|default| default == value)
     }
 
     /// Their names.
@@ -92,10 +90,7 @@ impl Inputs {
             Value::Null => Map::new(),
             other => {
                 let kind = check::kind(&other);
-                return Err(invalid(format!(
-                    "the {}s of {whose} are {kind}, not an object",
-                    self.noun
-                )));
+                return Err(invalid(format!("the {}s of {whose} are {kind}, not an object", self.noun)));
             }
         };
         let mut resolved = Map::with_capacity(self.fields.len());
@@ -105,9 +100,7 @@ impl Inputs {
                 false => given.swap_remove(&field.name),
             };
             let own = own.filter(|value| field.accepts_null || !value.is_null());
-            let value = own
-                .or_else(|| standing.get(&field.name).cloned())
-                .or_else(|| field.default.clone());
+            let value = own.or_else(|| standing.get(&field.name).cloned()).or_else(|| field.default.clone());
             match value {
                 Some(value) => {
                     if field.default.as_ref() != Some(&value) {
@@ -116,10 +109,7 @@ impl Inputs {
                     resolved.insert(field.name.clone(), value);
                 }
                 None if field.required => {
-                    return Err(invalid(format!(
-                        "{whose} needs the {} `{}`",
-                        self.noun, field.name
-                    )));
+                    return Err(invalid(format!("{whose} needs the {} `{}`", self.noun, field.name)));
                 }
                 None => {}
             }
@@ -130,12 +120,7 @@ impl Inputs {
         }
     }
 
-    fn examine(
-        &self,
-        field: &Field,
-        value: &Value,
-        whose: &dyn std::fmt::Display,
-    ) -> Result<(), Failure> {
+    fn examine(&self, field: &Field, value: &Value, whose: &dyn std::fmt::Display) -> Result<(), Failure> {
         let Some(wrong) = field.check.wrong_with(value) else {
             return Ok(());
         };
@@ -143,19 +128,14 @@ impl Inputs {
             true => String::new(),
             false => format!(" ({})", check::shown(value)),
         };
-        Err(invalid(format!(
-            "the {} `{}` of {whose} {wrong}{shown}",
-            self.noun, field.name
-        )))
+        Err(invalid(format!("the {} `{}` of {whose} {wrong}{shown}", self.noun, field.name)))
     }
 
     fn unknown(&self, name: &str, whose: &dyn std::fmt::Display) -> Failure {
         let failure = invalid(format!("{whose} has no {} `{name}`", self.noun));
         match did_you_mean(name, self.names()) {
             Some(close) => failure.with_help(format!("did you mean `{close}`?")),
-            None if self.fields.is_empty() => {
-                failure.with_help(format!("it takes no {}s", self.noun))
-            }
+            None if self.fields.is_empty() => failure.with_help(format!("it takes no {}s", self.noun)),
             None => {
                 let names: Vec<&str> = self.names().collect();
                 failure.with_help(format!("it takes {}", names.join(", ")))
@@ -184,8 +164,7 @@ mod tests {
 
     fn inputs(fields: Value) -> Inputs {
         let fields: manifest::Inputs = serde_json::from_value(fields).unwrap();
-        let schemas =
-            BTreeMap::from([("small".to_owned(), json!({"type": "integer", "maximum": 9}))]);
+        let schemas = BTreeMap::from([("small".to_owned(), json!({"type": "integer", "maximum": 9}))]);
         let mut problems = Vec::new();
         let inputs = Inputs::compile(&fields, &schemas, "input", "/inputs", &mut problems);
         assert_eq!(problems, Vec::new());
@@ -194,12 +173,10 @@ mod tests {
 
     fn resolve(inputs: &Inputs, given: Value) -> Result<Value, String> {
         let resolved = inputs.resolve(given, &Map::new(), &"x.post");
-        resolved
-            .map(Value::Object)
-            .map_err(|failure| match failure.help {
-                Some(help) => format!("{}; {help}", failure.message),
-                None => failure.message,
-            })
+        resolved.map(Value::Object).map_err(|failure| match failure.help {
+            Some(help) => format!("{}; {help}", failure.message),
+            None => failure.message,
+        })
     }
 
     #[rstest]
@@ -219,20 +196,14 @@ mod tests {
     #[case(json!({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}), json!({}), "the input `a` of x.post must be text or a list, not an object ({})")]
     #[case(json!({"$ref": "#/schemas/small"}), json!(9), "")]
     #[case(json!({"type": "array", "items": {"type": "string"}, "minItems": 1}), json!(["a"]), "")]
-    fn one_sentence_says_what_is_wrong(
-        #[case] schema: Value,
-        #[case] value: Value,
-        #[case] expected: &str,
-    ) {
+    fn one_sentence_says_what_is_wrong(#[case] schema: Value, #[case] value: Value, #[case] expected: &str) {
         let told = resolve(&inputs(json!({"a": schema})), json!({"a": value})).err();
         assert_eq!(told.unwrap_or_default(), expected);
     }
 
     #[test]
     fn schemas_of_other_kinds_are_checked_too() {
-        let inputs = inputs(
-            json!({"a": {"type": "array", "items": {"$ref": "#/schemas/small"}, "maxItems": 2}}),
-        );
+        let inputs = inputs(json!({"a": {"type": "array", "items": {"$ref": "#/schemas/small"}, "maxItems": 2}}));
         for wrong in [json!([1, 10]), json!([1, 2, 3]), json!("x")] {
             let message = resolve(&inputs, json!({"a": wrong})).unwrap_err();
             assert!(message.starts_with("the input `a` of x.post "), "{message}");
@@ -242,17 +213,9 @@ mod tests {
 
     #[test]
     fn unknown_and_missing_inputs_are_named() {
-        let inputs = inputs(
-            json!({"text": {"type": "string", "required": true}, "reply_to": {"type": "string"}}),
-        );
-        assert_eq!(
-            resolve(&inputs, json!({"reply_to": "1"})).unwrap_err(),
-            "x.post needs the input `text`"
-        );
-        assert_eq!(
-            resolve(&inputs, json!({"text": null})).unwrap_err(),
-            "x.post needs the input `text`"
-        );
+        let inputs = inputs(json!({"text": {"type": "string", "required": true}, "reply_to": {"type": "string"}}));
+        assert_eq!(resolve(&inputs, json!({"reply_to": "1"})).unwrap_err(), "x.post needs the input `text`");
+        assert_eq!(resolve(&inputs, json!({"text": null})).unwrap_err(), "x.post needs the input `text`");
         assert_eq!(
             resolve(&inputs, json!({"text": "a", "replyto": "1"})).unwrap_err(),
             "x.post has no input `replyto`; did you mean `reply_to`?"
@@ -265,16 +228,12 @@ mod tests {
 
     #[test]
     fn the_step_goes_before_the_connection_and_that_before_the_schema() {
-        let inputs = inputs(
-            json!({"from": {"type": "string", "default": "c"}, "max": {"type": "integer", "default": 5}}),
-        );
+        let inputs =
+            inputs(json!({"from": {"type": "string", "default": "c"}, "max": {"type": "integer", "default": 5}}));
         let standing = json!({"from": "b"});
         let standing = standing.as_object().unwrap();
         let resolved = |given: Value| Value::Object(inputs.resolve(given, standing, &"x").unwrap());
-        assert_eq!(
-            resolved(json!({"from": "a"})),
-            json!({"from": "a", "max": 5})
-        );
+        assert_eq!(resolved(json!({"from": "a"})), json!({"from": "a", "max": 5}));
         assert_eq!(resolved(json!({})), json!({"from": "b", "max": 5}));
     }
 

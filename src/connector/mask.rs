@@ -87,8 +87,7 @@ impl Mask {
         if self.forms.is_empty() {
             return None;
         }
-        let (start, mut stop) =
-            (from..end).find_map(|at| Some((at, at + self.longest(text, at)?)))?;
+        let (start, mut stop) = (from..end).find_map(|at| Some((at, at + self.longest(text, at)?)))?;
         let mut at = start + 1;
         while at <= stop && at < end {
             if let Some(length) = self.longest(text, at) {
@@ -126,23 +125,9 @@ impl std::fmt::Debug for Mask {
 
 /// Whether a header's value is masked whatever it holds; `name` in any case.
 pub fn is_secret_header(name: &str) -> bool {
-    const WHOLE: [&str; 5] = [
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "set-cookie",
-        "x-csrf-token",
-    ];
-    const PARTS: [&str; 8] = [
-        "api-key",
-        "apikey",
-        "auth-token",
-        "access-token",
-        "secret",
-        "password",
-        "signature",
-        "private-token",
-    ];
+    const WHOLE: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-csrf-token"];
+    const PARTS: [&str; 8] =
+        ["api-key", "apikey", "auth-token", "access-token", "secret", "password", "signature", "private-token"];
     let name = name.to_ascii_lowercase();
     WHOLE.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
 }
@@ -174,11 +159,7 @@ fn forms_of(secret: &str) -> Vec<String> {
 /// As `serde_json` writes it, without the quotes.
 fn escape_json(secret: &str) -> String {
     let quoted = serde_json::Value::from(secret).to_string();
-    quoted
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(&quoted)
-        .to_owned()
+    quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&quoted).to_owned()
 }
 
 /// As writers that keep to ASCII write it: `\u00e9`.
@@ -224,14 +205,9 @@ fn base64_cores(secret: &[u8]) -> Vec<String> {
         let padded = [&vec![0; before], secret].concat();
         let first = (before * 8).div_ceil(6);
         let last = padded.len() * 8 / 6;
-        for encoded in [
-            STANDARD_NO_PAD.encode(&padded),
-            URL_SAFE_NO_PAD.encode(&padded),
-        ] {
+        for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
             // Cores of the shortest secrets are words of ordinary texts.
-            let core = encoded
-                .get(first..last)
-                .filter(|core| core.len() > SHORTEST_BYTES);
+            let core = encoded.get(first..last).filter(|core| core.len() > SHORTEST_BYTES);
             cores.extend(core.map(str::to_owned));
         }
     }

@@ -54,10 +54,7 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(candidate, _)| candidate == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -70,9 +67,7 @@ pub struct HostSet {
 impl HostSet {
     /// From the connection's base URLs; their paths do not matter.
     pub fn new(hosts: impl IntoIterator<Item = Url>) -> Self {
-        HostSet {
-            origins: hosts.into_iter().collect(),
-        }
+        HostSet { origins: hosts.into_iter().collect() }
     }
 
     /// Whether the URL's origin is one of them.

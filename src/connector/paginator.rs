@@ -25,25 +25,11 @@ pub struct Paginator {
 
 #[derive(Clone, Debug)]
 pub(super) enum Form {
-    Cursor {
-        token: TokenPlace,
-        into: Target,
-    },
-    NextUrl {
-        url: JmesPath,
-    },
+    Cursor { token: TokenPlace, into: Target },
+    NextUrl { url: JmesPath },
     LinkHeader,
-    Page {
-        into: Target,
-        start: u64,
-        size: Option<u64>,
-        total: Option<JmesPath>,
-    },
-    Offset {
-        into: Target,
-        size: u64,
-        total: Option<JmesPath>,
-    },
+    Page { into: Target, start: u64, size: Option<u64>, total: Option<JmesPath> },
+    Offset { into: Target, size: u64, total: Option<JmesPath> },
 }
 
 #[derive(Clone, Debug)]
@@ -121,72 +107,41 @@ impl Paginator {
             Form::Offset { .. } => 0,
             _ => return None,
         };
-        Some(PageToken {
-            at: At::Number(number),
-            pages: 0,
-            previous: None,
-            anchor: None,
-        })
+        Some(PageToken { at: At::Number(number), pages: 0, previous: None, anchor: None })
     }
 
     /// Where a token goes; `None` where the page is a URL of its own.
     pub fn target(&self) -> Option<&Target> {
         match &self.form {
-            Form::Cursor { into, .. } | Form::Page { into, .. } | Form::Offset { into, .. } => {
-                Some(into)
-            }
+            Form::Cursor { into, .. } | Form::Page { into, .. } | Form::Offset { into, .. } => Some(into),
             Form::NextUrl { .. } | Form::LinkHeader => None,
         }
     }
 
     /// The page after this answer. Fails where the service names a page on another origin: following it
     /// would carry the credentials there, and stopping would lose what it lists.
-    pub fn next(
-        &self,
-        current: Option<&PageToken>,
-        answer: Answer<'_>,
-    ) -> Result<Following, Failure> {
+    pub fn next(&self, current: Option<&PageToken>, answer: Answer<'_>) -> Result<Following, Failure> {
         let Some(at) = self.following(current, answer)? else {
             return Ok(Following::default());
         };
         let pages = current.map_or(0, |token| token.pages).saturating_add(1);
         let fingerprint = fingerprint(answer.listed);
-        let is_repeated_page =
-            fingerprint.is_some() && current.is_some_and(|token| token.previous == fingerprint);
+        let is_repeated_page = fingerprint.is_some() && current.is_some_and(|token| token.previous == fingerprint);
         let text = at.text();
         let anchor = current.and_then(|token| token.anchor.clone());
-        let is_cycle =
-            anchor.as_deref() == Some(text.as_str()) || current.is_some_and(|token| token.at == at);
+        let is_cycle = anchor.as_deref() == Some(text.as_str()) || current.is_some_and(|token| token.at == at);
         if is_repeated_page || is_cycle {
             let what = if is_cycle { "next page" } else { "same page" };
             return Ok(Following {
                 next: None,
-                problem: Some(format!(
-                    "the service named the {what} again after {pages} pages; reading stopped there"
-                )),
+                problem: Some(format!("the service named the {what} again after {pages} pages; reading stopped there")),
             });
         }
-        let anchor = if pages.is_power_of_two() {
-            Some(text)
-        } else {
-            anchor
-        };
-        Ok(Following {
-            next: Some(PageToken {
-                at,
-                pages,
-                previous: fingerprint,
-                anchor,
-            }),
-            problem: None,
-        })
+        let anchor = if pages.is_power_of_two() { Some(text) } else { anchor };
+        Ok(Following { next: Some(PageToken { at, pages, previous: fingerprint, anchor }), problem: None })
     }
 
-    fn following(
-        &self,
-        current: Option<&PageToken>,
-        answer: Answer<'_>,
-    ) -> Result<Option<At>, Failure> {
+    fn following(&self, current: Option<&PageToken>, answer: Answer<'_>) -> Result<Option<At>, Failure> {
         let listed = answer.listed.len() as u64;
         match &self.form {
             Form::Cursor { token, .. } => Ok(token.read(answer)?.map(At::Token)),
@@ -198,9 +153,7 @@ impl Paginator {
                 Some(url) => same_origin(answer.url, &url).map(Some),
                 None => Ok(None),
             },
-            Form::Page {
-                start, size, total, ..
-            } => {
+            Form::Page { start, size, total, .. } => {
                 let number = current.map_or(*start, PageToken::number);
                 let read = number.saturating_sub(*start).saturating_add(1);
                 let is_last = listed == 0
@@ -257,29 +210,18 @@ impl At {
 
 /// A header's first value; `headers` have lower-case names.
 pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 fn same_origin(base: &Url, written: &str) -> Result<At, Failure> {
     let refused = |why: &str| {
-        Failure::not_sent(
-            "next_page_refused",
-            format!("the service's next page {why}"),
-        )
-        .with_help("pages are followed on the same origin only, because credentials go with them")
+        Failure::not_sent("next_page_refused", format!("the service's next page {why}"))
+            .with_help("pages are followed on the same origin only, because credentials go with them")
     };
-    let next = base
-        .join(written)
-        .map_err(|error| refused(&format!("is no URL: {error}")))?;
+    let next = base.join(written).map_err(|error| refused(&format!("is no URL: {error}")))?;
     if !super::message::same_origin(base, &next) {
         let place = next.host_str().unwrap_or_default();
-        return Err(refused(&format!(
-            "is on another origin: {}://{place}",
-            next.scheme()
-        )));
+        return Err(refused(&format!("is on another origin: {}://{place}", next.scheme())));
     }
     Ok(At::Url(next.into()))
 }
@@ -304,13 +246,7 @@ fn fingerprint(listed: &[Value]) -> Option<String> {
         hash.update(record.to_string().as_bytes());
         hash.update([0]);
     }
-    Some(
-        hash.finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
+    Some(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

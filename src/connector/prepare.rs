@@ -95,11 +95,7 @@ impl<'a> Call<'a> {
 
     /// The scope of its templates, with inputs completed and checked.
     pub(super) fn scope(&self) -> Result<Scope, Failure> {
-        let inputs = self.action.inputs.resolve(
-            self.inputs.clone(),
-            &self.connection.defaults,
-            &self.action,
-        )?;
+        let inputs = self.action.inputs.resolve(self.inputs.clone(), &self.connection.defaults, &self.action)?;
         let mut scope = Scope::new();
         scope.set("inputs", Value::Object(inputs));
         if self.action.reads_connection {
@@ -111,17 +107,14 @@ impl<'a> Call<'a> {
 
 impl Prepared {
     /// Prepares a call. `files` are where `file.append` may write.
-    pub(super) fn new(
-        call: Call<'_>,
-        files: &builtin::Files,
-        limits: &Limits,
-    ) -> Result<Prepared, Failure> {
+    pub(super) fn new(call: Call<'_>, files: &builtin::Files, limits: &Limits) -> Result<Prepared, Failure> {
         let connection = call.connection;
         let action = call.action;
         if !connection.active {
             let message = format!("the connection `{}` is switched off", connection.name);
-            return Err(Failure::not_sent("connection_inactive", message)
-                .with_help("set `active: true` in tidegate.yaml"));
+            return Err(
+                Failure::not_sent("connection_inactive", message).with_help("set `active: true` in tidegate.yaml")
+            );
         }
         let mut scope = call.scope()?;
         if let (Some(foreach), Some(element)) = (&action.foreach, call.element) {
@@ -132,14 +125,8 @@ impl Prepared {
             Some(builtin) => Work::Builtin(Builtin::prepare(builtin, &scope, call.journal, files)?),
             None => {
                 let base = connection.host(action)?;
-                let counted = action
-                    .paginator
-                    .as_ref()
-                    .and_then(|paginator| paginator.first());
-                let target = action
-                    .paginator
-                    .as_ref()
-                    .and_then(|paginator| paginator.target());
+                let counted = action.paginator.as_ref().and_then(|paginator| paginator.first());
+                let target = action.paginator.as_ref().and_then(|paginator| paginator.target());
                 let page = call.page.or(counted.as_ref()).map(|page| (page, target));
                 let mut request = action.request.render(base, &scope, page)?;
                 if let (Some(header), Some(key)) = (action.key_header(), call.idempotency_key) {
@@ -162,11 +149,7 @@ impl Prepared {
     }
 
     /// Prepares an `http` step.
-    pub(super) fn ad_hoc(
-        call: AdHoc<'_>,
-        action: &Arc<Action>,
-        limits: &Limits,
-    ) -> Result<Prepared, Failure> {
+    pub(super) fn ad_hoc(call: AdHoc<'_>, action: &Arc<Action>, limits: &Limits) -> Result<Prepared, Failure> {
         let request = ad_hoc_request(&call.inputs)?;
         let credentials = match call.connection {
             Some(connection) if !connection.allowed.contains(&request.url) => {
@@ -186,14 +169,8 @@ impl Prepared {
             // What a 429 blocks is the host that gave it.
             None => {
                 let host = request.url.host_str().unwrap_or_default();
-                let asker = Asker {
-                    connector: &action.name,
-                    connection: &action.name,
-                    action: host,
-                };
-                limits
-                    .keys(asker, &[])
-                    .map_err(|message| Failure::not_sent("limit_invalid", message))?
+                let asker = Asker { connector: &action.name, connection: &action.name, action: host };
+                limits.keys(asker, &[]).map_err(|message| Failure::not_sent("limit_invalid", message))?
             }
         };
         Ok(Prepared {
@@ -228,16 +205,10 @@ impl Prepared {
             Body::Empty => Value::Null,
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
             Body::Raw(bytes) => Value::from(String::from_utf8_lossy(bytes)),
-            Body::Form(pairs) => pairs
-                .iter()
-                .map(|(name, value)| json!([name, value]))
-                .collect(),
+            Body::Form(pairs) => pairs.iter().map(|(name, value)| json!([name, value])).collect(),
         };
-        let headers: Map<String, Value> = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-            .collect();
+        let headers: Map<String, Value> =
+            request.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
         json!({"method": request.method.as_str(), "url": request.url.as_str(), "headers": headers, "body": body})
     }
 }
@@ -246,17 +217,13 @@ fn ad_hoc_request(inputs: &Value) -> Result<HttpRequest, Failure> {
     let refused = |message: String| Failure::not_sent("http_invalid", message);
     let text = |name: &str| inputs.get(name).and_then(Value::as_str);
     let url = text("url").ok_or_else(|| refused("an `http` step needs a `url`".to_owned()))?;
-    let mut url =
-        Url::parse(url).map_err(|error| refused(format!("`{url}` is no URL: {error}")))?;
+    let mut url = Url::parse(url).map_err(|error| refused(format!("`{url}` is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(refused(
-            "only http and https URLs with a host can be asked".to_owned(),
-        ));
+        return Err(refused("only http and https URLs with a host can be asked".to_owned()));
     }
     append_query(&mut url, &pairs(inputs.get("query")));
     let method = text("method").unwrap_or("GET");
-    let method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| refused(format!("`{method}` is no HTTP method")))?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused(format!("`{method}` is no HTTP method")))?;
     let body = match (inputs.get("json"), inputs.get("form"), text("raw")) {
         (Some(json), _, _) => Body::Json(json.to_string().into()),
         (None, Some(form), _) => Body::Form(pairs(Some(form))),
@@ -267,22 +234,13 @@ fn ad_hoc_request(inputs: &Value) -> Result<HttpRequest, Failure> {
     for (name, value) in &headers {
         super::request::refuse_control(name, value)?;
     }
-    Ok(HttpRequest {
-        method,
-        url,
-        headers,
-        body,
-    })
+    Ok(HttpRequest { method, url, headers, body })
 }
 
 fn pairs(members: Option<&Value>) -> Vec<(String, String)> {
     let members = members.and_then(Value::as_object).into_iter().flatten();
     members
-        .flat_map(|(name, value)| {
-            super::request::texts(value)
-                .into_iter()
-                .map(|value| (name.clone(), value))
-        })
+        .flat_map(|(name, value)| super::request::texts(value).into_iter().map(|value| (name.clone(), value)))
         .collect()
 }
 

@@ -47,9 +47,7 @@ impl Reconcile {
         element: Option<Value>,
         since_ms: i64,
     ) -> Result<Scope, Failure> {
-        let inputs = action
-            .inputs
-            .resolve(inputs, &connection.defaults, action)?;
+        let inputs = action.inputs.resolve(inputs, &connection.defaults, action)?;
         let mut scope = Scope::new();
         scope.set("inputs", Value::Object(inputs));
         scope.set_now(since_ms);
@@ -61,27 +59,15 @@ impl Reconcile {
 
     /// The listing action's inputs.
     pub fn inputs(&self, scope: &Scope) -> Result<Value, Failure> {
-        self.with
-            .evaluate_pruned(scope)
-            .map_err(|error| template_failure(&error))
+        self.with.evaluate_pruned(scope).map_err(|error| template_failure(&error))
     }
 
     /// The records that match and are not older than the attempt. A record without an id is none.
-    pub fn candidates(
-        &self,
-        records: Vec<Value>,
-        scope: &mut Scope,
-    ) -> Result<Vec<Candidate>, Failure> {
-        let since_ms = scope
-            .now_ms()
-            .unwrap_or(i64::MIN)
-            .saturating_sub(CLOCK_TOLERANCE_MS);
+    pub fn candidates(&self, records: Vec<Value>, scope: &mut Scope) -> Result<Vec<Candidate>, Failure> {
+        let since_ms = scope.now_ms().unwrap_or(i64::MIN).saturating_sub(CLOCK_TOLERANCE_MS);
         let mut found = Vec::new();
         for record in records {
-            if self
-                .time_ms(&record)
-                .is_some_and(|time_ms| time_ms < since_ms)
-            {
+            if self.time_ms(&record).is_some_and(|time_ms| time_ms < since_ms) {
                 continue;
             }
             scope.set("record", record);

@@ -55,11 +55,7 @@ pub fn next(status: u16, location: Option<&str>, method: &Method, url: &Url) -> 
     target.set_fragment(None);
     Next::Follow(Hop {
         url: target,
-        method: if becomes_get {
-            Method::GET
-        } else {
-            method.clone()
-        },
+        method: if becomes_get { Method::GET } else { method.clone() },
         keeps_body: !becomes_get,
     })
 }
@@ -101,13 +97,9 @@ mod tests {
     #[test]
     fn some_targets_are_refused() {
         let url = Url::parse("https://a.test/").unwrap();
-        for location in [
-            "http://a.test/",
-            "ftp://a.test/",
-            "file:///etc/passwd",
-            "https://u:p@a.test/",
-            "https://[oops/",
-        ] {
+        for location in
+            ["http://a.test/", "ftp://a.test/", "file:///etc/passwd", "https://u:p@a.test/", "https://[oops/"]
+        {
             let next = next(307, Some(location), &Method::GET, &url);
             assert!(matches!(next, Next::Refuse(_)), "{location}: {next:?}");
         }

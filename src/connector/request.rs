@@ -22,11 +22,7 @@ use crate::manifest::problem::Problem;
 use crate::template::{Scope, Template, Tree};
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
-pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A compiled `request`.
 #[derive(Clone, Debug)]
@@ -57,31 +53,15 @@ enum Content {
 
 impl Request {
     /// Reads a request; `pointer` is where it stands.
-    pub fn compile(
-        written: &written::Request,
-        pointer: &str,
-        problems: &mut Vec<Problem>,
-    ) -> Request {
-        let bodies = [
-            written.json.is_some(),
-            written.form.is_some(),
-            written.raw.is_some(),
-        ];
+    pub fn compile(written: &written::Request, pointer: &str, problems: &mut Vec<Problem>) -> Request {
+        let bodies = [written.json.is_some(), written.form.is_some(), written.raw.is_some()];
         if bodies.iter().filter(|is_there| **is_there).count() > 1 {
-            problems.push(Problem::new(
-                pointer,
-                "several_bodies",
-                "a request has one body: `json`, `form` or `raw`",
-            ));
+            problems.push(Problem::new(pointer, "several_bodies", "a request has one body: `json`, `form` or `raw`"));
         }
         let headers = written.headers.iter();
         Request {
             method: method(written.method.unwrap_or_default()),
-            path: Path::compile(
-                written.path.as_deref().unwrap_or_default(),
-                &format!("{pointer}/path"),
-                problems,
-            ),
+            path: Path::compile(written.path.as_deref().unwrap_or_default(), &format!("{pointer}/path"), problems),
             query: parts(written.query.iter(), &format!("{pointer}/query"), problems),
             headers: parts(headers, &format!("{pointer}/headers"), problems),
             body: Content::compile(written, pointer, problems),
@@ -119,10 +99,7 @@ impl Request {
         let mut url = self.path.below(base, scope, &query)?;
         if let Some(next) = page_url {
             let next = Url::parse(next).map_err(|error| {
-                Failure::not_sent(
-                    "page_token_invalid",
-                    format!("the next page is no URL: {error}"),
-                )
+                Failure::not_sent("page_token_invalid", format!("the next page is no URL: {error}"))
             })?;
             if !same_origin(&url, &next) {
                 return Err(Failure::not_sent(
@@ -132,12 +109,7 @@ impl Request {
             }
             url = next;
         }
-        Ok(HttpRequest {
-            method: self.method.clone(),
-            url,
-            headers,
-            body: self.body.render(scope, into_body)?,
-        })
+        Ok(HttpRequest { method: self.method.clone(), url, headers, body: self.body.render(scope, into_body)? })
     }
 
     /// The roots that its templates read.
@@ -198,9 +170,7 @@ impl Content {
                 }
             },
             Content::Json(tree) => {
-                let value = tree
-                    .evaluate_pruned(scope)
-                    .map_err(|error| template_failure(&error))?;
+                let value = tree.evaluate_pruned(scope).map_err(|error| template_failure(&error))?;
                 match page {
                     None => json_body(&value)?,
                     Some((name, at)) => json_body(&with_page(value, name, at))?,
@@ -214,9 +184,7 @@ impl Content {
                 Body::Form(pairs)
             }
             Content::Raw(template) => {
-                let text = template
-                    .render(scope)
-                    .map_err(|error| template_failure(&error))?;
+                let text = template.render(scope).map_err(|error| template_failure(&error))?;
                 Body::Raw(Bytes::from(text))
             }
         })
@@ -289,13 +257,9 @@ fn pairs(parts: &[(String, Part)], scope: &Scope) -> Result<Vec<(String, String)
     let mut pairs = Vec::with_capacity(parts.len());
     for (name, part) in parts {
         match part {
-            Part::Constant(values) => {
-                pairs.extend(values.iter().map(|value| (name.clone(), value.clone())))
-            }
+            Part::Constant(values) => pairs.extend(values.iter().map(|value| (name.clone(), value.clone()))),
             Part::Computed(tree) => {
-                let value = tree
-                    .evaluate_pruned(scope)
-                    .map_err(|error| template_failure(&error))?;
+                let value = tree.evaluate_pruned(scope).map_err(|error| template_failure(&error))?;
                 pairs.extend(texts(&value).into_iter().map(|value| (name.clone(), value)));
             }
         }
@@ -332,19 +296,11 @@ fn with_page(mut body: Value, name: &str, at: &At) -> Value {
 fn json_body(value: &Value) -> Result<Body, Failure> {
     serde_json::to_vec(value)
         .map(|bytes| Body::Json(Bytes::from(bytes)))
-        .map_err(|error| {
-            Failure::not_sent(
-                "body_invalid",
-                format!("the body cannot be written as JSON: {error}"),
-            )
-        })
+        .map_err(|error| Failure::not_sent("body_invalid", format!("the body cannot be written as JSON: {error}")))
 }
 
 pub(super) fn refuse_control(name: &str, value: &str) -> Result<(), Failure> {
-    match value
-        .chars()
-        .any(|letter| letter.is_control() && letter != '\t')
-    {
+    match value.chars().any(|letter| letter.is_control() && letter != '\t') {
         false => Ok(()),
         true => Err(Failure::not_sent(
             "header_invalid",

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
-    HeaderValue, LOCATION,
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use tokio::time;
 
@@ -102,12 +101,9 @@ impl Requester {
         let mut at_home = true;
         let mut seen: Vec<(Method, Url)> = Vec::new();
         loop {
-            self.egress
-                .check_literal(&url)
-                .map_err(|refused| journey.refused(&refused))?;
+            self.egress.check_literal(&url).map_err(|refused| journey.refused(&refused))?;
             let mut outgoing = Outgoing {
-                headers: headers(request, &body, at_home)
-                    .map_err(|failure| journey.prepared_badly(failure))?,
+                headers: headers(request, &body, at_home).map_err(|failure| journey.prepared_badly(failure))?,
                 method,
                 url: url.into_owned(),
                 body,
@@ -119,27 +115,17 @@ impl Requester {
                     .apply(&mut outgoing, self.clock.now_ms())
                     .map_err(|failure| journey.prepared_badly(failure))?;
             }
-            let client = self
-                .clients
-                .client_for(&outgoing.url, proxy)
-                .map_err(|failure| journey.prepared_badly(failure))?;
+            let client =
+                self.clients.client_for(&outgoing.url, proxy).map_err(|failure| journey.prepared_badly(failure))?;
             let sent = write(journey, &mut outgoing);
-            let response = client
-                .execute(sent)
-                .await
-                .map_err(|error| journey.broken(&error))?;
+            let response = client.execute(sent).await.map_err(|error| journey.broken(&error))?;
             let status = response.status().as_u16();
             journey.answered(status);
-            let location = response
-                .headers()
-                .get(LOCATION)
-                .map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let location = response.headers().get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
             match redirect::next(status, location.as_deref(), &outgoing.method, &outgoing.url) {
                 Next::Answer => {
                     let hops = u8::try_from(seen.len()).unwrap_or(MAX_HOPS);
-                    return self
-                        .read(journey, response, plain_url, hops, started_ms)
-                        .await;
+                    return self.read(journey, response, plain_url, hops, started_ms).await;
                 }
                 Next::Refuse(reason) => {
                     return Err(journey.not_followed("redirect_refused", &reason));
@@ -156,11 +142,7 @@ impl Requester {
                     journey.redirected(hop.keeps_body);
                     trusted = trusted && allowed.contains(&hop.url);
                     at_home = at_home && (trusted || same_origin(&hop.url, &request.url));
-                    body = if hop.keeps_body {
-                        Cow::Borrowed(&request.body)
-                    } else {
-                        Cow::Owned(Body::Empty)
-                    };
+                    body = if hop.keeps_body { Cow::Borrowed(&request.body) } else { Cow::Owned(Body::Empty) };
                     method = hop.method;
                     url = Cow::Owned(hop.url);
                 }
@@ -182,11 +164,7 @@ impl Requester {
             return Err(too_large());
         }
         let status = response.status().as_u16();
-        let date_ms = response
-            .headers()
-            .get(DATE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(reset::date_ms);
+        let date_ms = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::date_ms);
         let headers = response
             .headers()
             .iter()
@@ -197,11 +175,7 @@ impl Requester {
             .collect();
         let mut pieces = Pieces::default();
         // Bytes are counted as they come out of the decoder: a small answer can unfold to any size.
-        while let Some(piece) = response
-            .chunk()
-            .await
-            .map_err(|error| journey.broken(&error))?
-        {
+        while let Some(piece) = response.chunk().await.map_err(|error| journey.broken(&error))? {
             if pieces.len() + piece.len() > self.max_response_bytes {
                 return Err(too_large());
             }
@@ -243,11 +217,7 @@ impl Pieces {
     }
 
     fn join(self) -> Bytes {
-        if self.joined.is_empty() {
-            self.first
-        } else {
-            self.joined.freeze()
-        }
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }
 
@@ -260,7 +230,9 @@ fn headers(request: &HttpRequest, body: &Body, at_home: bool) -> Result<HeaderMa
         let (Some(name), Ok(value)) = (parsed, HeaderValue::from_str(value)) else {
             return Err(Failure::not_sent(
                 "header_invalid",
-                format!("the header `{name}` can not be sent: its name or value has characters that headers can not carry"),
+                format!(
+                    "the header `{name}` can not be sent: its name or value has characters that headers can not carry"
+                ),
             )
             .with_help("line breaks can not be part of a header; take them out with a template helper"));
         };

@@ -41,11 +41,8 @@ type SideList = HashMap<String, Value>;
 impl Selector {
     /// The records of a body. `scope` holds `inputs`; `record` and `body` are put in while it works.
     pub fn select(&self, body: Value, scope: &mut Scope) -> Result<Vec<Value>, Failure> {
-        let sides = self
-            .expand
-            .iter()
-            .map(|expand| expand.side_list(&body))
-            .collect::<Result<Vec<SideList>, Failure>>()?;
+        let sides =
+            self.expand.iter().map(|expand| expand.side_list(&body)).collect::<Result<Vec<SideList>, Failure>>()?;
         let records = self.list(body, scope)?;
         let mut kept = Vec::with_capacity(records.len());
         for mut record in records {
@@ -62,9 +59,7 @@ impl Selector {
 
     /// Whether the records are a part of the body, so that something else may stand beside them.
     pub fn is_part(&self, scope: &Scope) -> bool {
-        self.records
-            .resolve(scope)
-            .is_ok_and(|path| path.source() != "@")
+        self.records.resolve(scope).is_ok_and(|path| path.source() != "@")
     }
 
     fn list(&self, body: Value, scope: &mut Scope) -> Result<Vec<Value>, Failure> {
@@ -89,19 +84,13 @@ impl Selector {
         }
         scope.set("record", record);
         if let Some(set) = &self.set {
-            let added = set
-                .evaluate_pruned(scope)
-                .map_err(|error| template_failure(&error))?;
-            if let (Some(Value::Object(record)), Value::Object(added)) =
-                (scope.get_mut("record"), added)
-            {
+            let added = set.evaluate_pruned(scope).map_err(|error| template_failure(&error))?;
+            if let (Some(Value::Object(record)), Value::Object(added)) = (scope.get_mut("record"), added) {
                 record.extend(added);
             }
         }
         let is_kept = match &self.condition {
-            Some(condition) => condition
-                .is_true(scope)
-                .map_err(|error| template_failure(&error))?,
+            Some(condition) => condition.is_true(scope).map_err(|error| template_failure(&error))?,
             None => true,
         };
         let record = scope.take("record").unwrap_or(Value::Null);
@@ -111,9 +100,7 @@ impl Selector {
     fn without_removed(&self, mut record: Value) -> Value {
         for path in &self.remove {
             if let Some((last, parents)) = path.split_last() {
-                let parent = parents
-                    .iter()
-                    .try_fold(&mut record, |place, name| place.get_mut(name));
+                let parent = parents.iter().try_fold(&mut record, |place, name| place.get_mut(name));
                 if let Some(Value::Object(members)) = parent {
                     members.shift_remove(last);
                 }
@@ -145,10 +132,8 @@ impl Expand {
         let reference = self.by.search(record)?;
         let found = match reference.as_ref() {
             Value::Array(keys) => {
-                let elements: Vec<Value> = keys
-                    .iter()
-                    .filter_map(|key| side.get(&scalar_text(key)?).cloned())
-                    .collect();
+                let elements: Vec<Value> =
+                    keys.iter().filter_map(|key| side.get(&scalar_text(key)?).cloned()).collect();
                 (!elements.is_empty()).then_some(Value::Array(elements))
             }
             key => scalar_text(key).and_then(|key| side.get(&key).cloned()),

@@ -33,9 +33,7 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, Failure> {
     let provider = PROVIDER.get_or_init(|| Arc::new(ring::default_provider()));
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Failure::not_sent("tls_failed", format!("TLS can not be set up: {error}"))
-        })?
+        .map_err(|error| Failure::not_sent("tls_failed", format!("TLS can not be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)

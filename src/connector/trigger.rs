@@ -55,17 +55,11 @@ impl Trigger {
     /// What a flow gives, completed and checked.
     pub fn resolve(&self, given: Value) -> Result<Value, Failure> {
         let name = format!("{}.{}", self.connector, self.name);
-        self.inputs
-            .resolve(given, &Map::new(), &name)
-            .map(Value::Object)
+        self.inputs.resolve(given, &Map::new(), &name).map(Value::Object)
     }
 
     /// The polled action's inputs. `since` is where to ask from; it is absent in the templates when `None`.
-    pub fn action_inputs(
-        &self,
-        inputs: &Value,
-        since: Option<&Position>,
-    ) -> Result<Value, Failure> {
+    pub fn action_inputs(&self, inputs: &Value, since: Option<&Position>) -> Result<Value, Failure> {
         let mut cursor = Map::new();
         if let Some(since) = since {
             cursor.insert("since".to_owned(), self.cursor.emit(since));
@@ -73,9 +67,7 @@ impl Trigger {
         let mut scope = self.scope(inputs);
         scope.set("cursor", Value::Object(cursor));
         match &self.with {
-            Some(with) => with
-                .evaluate_pruned(&scope)
-                .map_err(|error| template_failure(&error)),
+            Some(with) => with.evaluate_pruned(&scope).map_err(|error| template_failure(&error)),
             None => Ok(Value::Object(Map::new())),
         }
     }
@@ -92,9 +84,7 @@ impl Trigger {
     pub fn item(&self, record: Value, scope: &mut Scope) -> Result<Option<Item>, Failure> {
         scope.set("record", record);
         let is_true = |condition: &Option<Expression>, otherwise: bool| match condition {
-            Some(condition) => condition
-                .is_true(scope)
-                .map_err(|error| template_failure(&error)),
+            Some(condition) => condition.is_true(scope).map_err(|error| template_failure(&error)),
             None => Ok(otherwise),
         };
         let is_own = is_true(&self.condition, true);
@@ -109,12 +99,8 @@ impl Trigger {
         let position = self.cursor.position(&record)?;
         Ok(Some(Item {
             key: self.key.of(&record, scope)?,
-            time_ms: position
-                .as_ref()
-                .and_then(|position| self.cursor.time_ms(position)),
-            sort_value: position
-                .as_ref()
-                .map_or(0, |position| self.cursor.sort_value(position)),
+            time_ms: position.as_ref().and_then(|position| self.cursor.time_ms(position)),
+            sort_value: position.as_ref().map_or(0, |position| self.cursor.sort_value(position)),
             position,
             is_ready: !is_unready?,
             record,

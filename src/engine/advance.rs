@@ -9,18 +9,10 @@ use super::{Decision, Event, Flow, Run, Settlement};
 ///
 /// The worker commits the entries and [`Run::frames`] together, then does what `next` says.
 pub fn advance(flow: &Flow, run: &mut Run, event: Event, now_ms: i64) -> Decision {
-    let mut walk = Walk {
-        flow,
-        run,
-        now_ms,
-        entries: Vec::new(),
-    };
+    let mut walk = Walk { flow, run, now_ms, entries: Vec::new() };
     walk.take(event);
     let next = walk.go_on();
-    Decision {
-        entries: walk.entries,
-        next,
-    }
+    Decision { entries: walk.entries, next }
 }
 
 impl Walk<'_> {

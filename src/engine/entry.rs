@@ -77,9 +77,6 @@ impl EntryState {
 
     /// Whether it never changes again.
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            EntryState::Skipped | EntryState::Succeeded | EntryState::Failed
-        )
+        matches!(self, EntryState::Skipped | EntryState::Succeeded | EntryState::Failed)
     }
 }

@@ -80,17 +80,8 @@ impl Flow {
             Some(with) if problems.is_empty() => Ok(Flow {
                 name: flow.flow.clone(),
                 title: flow.title.clone(),
-                trigger: Trigger {
-                    with,
-                    condition,
-                    schedule,
-                    missed: flow.trigger.missed,
-                },
-                concurrency: Concurrency {
-                    limit: flow.concurrency.limit,
-                    key,
-                    on_busy: flow.concurrency.on_busy,
-                },
+                trigger: Trigger { with, condition, schedule, missed: flow.trigger.missed },
+                concurrency: Concurrency { limit: flow.concurrency.limit, key, on_busy: flow.concurrency.on_busy },
                 root: json!({"name": flow.flow, "title": flow.title}),
                 steps,
                 on_failure,

@@ -93,11 +93,7 @@ impl Frame {
             self.scope = format!("{key}[{}]", self.turn);
             self.prefix = format!("{}.", self.scope);
         } else {
-            let label = step
-                .form
-                .blocks()
-                .get(self.block)
-                .map_or("", |block| block.label);
+            let label = step.form.blocks().get(self.block).map_or("", |block| block.label);
             self.scope = scope.to_owned();
             self.prefix = format!("{key}.{label}.");
         }

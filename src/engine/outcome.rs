@@ -56,9 +56,7 @@ impl<'a> Walk<'a> {
         current.failure = Some(failure);
         match judgement {
             Judgement::Fail => self.give_up_with_last(step),
-            Judgement::Retry { due_ms } | Judgement::RateLimited { due_ms }
-                if self.is_too_late(step, due_ms) =>
-            {
+            Judgement::Retry { due_ms } | Judgement::RateLimited { due_ms } if self.is_too_late(step, due_ms) => {
                 self.give_up_in_time(step);
             }
             Judgement::Retry { due_ms } => {
@@ -82,21 +80,10 @@ impl<'a> Walk<'a> {
         let Some(current) = &self.run.current else {
             return;
         };
-        let Phase::LookingUp {
-            until_ms,
-            looks,
-            refused,
-            ..
-        } = current.phase
-        else {
+        let Phase::LookingUp { until_ms, looks, refused, .. } = current.phase else {
             return;
         };
-        let again = |due_ms| Phase::LookingUp {
-            due_ms,
-            until_ms,
-            looks: looks.saturating_add(1),
-            refused,
-        };
+        let again = |due_ms| Phase::LookingUp { due_ms, until_ms, looks: looks.saturating_add(1), refused };
         let limited_until_ms = failure.as_ref().and_then(|failure| match failure.verdict {
             Verdict::RateLimited { until_ms } => Some(until_ms),
             _ => None,
@@ -105,11 +92,7 @@ impl<'a> Walk<'a> {
             return self.look_again(step, again(due_ms.max(self.now_ms + LOOK_INTERVAL_MS)));
         }
         if self.now_ms < until_ms {
-            let interval_ms = reconcile
-                .after
-                .ms
-                .max(LOOK_INTERVAL_MS)
-                .saturating_mul(1 << looks.min(20));
+            let interval_ms = reconcile.after.ms.max(LOOK_INTERVAL_MS).saturating_mul(1 << looks.min(20));
             let due_ms = self.now_ms.saturating_add(interval_ms).min(until_ms);
             return self.look_again(step, again(due_ms));
         }
@@ -117,8 +100,7 @@ impl<'a> Walk<'a> {
             return self.park(step);
         }
         let number = current.attempt;
-        let may_try_again = outside_effect(step)
-            .is_some_and(|effect| number < attempts(step.retry.as_ref(), effect));
+        let may_try_again = outside_effect(step).is_some_and(|effect| number < attempts(step.retry.as_ref(), effect));
         if may_try_again && !refused {
             self.try_again();
         } else {
@@ -140,25 +122,16 @@ impl<'a> Walk<'a> {
 
     /// Fails for good, for the reason for which the last attempt failed.
     pub(super) fn give_up_with_last(&mut self, step: &'a Step) {
-        let last = self
-            .run
-            .current
-            .as_mut()
-            .and_then(|current| current.failure.take());
-        let failure = last.unwrap_or_else(|| {
-            Failure::not_sent("settled_failed", "a person settled this step as failed")
-        });
+        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let failure =
+            last.unwrap_or_else(|| Failure::not_sent("settled_failed", "a person settled this step as failed"));
         self.give_up(step, failure);
     }
 
     /// Fails for good because the step's time is over.
     pub(super) fn give_up_in_time(&mut self, step: &'a Step) {
         let length = crate::manifest::Duration::from_ms(step.deadline_ms.unwrap_or_default());
-        let last = self
-            .run
-            .current
-            .as_mut()
-            .and_then(|current| current.failure.take());
+        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
         let message = match &last {
             Some(last) => format!("not done within {length}: {}", last.message),
             None => format!("not done within {length}"),
@@ -202,12 +175,7 @@ impl<'a> Walk<'a> {
         self.note(step, EntryState::Unknown);
         self.look_again(
             step,
-            Phase::LookingUp {
-                due_ms,
-                until_ms: from_ms.saturating_add(reconcile.within.ms),
-                looks: 0,
-                refused,
-            },
+            Phase::LookingUp { due_ms, until_ms: from_ms.saturating_add(reconcile.within.ms), looks: 0, refused },
         );
     }
 
@@ -224,15 +192,11 @@ impl<'a> Walk<'a> {
     }
 
     fn is_too_late(&self, step: &Step, due_ms: i64) -> bool {
-        self.deadline_ms(step)
-            .is_some_and(|deadline_ms| due_ms > deadline_ms)
+        self.deadline_ms(step).is_some_and(|deadline_ms| due_ms > deadline_ms)
     }
 
     fn is_at_element(&self) -> bool {
-        self.run
-            .current
-            .as_ref()
-            .is_some_and(|current| current.element.is_some())
+        self.run.current.as_ref().is_some_and(|current| current.element.is_some())
     }
 
     fn next_attempt(&mut self, phase: Phase) {
@@ -251,11 +215,7 @@ impl<'a> Walk<'a> {
     /// Writes down how the present attempt stands and why it failed.
     fn note(&mut self, step: &Step, state: EntryState) {
         if let Some(mut entry) = self.attempt_entry(step, state) {
-            entry.error = self
-                .run
-                .current
-                .as_ref()
-                .and_then(|current| current.failure.clone());
+            entry.error = self.run.current.as_ref().and_then(|current| current.failure.clone());
             self.entries.push(entry);
         }
     }

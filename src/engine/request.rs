@@ -92,11 +92,7 @@ impl<'a> Walk<'a> {
         current.phase = Phase::Sending;
         let (key, scope) = current.place(key, scope);
         let attempt = current.attempt;
-        if let Some(mark) = self
-            .run
-            .mark
-            .take_if(|mark| mark.key == key && mark.attempt == attempt)
-        {
+        if let Some(mark) = self.run.mark.take_if(|mark| mark.key == key && mark.attempt == attempt) {
             current.sent_ms = mark.at_ms;
             self.attempt_failed(step, crashed());
             return None;
@@ -121,8 +117,7 @@ impl<'a> Walk<'a> {
             element: current.element_value().cloned(),
             effect: outside.effect.clone(),
             needs_mark: outside.effect.needs_mark(),
-            idempotency_key: (outside.effect == Effect::Key)
-                .then(|| idempotency_key(&self.run.id, &key)),
+            idempotency_key: (outside.effect == Effect::Key).then(|| idempotency_key(&self.run.id, &key)),
             timeout_ms: timeout_ms.into_iter().chain(left_ms).min(),
             after_uncertain: current.uncertain_since_ms.is_some(),
             key,
@@ -156,11 +151,8 @@ impl<'a> Walk<'a> {
         };
         self.run.clock_ms = self.now_ms;
         let count = current.results.len();
-        let failures: Vec<Failure> = current
-            .results
-            .iter()
-            .filter_map(|result| result.as_ref().err().cloned())
-            .collect();
+        let failures: Vec<Failure> =
+            current.results.iter().filter_map(|result| result.as_ref().err().cloned()).collect();
         let output = gather(current.elements, current.results, failures.len());
         let mut entry = self.entry(step, EntryState::Succeeded);
         entry.input = Some(current.input);
@@ -185,10 +177,7 @@ impl<'a> Walk<'a> {
 
 /// A request of `step` with this input, before its first attempt.
 pub(super) fn request(step: &Step, input: Value, now_ms: i64) -> Result<Underway, Failure> {
-    let elements = step
-        .form
-        .outside()
-        .and_then(|outside: &Outside| outside.elements.as_ref());
+    let elements = step.form.outside().and_then(|outside: &Outside| outside.elements.as_ref());
     let mut current = Underway::new(Phase::Sending, now_ms);
     if let Some(elements) = elements {
         current.elements = elements.of(&input)?;
@@ -203,10 +192,7 @@ fn crashed() -> Failure {
     Failure {
         outcome: Outcome::Unknown,
         verdict: Verdict::Retry { after_ms: None },
-        ..Failure::not_sent(
-            "crashed",
-            "the host stopped while the request was under way",
-        )
+        ..Failure::not_sent("crashed", "the host stopped while the request was under way")
     }
 }
 

@@ -35,21 +35,13 @@ impl Run {
     /// `frames_unreadable` where `frames` are not of this flow; `journal_incomplete` where entries that they
     /// need are missing; the failure of a step's templates where they
     /// no longer give what they gave, which pinned definitions exclude.
-    pub fn resume(
-        flow: &Flow,
-        facts: Facts,
-        frames: Option<&str>,
-        entries: Vec<Entry>,
-    ) -> Result<Run, Failure> {
+    pub fn resume(flow: &Flow, facts: Facts, frames: Option<&str>, entries: Vec<Entry>) -> Result<Run, Failure> {
         let mut run = Run::begin(flow, facts);
-        run.mark = entries
-            .iter()
-            .rfind(|entry| entry.state == EntryState::Sending)
-            .map(|entry| Mark {
-                key: entry.key.clone(),
-                attempt: entry.attempt,
-                at_ms: entry.started_ms,
-            });
+        run.mark = entries.iter().rfind(|entry| entry.state == EntryState::Sending).map(|entry| Mark {
+            key: entry.key.clone(),
+            attempt: entry.attempt,
+            at_ms: entry.started_ms,
+        });
         let Some(frames) = frames else {
             return Ok(run);
         };
@@ -69,9 +61,7 @@ impl Run {
         }
         run.frames.clear();
         for mut frame in loaded.frames {
-            if let (Some(outer), Some(container)) =
-                (run.frames.last(), step(flow, run.section, &run.frames))
-            {
+            if let (Some(outer), Some(container)) = (run.frames.last(), step(flow, run.section, &run.frames)) {
                 let key = outer.key();
                 frame.input = journal.input(&key).ok_or_else(|| incomplete(&key))?;
                 frame.collected = journal.collected(&key, frame.turn);
@@ -138,10 +128,7 @@ impl Journal {
             if attempts.is_empty() {
                 order.push(entry.key.clone());
             }
-            match attempts
-                .iter_mut()
-                .find(|known| known.attempt == entry.attempt)
-            {
+            match attempts.iter_mut().find(|known| known.attempt == entry.attempt) {
                 Some(known) => {
                     let input = entry.input.clone().or_else(|| known.input.take());
                     *known = Entry { input, ..entry };
@@ -167,10 +154,7 @@ impl Journal {
 
     /// Makes the ended steps of a scope visible.
     fn publish(&self, scope: &str, run: &mut Run) {
-        let ended = self
-            .order
-            .iter()
-            .filter_map(|key| self.attempts(key).last());
+        let ended = self.order.iter().filter_map(|key| self.attempts(key).last());
         for entry in ended.filter(|entry| entry.scope == scope && entry.state.is_final()) {
             if let Some(id) = &entry.id {
                 run.publish(id, entry.state, entry.output.clone(), entry.error.as_ref());
@@ -235,10 +219,7 @@ fn place_all(flow: &Flow, section: Section, frames: &mut [Frame]) -> Result<(), 
         }
         let placed = frames.get(..=index).unwrap_or_default();
         let block = block(flow, section, placed).ok_or_else(unreadable)?;
-        if placed
-            .last()
-            .is_some_and(|frame| frame.at > block.steps.len())
-        {
+        if placed.last().is_some_and(|frame| frame.at > block.steps.len()) {
             return Err(unreadable());
         }
     }
@@ -247,11 +228,8 @@ fn place_all(flow: &Flow, section: Section, frames: &mut [Frame]) -> Result<(), 
 
 /// Going on without these entries would do something twice or leave something out.
 fn incomplete(key: &str) -> Failure {
-    Failure::not_sent(
-        "journal_incomplete",
-        format!("the journal of this run lacks entries of step {key}"),
-    )
-    .with_help("replay the run: it starts over")
+    Failure::not_sent("journal_incomplete", format!("the journal of this run lacks entries of step {key}"))
+        .with_help("replay the run: it starts over")
 }
 
 fn unreadable() -> Failure {

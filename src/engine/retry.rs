@@ -51,9 +51,7 @@ impl Attempt<'_> {
         match failure.verdict {
             Verdict::RateLimited { until_ms } => Judgement::RateLimited { due_ms: until_ms },
             Verdict::Retry { after_ms } if self.number < attempts(self.retry, self.effect) => {
-                Judgement::Retry {
-                    due_ms: now_ms.saturating_add(self.delay_ms().max(after_ms.unwrap_or(0))),
-                }
+                Judgement::Retry { due_ms: now_ms.saturating_add(self.delay_ms().max(after_ms.unwrap_or(0))) }
             }
             Verdict::Reconcile if self.is_after_uncertain => match self.effect {
                 Effect::Lookup(_) => Judgement::LookUp { refused: true },
@@ -73,11 +71,7 @@ impl Attempt<'_> {
             return retry.initial.ms;
         }
         let doublings = self.number.saturating_sub(1).min(62);
-        let full = retry
-            .initial
-            .ms
-            .saturating_mul(1_i64 << doublings)
-            .min(retry.max.ms);
+        let full = retry.initial.ms.saturating_mul(1_i64 << doublings).min(retry.max.ms);
         let jitter = digest(&[self.run_id, self.key, &self.number.to_string()]);
         let share = i64::from(u16::from_le_bytes([jitter[0], jitter[1]]));
         full - full / 5 * share / i64::from(u16::MAX)

@@ -59,10 +59,7 @@ impl Run {
         scope.set("flow", flow.root.clone());
         // What `uuid` derives its ids from: the same for every attempt of this run.
         scope.set("seed", Value::from(facts.run_id.as_str()));
-        scope.set(
-            "run",
-            json!({"id": facts.run_id, "started_at": rfc3339(facts.started_ms)}),
-        );
+        scope.set("run", json!({"id": facts.run_id, "started_at": rfc3339(facts.started_ms)}));
         Run {
             id: facts.run_id,
             scope,
@@ -80,11 +77,8 @@ impl Run {
     /// Makes this run a retry: what the journal of the failed run says was done is not done again, down to the
     /// single elements of an action's own list. To be called again after a [`Run::resume`].
     pub fn reuse(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        let done = entries
-            .into_iter()
-            .filter(|entry| entry.state == EntryState::Succeeded);
-        self.known
-            .extend(done.map(|entry| (entry.key, entry.output.unwrap_or(Value::Null))));
+        let done = entries.into_iter().filter(|entry| entry.state == EntryState::Succeeded);
+        self.known.extend(done.map(|entry| (entry.key, entry.output.unwrap_or(Value::Null))));
     }
 
     /// Where it stands, as small JSON: positions and counters, never a list. To be committed with every
@@ -97,10 +91,7 @@ impl Run {
             current: self.current.as_ref(),
             failed: self.failed.as_ref(),
         };
-        #[expect(
-            clippy::expect_used,
-            reason = "plain data with string keys always serialises"
-        )]
+        #[expect(clippy::expect_used, reason = "plain data with string keys always serialises")]
         serde_json::to_string(&saved).expect("frames are plain data")
     }
 
@@ -112,11 +103,7 @@ impl Run {
         let current = self.current.as_mut()?;
         current.sent_ms = now_ms;
         let (key, scope) = current.place(frame.key(), frame.scope.clone());
-        self.mark = Some(Mark {
-            key: key.clone(),
-            attempt: current.attempt,
-            at_ms: now_ms,
-        });
+        self.mark = Some(Mark { key: key.clone(), attempt: current.attempt, at_ms: now_ms });
         Some(Entry {
             key,
             scope,
@@ -138,13 +125,7 @@ impl Run {
     }
 
     /// Makes `steps.<id>` say how a step ended.
-    pub(super) fn publish(
-        &mut self,
-        id: &str,
-        state: EntryState,
-        output: Option<Value>,
-        error: Option<&Failure>,
-    ) {
+    pub(super) fn publish(&mut self, id: &str, state: EntryState, output: Option<Value>, error: Option<&Failure>) {
         let mut told = Map::new();
         told.insert("status".to_owned(), Value::from(state.as_str()));
         if let Some(output) = output {

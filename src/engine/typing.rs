@@ -11,28 +11,15 @@ use crate::steps::Connectors;
 
 /// The flow with every literal input typed by the schema that it meets. What names no known action or trigger
 /// stays as it is, for compilation to complain about.
-pub fn type_flow(
-    flow: &manifest::Flow,
-    source: &Source,
-    connectors: &Connectors,
-) -> manifest::Flow {
+pub fn type_flow(flow: &manifest::Flow, source: &Source, connectors: &Connectors) -> manifest::Flow {
     let mut flow = flow.clone();
     let typing = Typing { source, connectors };
-    let polled = flow
-        .trigger
-        .poll
-        .as_deref()
-        .and_then(|poll| typing.find(poll));
+    let polled = flow.trigger.poll.as_deref().and_then(|poll| typing.find(poll));
     if let Some((connector, name)) = polled
         && let Some(trigger) = connector.triggers.get(name)
     {
         let with = std::mem::take(&mut flow.trigger.with);
-        let with = typing.inputs(
-            Value::Object(with),
-            &trigger.inputs,
-            connector,
-            "/trigger/with",
-        );
+        let with = typing.inputs(Value::Object(with), &trigger.inputs, connector, "/trigger/with");
         if let Value::Object(with) = with {
             flow.trigger.with = with;
         }
@@ -58,11 +45,7 @@ impl<'a> Typing<'a> {
                     step.with = with;
                 }
             }
-            for (inner, name) in [
-                (&mut step.then, "then"),
-                (&mut step.otherwise, "else"),
-                (&mut step.steps, "steps"),
-            ] {
+            for (inner, name) in [(&mut step.then, "then"), (&mut step.otherwise, "else"), (&mut step.steps, "steps")] {
                 if let Some(inner) = inner {
                     self.steps(inner, &format!("{pointer}/{name}"));
                 }
@@ -125,21 +108,12 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let catalog = Catalog::load(folder.path());
-        let loaded = catalog
-            .flows
-            .get("test")
-            .unwrap_or_else(|| panic!("{:#?}", catalog.diagnostics));
-        let connectors = catalog
-            .connectors
-            .iter()
-            .map(|(name, connector)| (name.clone(), Arc::clone(&connector.value)))
-            .collect();
+        let loaded = catalog.flows.get("test").unwrap_or_else(|| panic!("{:#?}", catalog.diagnostics));
+        let connectors =
+            catalog.connectors.iter().map(|(name, connector)| (name.clone(), Arc::clone(&connector.value))).collect();
         let flow = type_flow(&loaded.value, &loaded.source, &connectors);
         assert_eq!(Value::Object(flow.trigger.with), json!({"day": "08"}));
         let inner = &flow.steps[0].then.as_ref().unwrap()[0];
-        assert_eq!(
-            Value::Object(inner.with.clone()),
-            json!({"to": ["+41791234567", "007"], "count": 5, "id": "1.0"})
-        );
+        assert_eq!(Value::Object(inner.with.clone()), json!({"to": ["+41791234567", "007"], "count": 5, "id": "1.0"}));
     }
 }

@@ -30,10 +30,7 @@ impl<'a> Walk<'a> {
                 return Next::Ended(ending.clone());
             }
             if self.entries.len() >= COMMIT_AFTER {
-                return Next::Wait {
-                    due_ms: self.now_ms,
-                    reason: Reason::Commit,
-                };
+                return Next::Wait { due_ms: self.now_ms, reason: Reason::Commit };
             }
             let next = match step(self.flow, self.run.section, &self.run.frames) {
                 Some(step) if self.run.current.is_some() => self.proceed(step),
@@ -78,8 +75,7 @@ impl<'a> Walk<'a> {
     /// Notes that `step` is done and goes behind it.
     pub(super) fn succeed(&mut self, step: &Step, mut entry: Entry, output: Value) {
         if let Some(id) = &step.id {
-            self.run
-                .publish(id, EntryState::Succeeded, Some(output.clone()), None);
+            self.run.publish(id, EntryState::Succeeded, Some(output.clone()), None);
         }
         entry.state = EntryState::Succeeded;
         entry.output = Some(output);
@@ -93,8 +89,7 @@ impl<'a> Walk<'a> {
         loop {
             if let Some(id) = &step.id {
                 let output = entry.output.clone();
-                self.run
-                    .publish(id, EntryState::Failed, output, Some(&failure));
+                self.run.publish(id, EntryState::Failed, output, Some(&failure));
             }
             entry.state = EntryState::Failed;
             entry.error = Some(failure.clone());
@@ -103,11 +98,7 @@ impl<'a> Walk<'a> {
                 return self.next_position();
             }
             let Some((container, frame)) = self.leave_block() else {
-                return self.fail_run(StepFailure {
-                    step: origin,
-                    failure,
-                    on_failure: None,
-                });
+                return self.fail_run(StepFailure { step: origin, failure, on_failure: None });
             };
             step = container;
             entry = self.entry(container, EntryState::Failed);
@@ -180,14 +171,7 @@ impl<'a> Walk<'a> {
         entry.input = Some(Arc::new(input.clone()));
         entry.ended_ms = None;
         self.entries.push(entry);
-        self.begin_turn(
-            step,
-            Frame {
-                input,
-                started_ms: self.now_ms,
-                ..Frame::default()
-            },
-        );
+        self.begin_turn(step, Frame { input, started_ms: self.now_ms, ..Frame::default() });
     }
 
     /// Begins the turn that `frame` says, or ends `step` where there is none.
@@ -241,11 +225,7 @@ impl<'a> Walk<'a> {
 
     /// What the turn that has just ended leaves.
     fn collect(&self) -> Result<Option<Value>, steps::Error> {
-        let outer = self
-            .run
-            .frames
-            .split_last()
-            .map_or(&[][..], |(_, outer)| outer);
+        let outer = self.run.frames.split_last().map_or(&[][..], |(_, outer)| outer);
         match step(self.flow, self.run.section, outer) {
             Some(step) if step.form.collects() => step.form.collect(&self.run.scope).map(Some),
             _ => Ok(None),

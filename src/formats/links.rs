@@ -14,23 +14,16 @@ const COUNTRIES: &str = "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba b
 /// Generic endings in wide use.
 const GENERIC: &str = "com net org edu gov mil int info biz name pro aero coop museum jobs mobi travel tel cat asia post xxx arpa app dev page blog shop store online site website web tech technology cloud host hosting space world news media press email chat social network agency company business digital design studio art music film movie video photo photos photography gallery events live tv show games game play fun cool club team group community center centre city town house land estate homes rent apartments hotel restaurant cafe bar pub pizza coffee kitchen recipes beer wine vip life love family kids baby dating wedding health healthcare care clinic dental doctor hospital fitness yoga run bike surf ski golf football soccer racing car cars auto bank finance financial fund money cash credit loan loans insurance tax accountant accountants capital ventures partners holdings investments exchange trade trading market markets marketing sale sales deals discount discounts bargains coupons gifts gift shopping fashion clothing shoes jewelry watch style beauty hair salon spa support help guide guru academy school college university education institute training courses study science engineering engineer systems solutions software codes computer digital download report reports review reviews wiki zone today top best one global international foundation charity church faith bible christmas green earth eco energy solar farm garden flowers pet dog fish horse camp cruises flights voyage tours vacations holiday viajes villas construction contractors build builders plumbing tools parts supply supplies industries delivery express services service consulting management careers work works law legal lawyer attorney limited inc llc ltd gmbh directory domains link links click xyz icu buzz monster rocks ninja expert tips how lol wtf fail gripe sucks sexy sex porn adult cam ooo moe dad mom boo foo new day zip mov bot meme google youtube gle goo amazon aws microsoft apple android ibm sap audi bmw nike canon sony toyota berlin hamburg koeln london paris nyc vegas miami boston tokyo osaka kyoto nagoya amsterdam brussels vlaanderen wien zuerich swiss africa scot wales cymru irish bzh eus gal quebec lat uno ngo ong bio vet krd moscow tatar istanbul sydney melbourne dubai sarl ruhr saarland bayern plus red blue pink black gold diamonds pictures pics graphics audio radio fm band theater theatre dance ticket tickets party poker casino bet bingo lotto toys hiphop";
 
-#[expect(
-    clippy::expect_used,
-    reason = "the pattern is constant and compiled by a test"
-)]
+#[expect(clippy::expect_used, reason = "the pattern is constant and compiled by a test")]
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
     let plain = r"[a-zA-Z0-9\p{Cyrillic}À-ɏ!*';:=+,.$/%#\[\]\-–_~@|&]";
     let pattern = format!(r"^/(?:{plain}|\((?:{plain}|\({plain}+\))+\))*");
     Regex::new(&pattern).expect("a constant pattern")
 });
 
-#[expect(
-    clippy::expect_used,
-    reason = "the pattern is constant and compiled by a test"
-)]
-static QUERY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\?[a-zA-Z0-9!?*'();:&=+$/%#\[\]\-_.,~|@]*").expect("a constant pattern")
-});
+#[expect(clippy::expect_used, reason = "the pattern is constant and compiled by a test")]
+static QUERY: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\?[a-zA-Z0-9!?*'();:&=+$/%#\[\]\-_.,~|@]*").expect("a constant pattern"));
 
 static ENDINGS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| COUNTRIES.split(' ').chain(GENERIC.split(' ')).collect());
@@ -65,8 +58,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 /// A link never begins within a word, a mention, a hashtag or a cashtag; scripts without spaces may precede it.
 fn may_follow(before: Option<char>) -> bool {
     before.is_none_or(|c| {
-        !(c.is_ascii_alphanumeric()
-            || matches!(c, '@' | '＠' | '$' | '#' | '＃' | '\u{202A}'..='\u{202E}'))
+        !(c.is_ascii_alphanumeric() || matches!(c, '@' | '＠' | '$' | '#' | '＃' | '\u{202A}'..='\u{202E}'))
     })
 }
 
@@ -74,10 +66,7 @@ fn may_follow(before: Option<char>) -> bool {
 fn scheme(text: &str) -> Option<usize> {
     ["http://", "https://"]
         .into_iter()
-        .find(|scheme| {
-            text.get(..scheme.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })
+        .find(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
         .map(str::len)
 }
 
@@ -89,25 +78,17 @@ fn link(text: &str, start: usize, with_scheme: bool) -> Option<usize> {
     end += port(rest.get(end..)?);
     let after = rest.get(end..)?;
     if rest.get(..domain)?.eq_ignore_ascii_case("t.co") && after.starts_with('/') {
-        let slug = after[1..]
-            .bytes()
-            .take_while(u8::is_ascii_alphanumeric)
-            .count();
+        let slug = after[1..].bytes().take_while(u8::is_ascii_alphanumeric).count();
         // X's own links have at most 40 characters; what is longer is no link at all.
         if slug > 40 {
             return None;
         }
         end += 1 + slug;
     } else if let Some(path) = PATH.find(after) {
-        end += ending(path.as_str(), |c| {
-            c.is_alphanumeric() || "=_#/+-)".contains(c)
-        })
-        .max(1);
+        end += ending(path.as_str(), |c| c.is_alphanumeric() || "=_#/+-)".contains(c)).max(1);
     }
     if let Some(query) = QUERY.find(rest.get(end..)?) {
-        let length = ending(query.as_str(), |c| {
-            c.is_ascii_alphanumeric() || "-_&=#/".contains(c)
-        });
+        let length = ending(query.as_str(), |c| c.is_ascii_alphanumeric() || "-_&=#/".contains(c));
         if length > 1 {
             end += length;
         }
@@ -117,27 +98,18 @@ fn link(text: &str, start: usize, with_scheme: bool) -> Option<usize> {
 
 /// How much of a text remains when it has to end with certain characters.
 fn ending(text: &str, may_end: impl Fn(char) -> bool) -> usize {
-    text.char_indices()
-        .rev()
-        .find(|(_, c)| may_end(*c))
-        .map_or(0, |(at, c)| at + c.len_utf8())
+    text.char_indices().rev().find(|(_, c)| may_end(*c)).map_or(0, |(at, c)| at + c.len_utf8())
 }
 
 fn port(text: &str) -> usize {
-    let digits = text.strip_prefix(':').map_or(0, |rest| {
-        rest.bytes().take_while(u8::is_ascii_digit).count()
-    });
+    let digits = text.strip_prefix(':').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     if digits == 0 { 0 } else { digits + 1 }
 }
 
 /// The length of the domain at the beginning: up to the last ending that is one.
 fn domain(text: &str, with_scheme: bool) -> Option<usize> {
     let part = |c: char| {
-        if with_scheme {
-            is_domain_part(c)
-        } else {
-            is_plain_part(c)
-        }
+        if with_scheme { is_domain_part(c) } else { is_plain_part(c) }
     };
     let length = text.find(|c: char| !part(c)).unwrap_or(text.len());
     let run = text.get(..length)?;
@@ -148,12 +120,10 @@ fn domain(text: &str, with_scheme: bool) -> Option<usize> {
             .find(|c: char| !(c.is_ascii_alphanumeric() || (c == '-' && is_punycode(label))))
             .unwrap_or(label.len());
         let end = dot + 1 + letters;
-        let bounded = !text
-            .get(end..)?
-            .starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '+' | '-'));
+        let bounded =
+            !text.get(end..)?.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '+' | '-'));
         let is_ending = is_ending(label.get(..letters)?, with_scheme);
-        (bounded && is_ending && are_labels(run.get(..dot)?) && is_host(run.get(..end)?))
-            .then_some(end)
+        (bounded && is_ending && are_labels(run.get(..dot)?) && is_host(run.get(..end)?)).then_some(end)
     })
 }
 
@@ -168,35 +138,29 @@ fn is_plain_part(c: char) -> bool {
 }
 
 fn is_punycode(label: &str) -> bool {
-    label
-        .get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+    label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
 }
 
 fn is_ending(label: &str, with_scheme: bool) -> bool {
     let lowered = label.to_ascii_lowercase();
     let is_word = lowered.len() >= 2 && lowered.bytes().all(|byte| byte.is_ascii_lowercase());
-    ENDINGS.contains(lowered.as_str())
-        || (is_punycode(label) && label.len() > 4)
-        || (with_scheme && is_word)
+    ENDINGS.contains(lowered.as_str()) || (is_punycode(label) && label.len() > 4) || (with_scheme && is_word)
 }
 
 /// Labels begin and end with a letter or digit; the last one, the registered name, has no underscore.
 fn are_labels(domain: &str) -> bool {
     let mut labels = domain.rsplit('.');
     let registered = labels.next().unwrap_or_default();
-    let is_label = |label: &str| {
-        !label.is_empty() && !label.starts_with(['-', '_']) && !label.ends_with(['-', '_'])
-    };
+    let is_label = |label: &str| !label.is_empty() && !label.starts_with(['-', '_']) && !label.ends_with(['-', '_']);
     is_label(registered) && !registered.contains('_') && labels.all(is_label)
 }
 
 /// Whether a domain can be looked up: valid punycode, labels of at most 63 bytes (RFC 1035).
 fn is_host(domain: &str) -> bool {
     match url::Url::parse(&format!("http://{domain}/")) {
-        Ok(url) => url.host_str().is_some_and(|host| {
-            host.len() <= 253 && host.split('.').all(|label| label.len() <= 63)
-        }),
+        Ok(url) => {
+            url.host_str().is_some_and(|host| host.len() <= 253 && host.split('.').all(|label| label.len() <= 63))
+        }
         Err(_) => false,
     }
 }

@@ -18,10 +18,7 @@ pub fn validate(format: &str, text: &str) -> Result<(), String> {
         "tweet" => tweet::validate(text),
         "sms" => sms::validate(text),
         "phone" => phone::validate(text),
-        _ => Err(format!(
-            "there is no format `{format}`: there are `{}`",
-            names().join("`, `")
-        )),
+        _ => Err(format!("there is no format `{format}`: there are `{}`", names().join("`, `"))),
     }
 }
 

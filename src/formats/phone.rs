@@ -12,14 +12,8 @@ pub fn validate(text: &str) -> Result<(), String> {
         return Err("a phone number begins with `+` and its country code, as in `+41791234567`".to_owned());
     };
     if let Some(other) = digits.chars().find(|c| !c.is_ascii_digit()) {
-        let what = if other.is_whitespace() {
-            "spaces".to_owned()
-        } else {
-            format!("`{other}`")
-        };
-        return Err(format!(
-            "a phone number is written with digits alone after the `+`, without {what}"
-        ));
+        let what = if other.is_whitespace() { "spaces".to_owned() } else { format!("`{other}`") };
+        return Err(format!("a phone number is written with digits alone after the `+`, without {what}"));
     }
     if digits.starts_with('0') {
         return Err("after the `+` comes the country code, which never begins with 0".to_owned());

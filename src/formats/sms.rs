@@ -33,12 +33,7 @@ pub fn measure(text: &str) -> Measure {
     let septets: Option<Vec<usize>> = text.chars().map(septets).collect();
     let (encoding, sizes, alone, joined) = match septets {
         Some(sizes) => (Encoding::Gsm7, sizes, 160, 153),
-        None => (
-            Encoding::Ucs2,
-            text.chars().map(char::len_utf16).collect(),
-            70,
-            67,
-        ),
+        None => (Encoding::Ucs2, text.chars().map(char::len_utf16).collect(), 70, 67),
     };
     let units: usize = sizes.iter().sum();
     let segments = match units {
@@ -56,11 +51,7 @@ pub fn measure(text: &str) -> Measure {
             segments
         }
     };
-    Measure {
-        encoding,
-        units,
-        segments,
-    }
+    Measure { encoding, units, segments }
 }
 
 /// Whether a text can be sent as one message.

@@ -40,14 +40,8 @@ fn a_tweet_has_at_most_280() {
 #[test]
 fn truncating_keeps_links_and_emoji_whole() {
     let link = "https://example.org/a/path";
-    assert_eq!(
-        tweet::truncate(&format!("see {link} now"), 280, "…"),
-        format!("see {link} now")
-    );
-    assert_eq!(
-        tweet::truncate(&format!("see {link} now"), 30, "…"),
-        format!("see {link}…")
-    );
+    assert_eq!(tweet::truncate(&format!("see {link} now"), 280, "…"), format!("see {link} now"));
+    assert_eq!(tweet::truncate(&format!("see {link} now"), 30, "…"), format!("see {link}…"));
     assert_eq!(tweet::truncate(&format!("see {link} now"), 28, "…"), "see…");
     assert_eq!(tweet::truncate("ab👨‍👩‍👧‍👦cd", 5, ""), "ab👨‍👩‍👧‍👦c");
     assert_eq!(tweet::truncate("ab👨‍👩‍👧‍👦cd", 3, ""), "ab");
@@ -62,21 +56,8 @@ fn truncating_keeps_links_and_emoji_whole() {
 #[case("grüße", Encoding::Gsm7, 5, 1)]
 #[case("ç", Encoding::Ucs2, 1, 1)]
 #[case("👍", Encoding::Ucs2, 2, 1)]
-fn an_sms_is_measured(
-    #[case] text: &str,
-    #[case] encoding: Encoding,
-    #[case] units: usize,
-    #[case] segments: usize,
-) {
-    assert_eq!(
-        sms::measure(text),
-        sms::Measure {
-            encoding,
-            units,
-            segments
-        },
-        "{text}"
-    );
+fn an_sms_is_measured(#[case] text: &str, #[case] encoding: Encoding, #[case] units: usize, #[case] segments: usize) {
+    assert_eq!(sms::measure(text), sms::Measure { encoding, units, segments }, "{text}");
 }
 
 #[rstest]
@@ -94,11 +75,7 @@ fn an_sms_is_measured(
 #[case("👍", 35, 1)]
 #[case("👍", 66, 2)]
 #[case("👍", 67, 3)] // 33 pairs fit 67 units
-fn an_sms_is_cut_into_segments(
-    #[case] character: &str,
-    #[case] count: usize,
-    #[case] segments: usize,
-) {
+fn an_sms_is_cut_into_segments(#[case] character: &str, #[case] count: usize, #[case] segments: usize) {
     assert_eq!(sms::measure(&character.repeat(count)).segments, segments);
 }
 
@@ -138,35 +115,23 @@ fn the_published_cases_of_tweets_hold() {
     let path = std::path::Path::new(&folder).join("fixtures/x/twitter-text/conformance-half.json");
     let published: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut wrong = Vec::new();
-    for group in [
-        "WeightedTweetsWithDiscountedEmojiCounterTest",
-        "UnicodeDirectionalMarkerCounterTest",
-    ] {
+    for group in ["WeightedTweetsWithDiscountedEmojiCounterTest", "UnicodeDirectionalMarkerCounterTest"] {
         for case in published["tests"][group].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
             let length = tweet::weighted_length(text) as u64;
             if Some(length) != case["expected"]["weightedLength"].as_u64()
                 || Some(tweet::validate(text).is_ok()) != case["expected"]["valid"].as_bool()
             {
-                wrong.push(format!(
-                    "{}: {length}, not {}",
-                    case["description"], case["expected"]["weightedLength"]
-                ));
+                wrong.push(format!("{}: {length}, not {}", case["description"], case["expected"]["weightedLength"]));
             }
         }
     }
     for group in ["extract_urls", "extract_tco_urls_with_params"] {
         for case in published["tests"][group].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
-            let found: Vec<&str> = links::find(text)
-                .into_iter()
-                .map(|range| &text[range])
-                .collect();
+            let found: Vec<&str> = links::find(text).into_iter().map(|range| &text[range]).collect();
             if serde_json::to_value(&found).unwrap() != case["expected"] {
-                wrong.push(format!(
-                    "{}: {found:?}, not {}",
-                    case["description"], case["expected"]
-                ));
+                wrong.push(format!("{}: {found:?}, not {}", case["description"], case["expected"]));
             }
         }
     }

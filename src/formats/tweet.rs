@@ -18,12 +18,10 @@ const LINK_LENGTH: usize = 23;
 
 /// An emoji that weighs 2 as a whole: flags, keycaps, joined sequences, skin tones and tags. `©` and `®` are
 /// emoji only with a variation selector; alone they are characters that weigh 1.
-#[expect(
-    clippy::expect_used,
-    reason = "the pattern is constant and compiled by a test"
-)]
+#[expect(clippy::expect_used, reason = "the pattern is constant and compiled by a test")]
 static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
-    let element = r"(?:[©®]\x{FE0F}|[\p{Extended_Pictographic}--[©®]]\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?[\x{E0020}-\x{E007F}]*)";
+    let element =
+        r"(?:[©®]\x{FE0F}|[\p{Extended_Pictographic}--[©®]]\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?[\x{E0020}-\x{E007F}]*)";
     let pattern = format!(
         r"[\x{{1F1E6}}-\x{{1F1FF}}]{{2}}|[0-9#*]\x{{FE0F}}?\x{{20E3}}|{element}(?:\x{{200D}}(?:{element}|[♀♂⚕⚖✈]\x{{FE0F}}?))*"
     );
@@ -71,10 +69,7 @@ pub fn truncate(text: &str, length: usize, ellipsis: &str) -> String {
         }
         end = range.end;
     }
-    format!(
-        "{}{ellipsis}",
-        normalized.get(..end).unwrap_or_default().trim_end()
-    )
+    format!("{}{ellipsis}", normalized.get(..end).unwrap_or_default().trim_end())
 }
 
 /// The text with its links taken out: X replaces each by one of its own, so they tell nothing about whether two
@@ -114,10 +109,7 @@ fn weight(grapheme: &str) -> usize {
         return grapheme.len();
     }
     let emoji: usize = EMOJI.find_iter(grapheme).count();
-    let rest = EMOJI
-        .split(grapheme)
-        .flat_map(str::chars)
-        .map(character_weight);
+    let rest = EMOJI.split(grapheme).flat_map(str::chars).map(character_weight);
     2 * emoji + rest.sum::<usize>()
 }
 

@@ -52,21 +52,13 @@ pub enum Origin {
 
 impl<T> Loaded<T> {
     pub(super) fn new(value: T, source: Source, origin: Origin) -> Self {
-        Loaded {
-            value: Arc::new(value),
-            source: Arc::new(source),
-            origin,
-        }
+        Loaded { value: Arc::new(value), source: Arc::new(source), origin }
     }
 }
 
 impl<T> Clone for Loaded<T> {
     fn clone(&self) -> Self {
-        Loaded {
-            value: Arc::clone(&self.value),
-            source: Arc::clone(&self.source),
-            origin: self.origin,
-        }
+        Loaded { value: Arc::clone(&self.value), source: Arc::clone(&self.source), origin: self.origin }
     }
 }
 

@@ -16,21 +16,13 @@ pub struct Duration {
 /// What the JSON Schema says of a duration, and what `FromStr` accepts.
 pub const PATTERN: &str = r"^([0-9]+(ms|s|m|h|d|w))+$";
 
-const UNITS: [(&str, i64); 6] = [
-    ("w", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, i64); 6] =
+    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Duration {
     /// From milliseconds; negative ones count as none.
     pub const fn from_ms(ms: i64) -> Self {
-        Duration {
-            ms: if ms < 0 { 0 } else { ms },
-        }
+        Duration { ms: if ms < 0 { 0 } else { ms } }
     }
 
     /// From whole seconds.
@@ -48,8 +40,7 @@ impl FromStr for Duration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is not a length of time; write for example 30s, 15m, 1h30m or 7d");
+        let wrong = || format!("`{text}` is not a length of time; write for example 30s, 15m, 1h30m or 7d");
         let mut rest = text;
         let mut total: i64 = 0;
         if rest.is_empty() {
@@ -61,10 +52,7 @@ impl FromStr for Duration {
             let letters = tail.bytes().take_while(u8::is_ascii_lowercase).count();
             let (unit, tail) = tail.split_at(letters);
             let number: i64 = number.parse().map_err(|_| wrong())?;
-            let (_, unit_ms) = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(wrong)?;
+            let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
             total = number
                 .checked_mul(*unit_ms)
                 .and_then(|part| total.checked_add(part))
@@ -125,35 +113,16 @@ mod tests {
 
     #[test]
     fn lengths_are_read_and_written_alike() {
-        for (text, ms) in [
-            ("500ms", 500),
-            ("30s", 30_000),
-            ("1h30m", 5_400_000),
-            ("7d", 604_800_000),
-            ("0s", 0),
-        ] {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)] {
             let read: Duration = text.parse().unwrap();
             assert_eq!(read.ms, ms, "{text}");
-            assert_eq!(
-                read.to_string().parse::<Duration>().unwrap(),
-                read,
-                "{text}"
-            );
+            assert_eq!(read.to_string().parse::<Duration>().unwrap(), read, "{text}");
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in [
-            "",
-            "5",
-            "m",
-            "1 h",
-            "-1s",
-            "1y",
-            "1.5h",
-            "99999999999999999999d",
-        ] {
+        for text in ["", "5", "m", "1 h", "-1s", "1y", "1.5h", "99999999999999999999d"] {
             assert!(text.parse::<Duration>().is_err(), "{text}");
         }
     }

@@ -20,8 +20,7 @@ pub struct Text {
 pub fn read(directory: &Path, path: &Path) -> Text {
     let mut bytes = Vec::new();
     let limit = MAX_FILE_BYTES as u64 + 1;
-    let result = std::fs::File::open(directory.join(path))
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let result = std::fs::File::open(directory.join(path)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     if let Err(error) = result {
         return refused(unreadable(path, &error));
     }
@@ -36,12 +35,7 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
 }
 
 /// A finding about a file or folder as a whole.
-pub fn whole_file(
-    path: &Path,
-    code: &'static str,
-    message: String,
-    help: Option<&str>,
-) -> Diagnostic {
+pub fn whole_file(path: &Path, code: &'static str, message: String, help: Option<&str>) -> Diagnostic {
     Diagnostic {
         code,
         severity: Severity::Error,
@@ -57,21 +51,13 @@ pub fn whole_file(
 /// Bytes as text.
 fn decode(path: &Path, bytes: &[u8]) -> Text {
     if bytes.len() > MAX_FILE_BYTES {
-        let message = format!(
-            "the file is larger than {} MiB",
-            MAX_FILE_BYTES / 1024 / 1024
-        );
+        let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024);
         let help = "split it: a connector may be a folder of files";
         return refused(whole_file(path, "file_too_large", message, Some(help)));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         let message = "the file is UTF-16, not UTF-8".to_owned();
-        return refused(whole_file(
-            path,
-            "not_utf8",
-            message,
-            Some("save it as UTF-8"),
-        ));
+        return refused(whole_file(path, "not_utf8", message, Some("save it as UTF-8")));
     }
     let (bytes, has_mark) = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
         Some(rest) => (rest, true),
@@ -96,11 +82,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Text {
             let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let valid = String::from_utf8_lossy(valid);
             let line = valid.bytes().filter(|byte| *byte == b'\n').count() + 1;
-            let column = valid
-                .rsplit('\n')
-                .next()
-                .map_or(0, |line| line.chars().count())
-                + 1;
+            let column = valid.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
             let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
             Text {
                 text: String::from_utf8_lossy(bytes).into(),
@@ -120,8 +102,5 @@ fn decode(path: &Path, bytes: &[u8]) -> Text {
 }
 
 fn refused(found: Diagnostic) -> Text {
-    Text {
-        text: "".into(),
-        found: Some(found),
-    }
+    Text { text: "".into(), found: Some(found) }
 }

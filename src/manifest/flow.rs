@@ -143,11 +143,7 @@ fn default_limit() -> u32 {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Concurrency {
-            limit: default_limit(),
-            key: None,
-            on_busy: OnBusy::Queue,
-        }
+        Concurrency { limit: default_limit(), key: None, on_busy: OnBusy::Queue }
     }
 }
 

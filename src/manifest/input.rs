@@ -87,15 +87,10 @@ impl Input {
 
 /// The inputs as one object schema, for validating and for typing templates.
 pub fn object_schema(inputs: &Inputs) -> Value {
-    let properties: Map<String, Value> = inputs
-        .iter()
-        .map(|(name, input)| (name.clone(), Value::Object(input.schema.clone())))
-        .collect();
-    let required: Vec<Value> = inputs
-        .iter()
-        .filter(|(_, input)| input.required)
-        .map(|(name, _)| Value::from(name.as_str()))
-        .collect();
+    let properties: Map<String, Value> =
+        inputs.iter().map(|(name, input)| (name.clone(), Value::Object(input.schema.clone()))).collect();
+    let required: Vec<Value> =
+        inputs.iter().filter(|(_, input)| input.required).map(|(name, _)| Value::from(name.as_str())).collect();
     serde_json::json!({
         "type": "object", "properties": properties, "required": required, "additionalProperties": false
     })

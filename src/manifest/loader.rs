@@ -11,9 +11,7 @@ use serde_json::Value;
 use super::embedded::{self, Embedded};
 use super::schema::Schemas;
 use super::typed::{escape, type_inputs};
-use super::{
-    Catalog, Connector, Diagnostic, Flow, Loaded, Origin, Severity, Source, file, tree, validate,
-};
+use super::{Catalog, Connector, Diagnostic, Flow, Loaded, Origin, Severity, Source, file, tree, validate};
 use crate::settings::Settings;
 
 /// The files of one manifest, read.
@@ -88,9 +86,9 @@ impl Loader {
     }
 
     fn finish(mut self) -> Catalog {
-        self.catalog.diagnostics.sort_by(|one, two| {
-            (&one.file, one.line, one.column).cmp(&(&two.file, two.line, two.column))
-        });
+        self.catalog
+            .diagnostics
+            .sort_by(|one, two| (&one.file, one.line, one.column).cmp(&(&two.file, two.line, two.column)));
         self.catalog
     }
 
@@ -99,23 +97,19 @@ impl Loader {
     }
 
     fn connector(&mut self, name: String, manifest: Option<Manifest>) {
-        let reserved = embedded::CONNECTORS
-            .iter()
-            .any(|embedded| embedded.name == name && !embedded.is_overridable);
+        let reserved = embedded::CONNECTORS.iter().any(|embedded| embedded.name == name && !embedded.is_overridable);
         if let Some(manifest) = &manifest
             && reserved
             && manifest.origin == Origin::File
         {
             let path = manifest.files.first().map(|(path, _)| path.clone());
-            let message =
-                format!("`{name}` is done by this program itself and can not be replaced");
+            let message = format!("`{name}` is done by this program itself and can not be replaced");
             let help = Some("give your connector another name");
             let path = path.unwrap_or_default();
             return self.found(file::whole_file(&path, "reserved_name", message, help));
         }
-        let read = manifest.and_then(|manifest| {
-            self.read_by::<Connector>(manifest, Some("connector"), |schemas| &schemas.connector)
-        });
+        let read = manifest
+            .and_then(|manifest| self.read_by::<Connector>(manifest, Some("connector"), |schemas| &schemas.connector));
         let Some((mut connector, source, origin)) = read else {
             self.catalog.broken_connectors.insert(name);
             return;
@@ -126,9 +120,7 @@ impl Loader {
     }
 
     fn flow(&mut self, name: String, manifest: Option<Manifest>) {
-        let read = manifest.and_then(|manifest| {
-            self.read_by::<Flow>(manifest, Some("flow"), |schemas| &schemas.flow)
-        });
+        let read = manifest.and_then(|manifest| self.read_by::<Flow>(manifest, Some("flow"), |schemas| &schemas.flow));
         let Some((mut flow, source, origin)) = read else {
             self.catalog.broken_flows.insert(name);
             return;
@@ -150,18 +142,16 @@ impl Loader {
 
     fn settings(&mut self) {
         let paths = ["tidegate.yaml", "tidegate.yml"].map(PathBuf::from);
-        let mut paths = paths
-            .into_iter()
-            .filter(|path| self.catalog.directory.join(path).exists());
+        let mut paths = paths.into_iter().filter(|path| self.catalog.directory.join(path).exists());
         let (Some(path), second) = (paths.next(), paths.next()) else {
             return;
         };
         if let Some(second) = second {
             self.found(duplicate_name(&second, &path));
         }
-        let read = self.read("tidegate", vec![path]).and_then(|manifest| {
-            self.read_by::<Settings>(manifest, None, |schemas| &schemas.settings)
-        });
+        let read = self
+            .read("tidegate", vec![path])
+            .and_then(|manifest| self.read_by::<Settings>(manifest, None, |schemas| &schemas.settings));
         if let Some((settings, source, origin)) = read {
             self.catalog.settings = Loaded::new(settings, source, origin);
         }
@@ -181,11 +171,7 @@ impl Loader {
                 (false, _) if is_yaml(&path) => vec![path.clone()],
                 _ => Vec::new(),
             };
-            let name = if is_folder {
-                path.file_name()
-            } else {
-                path.file_stem()
-            };
+            let name = if is_folder { path.file_name() } else { path.file_stem() };
             if let (Some(name), false) = (name, files.is_empty()) {
                 let name = name.to_string_lossy().into_owned();
                 named.entry(name).or_default().push(files);
@@ -234,20 +220,14 @@ impl Loader {
         let mut is_whole = true;
         for path in paths {
             let read = file::read(&self.catalog.directory, &path);
-            self.catalog
-                .files
-                .insert(path.clone(), Arc::clone(&read.text));
+            self.catalog.files.insert(path.clone(), Arc::clone(&read.text));
             if let Some(found) = read.found {
                 is_whole &= found.severity != Severity::Error;
                 self.found(found);
             }
             files.push((path, read.text));
         }
-        is_whole.then(|| Manifest {
-            name: name.to_owned(),
-            files,
-            origin: Origin::File,
-        })
+        is_whole.then(|| Manifest { name: name.to_owned(), files, origin: Origin::File })
     }
 
     /// A manifest by its schema; `name_key` is where it says its name, which must be its file's.
@@ -257,11 +237,7 @@ impl Loader {
         name_key: Option<&'static str>,
         schema: impl Fn(&Schemas) -> &Value,
     ) -> Option<(T, Source, Origin)> {
-        let Manifest {
-            name,
-            files,
-            origin,
-        } = manifest;
+        let Manifest { name, files, origin } = manifest;
         let (source, mut found) = tree::parse(files, &name, name_key);
         let mut value = Value::Null;
         if source.root().is_some() {
@@ -278,12 +254,7 @@ impl Loader {
             Ok(value) => Some((value, source, origin)),
             Err(error) => {
                 let message = format!("the file can not be used: {error}");
-                self.found(file::whole_file(
-                    source.path(),
-                    "invalid_value",
-                    message,
-                    None,
-                ));
+                self.found(file::whole_file(source.path(), "invalid_value", message, None));
                 None
             }
         }
@@ -302,12 +273,7 @@ fn is_yaml(path: &Path) -> bool {
 
 fn type_connector(connector: &mut Connector, source: &Source) {
     let schemas = &connector.schemas;
-    type_inputs(
-        &mut connector.connection.fields,
-        source,
-        "/connection/fields",
-        schemas,
-    );
+    type_inputs(&mut connector.connection.fields, source, "/connection/fields", schemas);
     for (name, part) in &mut connector.parts {
         let pointer = format!("/parts/{}/inputs", escape(name));
         type_inputs(&mut part.inputs, source, &pointer, schemas);

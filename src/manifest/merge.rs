@@ -52,12 +52,8 @@ impl Together {
     /// Of two values of a top-level key.
     fn of_section(kept: &Entry, other: &Entry, name_key: &str) -> Self {
         match (&kept.value.content, &other.value.content) {
-            (Content::Mapping(_), Content::Mapping(_)) => Together::Members {
-                deep: &*kept.key == "connection",
-            },
-            (Content::Scalar(one, _), Content::Scalar(two, _))
-                if &*kept.key == name_key && one == two =>
-            {
+            (Content::Mapping(_), Content::Mapping(_)) => Together::Members { deep: &*kept.key == "connection" },
+            (Content::Scalar(one, _), Content::Scalar(two, _)) if &*kept.key == name_key && one == two => {
                 Together::Same
             }
             _ => Together::Conflict,
@@ -79,36 +75,27 @@ fn put_together(
     conflicts: &mut Vec<Conflict>,
     together: &dyn Fn(&Entry, &Entry) -> Together,
 ) -> Box<[Entry]> {
-    let mut places: HashMap<Box<str>, usize> = kept
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| (entry.key.clone(), index))
-        .collect();
+    let mut places: HashMap<Box<str>, usize> =
+        kept.iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).collect();
     for other in others {
-        let Some(entry) = places
-            .get(&other.key)
-            .and_then(|index| kept.get_mut(*index))
-        else {
+        let Some(entry) = places.get(&other.key).and_then(|index| kept.get_mut(*index)) else {
             places.insert(other.key.clone(), kept.len());
             kept.push(other);
             continue;
         };
         match together(entry, &other) {
             Together::Same => {}
-            Together::Conflict => conflicts.push(Conflict {
-                key: other.key.to_string(),
-                kept: entry.key_span,
-                other: other.key_span,
-            }),
+            Together::Conflict => {
+                conflicts.push(Conflict { key: other.key.to_string(), kept: entry.key_span, other: other.key_span })
+            }
             Together::Members { deep } => {
                 if let (Content::Mapping(target), Content::Mapping(members)) =
                     (&mut entry.value.content, other.value.content)
                 {
                     let kept = std::mem::take(target).into_vec();
                     let members = members.into_vec();
-                    *target = put_together(kept, members, conflicts, &|kept, other| {
-                        Together::of_member(kept, other, deep)
-                    });
+                    *target =
+                        put_together(kept, members, conflicts, &|kept, other| Together::of_member(kept, other, deep));
                 }
             }
         }
@@ -130,10 +117,7 @@ mod tests {
             "connector: a\nactions: {two: {}, one: {title: x}}\nconnection: {fields: {secret: {}}, test: one}\ntitle: A",
             "connector: b\ntitle: B\n",
         ];
-        let roots = roots
-            .iter()
-            .zip(0..)
-            .map(|(text, file)| parse(text, file).root.unwrap());
+        let roots = roots.iter().zip(0..).map(|(text, file)| parse(text, file).root.unwrap());
         let (merged, conflicts) = merge(roots.collect(), "connector");
         assert_eq!(
             free(&merged.unwrap()),
@@ -144,16 +128,8 @@ mod tests {
                 "title": "A"
             })
         );
-        let found: Vec<(&str, u16, u16)> = conflicts
-            .iter()
-            .map(|conflict| {
-                (
-                    conflict.key.as_str(),
-                    conflict.kept.file,
-                    conflict.other.file,
-                )
-            })
-            .collect();
+        let found: Vec<(&str, u16, u16)> =
+            conflicts.iter().map(|conflict| (conflict.key.as_str(), conflict.kept.file, conflict.other.file)).collect();
         assert_eq!(found, [("one", 0, 1), ("connector", 0, 2), ("title", 1, 2)]);
     }
 }

@@ -21,13 +21,7 @@ pub struct Problem {
 impl Problem {
     /// A mistake that concerns the whole value.
     pub fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Problem {
-            pointer: pointer.into(),
-            code,
-            message: message.into(),
-            help: None,
-            within: None,
-        }
+        Problem { pointer: pointer.into(), code, message: message.into(), help: None, within: None }
     }
 
     /// The same with what to write instead.

@@ -38,19 +38,11 @@ impl Default for Schemas {
 
 /// The files of `schemas/`: name and text.
 pub fn generate() -> Vec<(String, String)> {
-    let Schemas {
-        connector,
-        flow,
-        settings,
-    } = Schemas::new();
-    [
-        ("connector", connector),
-        ("flow", flow),
-        ("settings", settings),
-    ]
-    .into_iter()
-    .map(|(name, schema)| (format!("{name}.schema.json"), format!("{schema:#}\n")))
-    .collect()
+    let Schemas { connector, flow, settings } = Schemas::new();
+    [("connector", connector), ("flow", flow), ("settings", settings)]
+        .into_iter()
+        .map(|(name, schema)| (format!("{name}.schema.json"), format!("{schema:#}\n")))
+        .collect()
 }
 
 fn of<T: JsonSchema>(title: &str) -> Value {
@@ -98,10 +90,7 @@ mod tests {
                 std::fs::write(&path, &text).unwrap();
             }
             let written = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(
-                written == text,
-                "schemas/{name} is stale: run the tests once with TIDEGATE_UPDATE=1"
-            );
+            assert!(written == text, "schemas/{name} is stale: run the tests once with TIDEGATE_UPDATE=1");
         }
     }
 
@@ -110,10 +99,7 @@ mod tests {
         for (name, text) in generate() {
             let schema: Value = serde_json::from_str(&text).unwrap();
             assert!(jsonschema::meta::is_valid(&schema), "{name}");
-            assert!(
-                !text.contains("\"type\": \"null\""),
-                "{name} lets null through"
-            );
+            assert!(!text.contains("\"type\": \"null\""), "{name} lets null through");
         }
     }
 }

@@ -46,14 +46,7 @@ struct Found<'source> {
 impl Source {
     /// Several files of one manifest, or one. The tree comes with [`Source::set_root`].
     pub fn new(files: impl IntoIterator<Item = (PathBuf, Arc<str>)>) -> Self {
-        let files = files
-            .into_iter()
-            .map(|(path, text)| File {
-                path,
-                text,
-                lines: OnceLock::new(),
-            })
-            .collect();
+        let files = files.into_iter().map(|(path, text)| File { path, text, lines: OnceLock::new() }).collect();
         Source { files, root: None }
     }
 
@@ -74,27 +67,20 @@ impl Source {
 
     /// The text of one file of it.
     pub fn text(&self, file: u16) -> &str {
-        self.files
-            .get(usize::from(file))
-            .map_or("", |file| &file.text)
+        self.files.get(usize::from(file)).map_or("", |file| &file.text)
     }
 
     /// How the scalar at a pointer was written, if it was written there and without quotes.
     pub fn plain_text(&self, pointer: &str) -> Option<&str> {
         let found = self.find(pointer);
-        found
-            .node
-            .filter(|_| found.is_whole)
-            .and_then(Node::plain_text)
+        found.node.filter(|_| found.is_whole).and_then(Node::plain_text)
     }
 
     /// The place of the value at a pointer; of the nearest value around it where it was not written.
     pub fn place(&self, pointer: &str) -> Place {
         let found = self.find(pointer);
         match (found.node, found.key) {
-            (Some(node), key) if node.span.start == node.span.end => {
-                self.place_of(key.unwrap_or(node.span))
-            }
+            (Some(node), key) if node.span.start == node.span.end => self.place_of(key.unwrap_or(node.span)),
             (Some(_), Some(key)) if !found.is_whole => self.place_of(key),
             (Some(node), _) => self.place_of(node.span),
             (None, _) => self.whole_file(),
@@ -146,15 +132,9 @@ impl Source {
         help: Option<String>,
     ) -> Diagnostic {
         let place = match self.find(pointer) {
-            Found {
-                node:
-                    Some(Node {
-                        span,
-                        content: Content::Scalar(value, _),
-                    }),
-                is_whole: true,
-                ..
-            } => self.place_of(self.part(*span, value, offset, length)),
+            Found { node: Some(Node { span, content: Content::Scalar(value, _) }), is_whole: true, .. } => {
+                self.place_of(self.part(*span, value, offset, length))
+            }
             _ => self.place(pointer),
         };
         at(place, severity, code, message, help)
@@ -173,11 +153,7 @@ impl Source {
     }
 
     fn find(&self, pointer: &str) -> Found<'_> {
-        let mut found = Found {
-            node: self.root.as_ref(),
-            key: None,
-            is_whole: true,
-        };
+        let mut found = Found { node: self.root.as_ref(), key: None, is_whole: true };
         for segment in pointer.split('/').skip(1) {
             let segment = segment.replace("~1", "/").replace("~0", "~");
             let next = match found.node.map(|node| &node.content) {
@@ -185,11 +161,9 @@ impl Source {
                     .iter()
                     .find(|entry| *entry.key == *segment)
                     .map(|entry| (&entry.value, Some(entry.key_span))),
-                Some(Content::Sequence(items)) => segment
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|index| items.get(index))
-                    .map(|item| (item, None)),
+                Some(Content::Sequence(items)) => {
+                    segment.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item, None))
+                }
                 _ => None,
             };
             let Some((node, key)) = next else {
@@ -212,9 +186,7 @@ impl Source {
         let text = text.lines().next().unwrap_or_default();
         let characters = |end: u32| {
             let length = (end as usize).saturating_sub(start);
-            text.char_indices()
-                .take_while(|(at, _)| *at < length)
-                .count()
+            text.char_indices().take_while(|(at, _)| *at < length).count()
         };
         let before = characters(span.start);
         Place {
@@ -226,21 +198,13 @@ impl Source {
     }
 
     fn whole_file(&self) -> Place {
-        Place {
-            file: self.path().to_owned(),
-            line: 0,
-            column: 0,
-            length: 1,
-        }
+        Place { file: self.path().to_owned(), line: 0, column: 0, length: 1 }
     }
 
     /// Where characters of a scalar's value stand in the text. Folding and quoting change spaces and line
     /// breaks only, so the characters that are neither are counted, an escape as one.
     fn part(&self, span: Span, value: &str, offset: usize, length: usize) -> Span {
-        let raw = self
-            .text(span.file)
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default();
+        let raw = self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or_default();
         let visible = |characters: usize| {
             let part = value.chars().take(characters);
             part.filter(|character| !character.is_whitespace()).count()
@@ -252,11 +216,7 @@ impl Source {
         let Some((start, end)) = places.get(first).copied() else {
             return span;
         };
-        Span {
-            start: span.start + start,
-            end: span.start + end_of(last).unwrap_or(end),
-            ..span
-        }
+        Span { start: span.start + start, end: span.start + end_of(last).unwrap_or(end), ..span }
     }
 }
 
@@ -266,9 +226,7 @@ impl File {
         let lines = self.lines.get_or_init(|| {
             let breaks = self.text.bytes().enumerate();
             let breaks = breaks.filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0)
-                .chain(breaks.map(|(at, _)| count(at + 1)))
-                .collect()
+            std::iter::once(0).chain(breaks.map(|(at, _)| count(at + 1))).collect()
         });
         let line = lines.partition_point(|start| *start <= byte);
         let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
@@ -312,10 +270,7 @@ mod tests {
 
     fn marked(text: &str, diagnostic: &Diagnostic) -> String {
         let line = text.lines().nth(diagnostic.line as usize - 1).unwrap();
-        line.chars()
-            .skip(diagnostic.column as usize - 1)
-            .take(diagnostic.length as usize)
-            .collect()
+        line.chars().skip(diagnostic.column as usize - 1).take(diagnostic.length as usize).collect()
     }
 
     #[test]
@@ -350,16 +305,12 @@ mod tests {
             "a: plain\n  over lines\n  {{wörld}} x\n",
         ] {
             let source = source(text);
-            let Content::Scalar(value, _) = &source.root().unwrap().get("a").unwrap().value.content
-            else {
+            let Content::Scalar(value, _) = &source.root().unwrap().get("a").unwrap().value.content else {
                 panic!("a scalar")
             };
             let offset = value.chars().position(|c| c == 'w').unwrap();
-            let offset = value
-                .char_indices()
-                .take_while(|(at, _)| !value[*at..].starts_with("wörld"))
-                .count()
-                .max(offset);
+            let offset =
+                value.char_indices().take_while(|(at, _)| !value[*at..].starts_with("wörld")).count().max(offset);
             let found = source.within("/a", offset, 5, Severity::Error, "c", "m", None);
             assert_eq!(marked(text, &found), "wörld", "{text}");
         }

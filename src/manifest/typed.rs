@@ -26,12 +26,7 @@ pub fn typed(
 }
 
 /// Types the `default`, `const`, `enum` and `examples` of inputs by the inputs' own schemas.
-pub fn type_inputs(
-    inputs: &mut Inputs,
-    source: &Source,
-    pointer: &str,
-    schemas: &BTreeMap<String, Value>,
-) {
+pub fn type_inputs(inputs: &mut Inputs, source: &Source, pointer: &str, schemas: &BTreeMap<String, Value>) {
     for (name, input) in inputs {
         let pointer = format!("{pointer}/{}", escape(name));
         let mut plain = input.schema.clone();
@@ -108,12 +103,7 @@ impl<'a> Reader<'a> {
             self.collect(target, forms, depth + 1);
         }
         for keyword in ["anyOf", "oneOf", "allOf"] {
-            for part in schema
-                .get(keyword)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
+            for part in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
                 self.collect(part, forms, depth + 1);
             }
         }
@@ -152,10 +142,7 @@ fn scalar_by(text: &str, forms: &[&Value]) -> Option<Value> {
             listed.into_iter().flatten().chain(form.get("const"))
         })
         .collect();
-    if let Some(value) = [&canonical, &as_text]
-        .into_iter()
-        .find(|value| listed.contains(value))
-    {
+    if let Some(value) = [&canonical, &as_text].into_iter().find(|value| listed.contains(value)) {
         return Some(value.clone());
     }
     let types: BTreeSet<&str> = forms
@@ -172,11 +159,7 @@ fn scalar_by(text: &str, forms: &[&Value]) -> Option<Value> {
 
 /// The value of an unquoted text where only some types are asked for: its canonical one if it is among them,
 /// else text, else a number written in another way (`007`, `+5`, `1e3`).
-pub(super) fn by_types(
-    text: &str,
-    canonical: Value,
-    is_asked: impl Fn(&str) -> bool,
-) -> Option<Value> {
+pub(super) fn by_types(text: &str, canonical: Value, is_asked: impl Fn(&str) -> bool) -> Option<Value> {
     let fits = |value: &Value| match value {
         Value::Bool(_) => is_asked("boolean"),
         Value::Number(number) => is_asked("number") || (is_asked("integer") && is_whole(number)),
@@ -230,26 +213,10 @@ mod tests {
             ("null", text.clone(), json!(null)),
             ("5", json!({}), json!(5)),
             ("5", json!({"$ref": "#/schemas/phone"}), json!("5")),
-            (
-                "5",
-                json!({"anyOf": [{"type": "string"}, {"type": "array"}]}),
-                json!("5"),
-            ),
-            (
-                "[1, 02]",
-                json!({"items": {"type": "string"}}),
-                json!(["1", "02"]),
-            ),
-            (
-                "{a: 1, b: 2}",
-                json!({"properties": {"a": {"type": "string"}}}),
-                json!({"a": "1", "b": 2}),
-            ),
-            (
-                "{a/b: 1}",
-                json!({"additionalProperties": {"type": "string"}}),
-                json!({"a/b": "1"}),
-            ),
+            ("5", json!({"anyOf": [{"type": "string"}, {"type": "array"}]}), json!("5")),
+            ("[1, 02]", json!({"items": {"type": "string"}}), json!(["1", "02"])),
+            ("{a: 1, b: 2}", json!({"properties": {"a": {"type": "string"}}}), json!({"a": "1", "b": 2})),
+            ("{a/b: 1}", json!({"additionalProperties": {"type": "string"}}), json!({"a/b": "1"})),
         ] {
             assert_eq!(read(written, schema.clone()), value, "{written} {schema}");
         }

@@ -19,11 +19,7 @@ use super::exchange::Call;
 const SKEW_S: i64 = 300;
 
 /// Everything but RFC 3986's unreserved characters is encoded (RFC 5849, section 3.6).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The token of a `Bearer` header.
 pub(super) fn bearer<'a>(call: &Call<'a>) -> Option<&'a str> {
@@ -65,12 +61,7 @@ impl Oauth1 {
         let key = format!("{}&{}", encode(consumer_secret), encode(token_secret));
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mac = Hmac::new_from_slice(key.as_bytes()).expect("any key length");
-        Oauth1 {
-            consumer_key: consumer_key.into(),
-            token: token.into(),
-            mac,
-            nonces: Mutex::default(),
-        }
+        Oauth1 { consumer_key: consumer_key.into(), token: token.into(), mac, nonces: Mutex::default() }
     }
 
     /// Whether `header` (what follows `OAuth `) signs this call, freshly and for the first time.
@@ -78,12 +69,7 @@ impl Oauth1 {
         let Some(oauth) = parse_header(header) else {
             return false;
         };
-        let value = |name: &str| {
-            oauth
-                .iter()
-                .find(|(key, _)| key == name)
-                .map_or("", |(_, value)| value.as_ref())
-        };
+        let value = |name: &str| oauth.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_ref());
         let Ok(timestamp_s) = value("oauth_timestamp").parse::<i64>() else {
             return false;
         };
@@ -104,25 +90,11 @@ impl Oauth1 {
 
         let form = call.has_content_type("application/x-www-form-urlencoded");
         let mut parameters = call.parameters(form).pairs;
-        let signed = oauth
-            .iter()
-            .filter(|(key, _)| key != "oauth_signature" && key != "realm");
-        parameters.extend(
-            signed.map(|(key, value)| (Cow::from(key.as_ref()), Cow::from(value.as_ref()))),
-        );
+        let signed = oauth.iter().filter(|(key, _)| key != "oauth_signature" && key != "realm");
+        parameters.extend(signed.map(|(key, value)| (Cow::from(key.as_ref()), Cow::from(value.as_ref()))));
         let mut mac = self.mac.clone();
-        mac.update(
-            base_string(
-                call.method.as_str(),
-                "http",
-                call.header(HOST),
-                call.path,
-                &parameters,
-            )
-            .as_bytes(),
-        );
-        mac.verify_slice(&signature).is_ok()
-            && self.nonces.lock().add(nonce, timestamp_s, call.now_ms)
+        mac.update(base_string(call.method.as_str(), "http", call.header(HOST), call.path, &parameters).as_bytes());
+        mac.verify_slice(&signature).is_ok() && self.nonces.lock().add(nonce, timestamp_s, call.now_ms)
     }
 }
 
@@ -150,34 +122,21 @@ fn base_string(
     path: &str,
     parameters: &[(Cow<'_, str>, Cow<'_, str>)],
 ) -> String {
-    let mut encoded: Vec<(String, String)> = parameters
-        .iter()
-        .map(|(key, value)| (encode(key), encode(value)))
-        .collect();
+    let mut encoded: Vec<(String, String)> =
+        parameters.iter().map(|(key, value)| (encode(key), encode(value))).collect();
     encoded.sort_unstable();
-    let joined = encoded
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join("&");
+    let joined = encoded.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&");
     let host = host.to_ascii_lowercase();
     let default_port = if scheme == "https" { ":443" } else { ":80" };
     let host = host.strip_suffix(default_port).unwrap_or(&host);
-    format!(
-        "{method}&{}&{}",
-        encode(&format!("{scheme}://{host}{path}")),
-        encode(&joined)
-    )
+    format!("{method}&{}&{}", encode(&format!("{scheme}://{host}{path}")), encode(&joined))
 }
 
 fn parse_header(header: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
     let pairs = header.split(',').map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
         let value = value.trim().strip_prefix('"')?.strip_suffix('"')?;
-        Some((
-            percent_decode_str(key).decode_utf8().ok()?,
-            percent_decode_str(value).decode_utf8().ok()?,
-        ))
+        Some((percent_decode_str(key).decode_utf8().ok()?, percent_decode_str(value).decode_utf8().ok()?))
     });
     pairs.collect()
 }
@@ -207,20 +166,12 @@ pub(super) fn authorization(method: &str, url: &str, nonce: &str, now_ms: i64) -
     let mut parameters: Vec<_> = url.query_pairs().collect();
     parameters.extend(oauth.iter().map(|&(key, value)| (key.into(), value.into())));
     let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    let signer = Oauth1::new(
-        "",
-        super::X_CONSUMER_SECRET,
-        "",
-        super::X_ACCESS_TOKEN_SECRET,
-    );
+    let signer = Oauth1::new("", super::X_CONSUMER_SECRET, "", super::X_ACCESS_TOKEN_SECRET);
     let mut mac = signer.mac;
     mac.update(base_string(method, "http", &host, url.path(), &parameters).as_bytes());
     let signature = BASE64.encode(mac.finalize().into_bytes());
     oauth.push(("oauth_signature", &signature));
-    let pairs: Vec<String> = oauth
-        .iter()
-        .map(|(key, value)| format!("{key}=\"{}\"", encode(value)))
-        .collect();
+    let pairs: Vec<String> = oauth.iter().map(|(key, value)| format!("{key}=\"{}\"", encode(value))).collect();
     format!("OAuth {}", pairs.join(", "))
 }
 

@@ -40,9 +40,7 @@ impl Connection {
 
 impl Connected<IncomingStream<'_, Door>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Connection {
-            torn: stream.io().torn.clone(),
-        }
+        Connection { torn: stream.io().torn.clone() }
     }
 }
 
@@ -55,13 +53,7 @@ impl Listener for Door {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "a sandbox connection keeps its answers back");
         }
-        (
-            Stream {
-                tcp,
-                torn: Arc::default(),
-            },
-            address,
-        )
+        (Stream { tcp, torn: Arc::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -79,21 +71,13 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.tcp).poll_write(cx, bytes)
     }

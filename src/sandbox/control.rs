@@ -115,11 +115,7 @@ impl Default for NewSms {
 
 impl Default for NewItems {
     fn default() -> Self {
-        NewItems {
-            fields: Map::new(),
-            count: 1,
-            at_ms: None,
-        }
+        NewItems { fields: Map::new(), count: 1, at_ms: None }
     }
 }
 
@@ -161,11 +157,7 @@ impl Control {
 
     /// Makes items appear in the JSON service; gives the first and the last id.
     pub fn add_items(&self, new: &NewItems) -> (u64, u64) {
-        self.json.add(
-            &new.fields,
-            new.count,
-            new.at_ms.unwrap_or_else(|| self.shared.clock.now_ms()),
-        )
+        self.json.add(&new.fields, new.count, new.at_ms.unwrap_or_else(|| self.shared.clock.now_ms()))
     }
 
     /// Adds a rule; the first that hits a request wins.
@@ -195,9 +187,7 @@ impl Control {
     /// How often that operation was called; zeros when never.
     pub fn count(&self, service: Service, operation: &str) -> Count {
         let counts = self.counts();
-        let found = counts
-            .into_iter()
-            .find(|((at, name), _)| *at == service && *name == operation);
+        let found = counts.into_iter().find(|((at, name), _)| *at == service && *name == operation);
         found.map(|(_, count)| count).unwrap_or_default()
     }
 

@@ -34,10 +34,7 @@ pub(super) fn router(control: Control) -> Router {
         .route("/sms", post(add_sms))
         .route("/sms/{sid}", delete(remove_sms))
         .route("/items", post(add_items))
-        .route(
-            "/faults",
-            get(list_faults).post(add_fault).delete(clear_faults),
-        )
+        .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/received", get(received))
         .route("/counts", get(counts))
         .route("/clock", get(read_clock).post(move_clock))
@@ -89,10 +86,7 @@ async fn clear_faults(State(control): State<Control>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn received(
-    State(control): State<Control>,
-    Query(filter): Query<ReceiptFilter>,
-) -> Json<Vec<Receipt>> {
+async fn received(State(control): State<Control>, Query(filter): Query<ReceiptFilter>) -> Json<Vec<Receipt>> {
     Json(control.received(&filter))
 }
 
@@ -111,10 +105,7 @@ async fn read_clock(State(control): State<Control>) -> Json<Value> {
 }
 
 /// Does nothing to a clock that is the system's.
-async fn move_clock(
-    State(control): State<Control>,
-    Json(change): Json<ClockChange>,
-) -> Json<Value> {
+async fn move_clock(State(control): State<Control>, Json(change): Json<ClockChange>) -> Json<Value> {
     control.clock().advance(change.advance_ms);
     Json(json!({"now_ms": control.clock().now_ms()}))
 }
@@ -125,9 +116,5 @@ async fn clear(State(control): State<Control>) -> StatusCode {
 }
 
 fn found(is_found: bool) -> StatusCode {
-    if is_found {
-        StatusCode::NO_CONTENT
-    } else {
-        StatusCode::NOT_FOUND
-    }
+    if is_found { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }

@@ -51,18 +51,12 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A header as text; empty when it is absent or not text.
     pub fn header(&self, name: HeaderName) -> &'a str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     pub fn has_content_type(&self, wanted: &str) -> bool {
         let given = self.header(CONTENT_TYPE);
-        given
-            .split(';')
-            .next()
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+        given.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
     }
 
     /// Query and, when `form`, body parameters, decoded; a bare `+` is a space, as everywhere in forms.
@@ -83,10 +77,7 @@ pub(super) struct Parameters<'a> {
 impl Parameters<'_> {
     /// The first value of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_ref())
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 
     /// The first value of that name, unless it is empty.
@@ -95,10 +86,7 @@ impl Parameters<'_> {
     }
 
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
-        self.pairs
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_ref())
+        self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 }
 
@@ -122,21 +110,11 @@ impl Answer {
     pub fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         let mut headers = Vec::with_capacity(10);
         headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        Answer {
-            status,
-            headers,
-            body: body.into(),
-            written: None,
-        }
+        Answer { status, headers, body: body.into(), written: None }
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Answer {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            written: None,
-        }
+        Answer { status, headers: Vec::new(), body: Vec::new(), written: None }
     }
 
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -160,6 +138,5 @@ impl Answer {
 
 /// JSON text of a value that always can be written: string keys, finite numbers.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value)
-        .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes())
+    serde_json::to_vec(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes())
 }

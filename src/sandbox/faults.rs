@@ -82,19 +82,13 @@ impl Fault {
 
     fn matches(&self, service: Service, operation: &str) -> bool {
         self.service.is_none_or(|wanted| wanted == service)
-            && self
-                .operation
-                .as_deref()
-                .is_none_or(|wanted| wanted == operation)
+            && self.operation.as_deref().is_none_or(|wanted| wanted == operation)
     }
 }
 
 impl Faults {
     pub fn new() -> Self {
-        Faults {
-            rules: Mutex::default(),
-            active: AtomicUsize::new(0),
-        }
+        Faults { rules: Mutex::default(), active: AtomicUsize::new(0) }
     }
 
     /// Adds a rule after those that are there; the first that hits a request wins.
@@ -102,21 +96,12 @@ impl Faults {
         if let Some(operation) = &fault.operation
             && !known_operations(fault.service).any(|known| known == operation)
         {
-            let known = known_operations(fault.service)
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(UnknownOperation {
-                operation: operation.clone(),
-                known,
-            });
+            let known = known_operations(fault.service).collect::<Vec<_>>().join(", ");
+            return Err(UnknownOperation { operation: operation.clone(), known });
         }
         let hits_left = fault.times.or((fault.every <= 1).then_some(1));
         let mut rules = self.rules.lock();
-        rules.push(Rule {
-            fault,
-            matched: 0,
-            hits_left,
-        });
+        rules.push(Rule { fault, matched: 0, hits_left });
         self.active.store(rules.len(), Ordering::Release);
         Ok(())
     }
@@ -128,10 +113,7 @@ impl Faults {
         }
         let mut rules = self.rules.lock();
         let mut hit = None;
-        for rule in rules
-            .iter_mut()
-            .filter(|rule| rule.fault.matches(service, operation))
-        {
+        for rule in rules.iter_mut().filter(|rule| rule.fault.matches(service, operation)) {
             if rule.hits() {
                 hit = Some(rule.fault.clone());
                 break;
@@ -143,11 +125,7 @@ impl Faults {
     }
 
     pub fn list(&self) -> Vec<Fault> {
-        self.rules
-            .lock()
-            .iter()
-            .map(|rule| rule.fault.clone())
-            .collect()
+        self.rules.lock().iter().map(|rule| rule.fault.clone()).collect()
     }
 
     pub fn clear(&self) {
@@ -174,14 +152,10 @@ impl Rule {
 }
 
 fn known_operations(service: Option<Service>) -> impl Iterator<Item = &'static str> {
-    [
-        (Service::X, X::OPERATIONS),
-        (Service::Twilio, Twilio::OPERATIONS),
-        (Service::Json, Json::OPERATIONS),
-    ]
-    .into_iter()
-    .filter(move |(candidate, _)| service.is_none_or(|wanted| wanted == *candidate))
-    .flat_map(|(_, operations)| operations.iter().copied())
+    [(Service::X, X::OPERATIONS), (Service::Twilio, Twilio::OPERATIONS), (Service::Json, Json::OPERATIONS)]
+        .into_iter()
+        .filter(move |(candidate, _)| service.is_none_or(|wanted| wanted == *candidate))
+        .flat_map(|(_, operations)| operations.iter().copied())
 }
 
 #[cfg(test)]
@@ -191,72 +165,24 @@ mod tests {
     fn hits(fault: Fault, requests: usize) -> Vec<bool> {
         let faults = Faults::new();
         faults.add(fault).unwrap();
-        (0..requests)
-            .map(|_| faults.take(Service::X, "post_tweet").is_some())
-            .collect()
+        (0..requests).map(|_| faults.take(Service::X, "post_tweet").is_some()).collect()
     }
 
     #[test]
     fn a_rule_hits_what_it_says() {
         assert_eq!(hits(Fault::default(), 3), [true, false, false]);
-        assert_eq!(
-            hits(
-                Fault {
-                    times: Some(2),
-                    skip: 1,
-                    ..Fault::default()
-                },
-                4
-            ),
-            [false, true, true, false]
-        );
-        assert_eq!(
-            hits(
-                Fault {
-                    every: 2,
-                    ..Fault::default()
-                },
-                5
-            ),
-            [false, true, false, true, false]
-        );
-        assert_eq!(
-            hits(
-                Fault {
-                    every: 2,
-                    times: Some(1),
-                    ..Fault::default()
-                },
-                5
-            ),
-            [false, true, false, false, false]
-        );
-        assert_eq!(
-            hits(
-                Fault {
-                    service: Some(Service::Json),
-                    ..Fault::default()
-                },
-                1
-            ),
-            [false]
-        );
+        assert_eq!(hits(Fault { times: Some(2), skip: 1, ..Fault::default() }, 4), [false, true, true, false]);
+        assert_eq!(hits(Fault { every: 2, ..Fault::default() }, 5), [false, true, false, true, false]);
+        assert_eq!(hits(Fault { every: 2, times: Some(1), ..Fault::default() }, 5), [false, true, false, false, false]);
+        assert_eq!(hits(Fault { service: Some(Service::Json), ..Fault::default() }, 1), [false]);
     }
 
     #[test]
     fn a_rule_for_an_operation_that_does_not_exist_is_refused() {
-        let error = Faults::new()
-            .add(Fault {
-                operation: Some("tweet".into()),
-                ..Fault::default()
-            })
-            .unwrap_err();
+        let error = Faults::new().add(Fault { operation: Some("tweet".into()), ..Fault::default() }).unwrap_err();
         assert!(error.to_string().contains("post_tweet"), "{error}");
-        let elsewhere = Fault {
-            service: Some(Service::Twilio),
-            operation: Some("post_tweet".into()),
-            ..Fault::default()
-        };
+        let elsewhere =
+            Fault { service: Some(Service::Twilio), operation: Some("post_tweet".into()), ..Fault::default() };
         assert!(Faults::new().add(elsewhere).is_err());
     }
 }

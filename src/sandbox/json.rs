@@ -48,8 +48,7 @@ struct Page<'a> {
 
 impl Api for Json {
     const SERVICE: Service = Service::Json;
-    const OPERATIONS: &'static [&'static str] =
-        &["list_items", "list_linked", "list_chained", "sink"];
+    const OPERATIONS: &'static [&'static str] = &["list_items", "list_linked", "list_chained", "sink"];
     type Operation = Operation;
 
     fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
@@ -81,17 +80,12 @@ impl Api for Json {
         }
         match operation {
             Operation::Sink => self.sink(call),
-            _ => self
-                .list(operation, call)
-                .unwrap_or_else(|message| error(StatusCode::BAD_REQUEST, &message)),
+            _ => self.list(operation, call).unwrap_or_else(|message| error(StatusCode::BAD_REQUEST, &message)),
         }
     }
 
     fn unknown(&self, call: &Call<'_>) -> Answer {
-        error(
-            StatusCode::NOT_FOUND,
-            &format!("there is no {} {}", call.method, call.path),
-        )
+        error(StatusCode::NOT_FOUND, &format!("there is no {} {}", call.method, call.path))
     }
 
     fn failure(&self, status: StatusCode, _call: &Call<'_>) -> Answer {
@@ -101,11 +95,7 @@ impl Api for Json {
 
 impl Json {
     pub fn new(token: Option<String>) -> Self {
-        Json {
-            token,
-            items: RwLock::default(),
-            sunk: std::sync::atomic::AtomicU64::new(0),
-        }
+        Json { token, items: RwLock::default(), sunk: std::sync::atomic::AtomicU64::new(0) }
     }
 
     /// Adds `count` items with these fields besides `id`, `created_at` and, when absent, `title`; gives the
@@ -114,21 +104,13 @@ impl Json {
         let mut items = self.items.write();
         let first = items.last().map_or(1, |item| item.id + 1);
         for id in first..first + count {
-            let mut object =
-                json!({"id": id, "created_at": rfc3339(created_ms), "title": format!("Item {id}")});
+            let mut object = json!({"id": id, "created_at": rfc3339(created_ms), "title": format!("Item {id}")});
             if let Some(object) = object.as_object_mut() {
                 object.extend(
-                    fields
-                        .iter()
-                        .filter(|(key, _)| *key != "id")
-                        .map(|(key, value)| (key.clone(), value.clone())),
+                    fields.iter().filter(|(key, _)| *key != "id").map(|(key, value)| (key.clone(), value.clone())),
                 );
             }
-            items.push(Item {
-                id,
-                created_ms,
-                json: object.to_string(),
-            });
+            items.push(Item { id, created_ms, json: object.to_string() });
         }
         (first, (first + count).saturating_sub(1))
     }
@@ -142,11 +124,7 @@ impl Json {
             return error(StatusCode::BAD_REQUEST, "the body is not JSON");
         };
         let id = (self.sunk.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1).to_string();
-        let answer = Answer::new(
-            StatusCode::CREATED,
-            "application/json",
-            format!("{{\"id\":{id}}}"),
-        );
+        let answer = Answer::new(StatusCode::CREATED, "application/json", format!("{{\"id\":{id}}}"));
         answer.wrote(body.get().into(), Some(id))
     }
 
@@ -155,9 +133,7 @@ impl Json {
         let items = self.items.read();
         let page = cut(&items, &parameters, call.page_limit)?;
         let records = format!("[{}]", page.records.join(","));
-        let next = page
-            .has_more
-            .then(|| next_url(call, &parameters, page.offset + page.records.len()));
+        let next = page.has_more.then(|| next_url(call, &parameters, page.offset + page.records.len()));
         let (total, limit, number) = (page.total, page.limit, page.offset / page.limit + 1);
         Ok(match operation {
             Operation::ListLinked => {
@@ -173,9 +149,7 @@ impl Json {
                 Answer::new(StatusCode::OK, "application/json", body)
             }
             Operation::ListItems | Operation::Sink => {
-                let body = format!(
-                    "{{\"items\":{records},\"page\":{number},\"limit\":{limit},\"total\":{total}}}"
-                );
+                let body = format!("{{\"items\":{records},\"page\":{number},\"limit\":{limit},\"total\":{total}}}");
                 Answer::new(StatusCode::OK, "application/json", body)
             }
         })
@@ -183,14 +157,8 @@ impl Json {
 }
 
 /// The page that the parameters mean: `since` (an id, or a date), `limit`, `page` or `offset`, `order`.
-fn cut<'a>(
-    items: &'a [Item],
-    parameters: &Parameters<'_>,
-    page_limit: Option<usize>,
-) -> Result<Page<'a>, String> {
-    let limit = number(parameters, "limit")?
-        .unwrap_or(DEFAULT_LIMIT)
-        .clamp(1, MOST);
+fn cut<'a>(items: &'a [Item], parameters: &Parameters<'_>, page_limit: Option<usize>) -> Result<Page<'a>, String> {
+    let limit = number(parameters, "limit")?.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST);
     let offset = match number(parameters, "offset")? {
         Some(offset) => offset,
         None => (number(parameters, "page")?.unwrap_or(1).max(1) - 1).saturating_mul(limit),
@@ -221,10 +189,7 @@ fn cut<'a>(
         None if newest_first => (rest.len(), texts(rest.iter().rev(), offset, size)),
         None => (rest.len(), texts(rest.iter(), offset, size)),
         Some(after_ms) => {
-            dated = rest
-                .iter()
-                .filter(|item| item.created_ms > after_ms)
-                .collect();
+            dated = rest.iter().filter(|item| item.created_ms > after_ms).collect();
             let chosen = match newest_first {
                 true => texts(dated.iter().rev().copied(), offset, size),
                 false => texts(dated.iter().copied(), offset, size),
@@ -233,39 +198,23 @@ fn cut<'a>(
         }
     };
     let has_more = page_limit.is_some() || offset + records.len() < total;
-    Ok(Page {
-        records,
-        total,
-        offset,
-        limit,
-        has_more,
-    })
+    Ok(Page { records, total, offset, limit, has_more })
 }
 
 fn texts<'a>(items: impl Iterator<Item = &'a Item>, offset: usize, size: usize) -> Vec<&'a str> {
-    items
-        .skip(offset)
-        .take(size)
-        .map(|item| item.json.as_str())
-        .collect()
+    items.skip(offset).take(size).map(|item| item.json.as_str()).collect()
 }
 
 fn number(parameters: &Parameters<'_>, name: &str) -> Result<Option<usize>, String> {
     let Some(text) = parameters.filled(name) else {
         return Ok(None);
     };
-    text.parse()
-        .map(Some)
-        .map_err(|_| format!("`{name}` is not a number: {text}"))
+    text.parse().map(Some).map_err(|_| format!("`{name}` is not a number: {text}"))
 }
 
 fn next_url(call: &Call<'_>, parameters: &Parameters<'_>, offset: usize) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in parameters
-        .pairs
-        .iter()
-        .filter(|(key, _)| key != "page" && key != "offset")
-    {
+    for (key, value) in parameters.pairs.iter().filter(|(key, _)| key != "page" && key != "offset") {
         query.append_pair(key, value);
     }
     let query = query.append_pair("offset", &offset.to_string()).finish();

@@ -82,20 +82,11 @@ impl Ledger {
     /// Opens the file for appending, when one is wanted.
     pub fn open(path: Option<&Path>) -> io::Result<Ledger> {
         let writer = path.map(Writer::open).transpose()?;
-        Ok(Ledger {
-            books: Mutex::default(),
-            has_file: writer.is_some(),
-            file: Mutex::new(writer),
-        })
+        Ok(Ledger { books: Mutex::default(), has_file: writer.is_some(), file: Mutex::new(writer) })
     }
 
     pub fn count_request(&self, service: Service, operation: &'static str) {
-        self.books
-            .lock()
-            .counts
-            .entry((service, operation))
-            .or_default()
-            .requests += 1;
+        self.books.lock().counts.entry((service, operation)).or_default().requests += 1;
     }
 
     /// Numbers and keeps a receipt.
@@ -107,10 +98,7 @@ impl Ledger {
             let times = books.done.entry(fingerprint_hash(&receipt)).or_default();
             *times += 1;
             let repeated = *times > 1;
-            let count = books
-                .counts
-                .entry((receipt.service, receipt.operation))
-                .or_default();
+            let count = books.counts.entry((receipt.service, receipt.operation)).or_default();
             count.done += 1;
             count.repeated += u64::from(repeated);
         }
@@ -123,22 +111,12 @@ impl Ledger {
 
     pub fn receipts(&self, filter: &ReceiptFilter) -> Vec<Receipt> {
         let books = self.books.lock();
-        let first = books
-            .receipts
-            .partition_point(|receipt| receipt.number <= filter.after);
+        let first = books.receipts.partition_point(|receipt| receipt.number <= filter.after);
         let wanted = books.receipts.iter().skip(first).filter(|receipt| {
-            filter
-                .service
-                .is_none_or(|service| service == receipt.service)
-                && filter
-                    .operation
-                    .as_deref()
-                    .is_none_or(|operation| operation == receipt.operation)
+            filter.service.is_none_or(|service| service == receipt.service)
+                && filter.operation.as_deref().is_none_or(|operation| operation == receipt.operation)
         });
-        wanted
-            .take(filter.limit.unwrap_or(usize::MAX))
-            .cloned()
-            .collect()
+        wanted.take(filter.limit.unwrap_or(usize::MAX)).cloned().collect()
     }
 
     pub fn counts(&self) -> BTreeMap<(Service, &'static str), Count> {
@@ -148,10 +126,7 @@ impl Ledger {
     /// Forgets what is in memory; numbers go on, the file stays.
     pub fn clear(&self) {
         let mut books = self.books.lock();
-        *books = Books {
-            last_number: books.last_number,
-            ..Books::default()
-        };
+        *books = Books { last_number: books.last_number, ..Books::default() };
     }
 
     /// Writes out and syncs what is left, and closes the file.
@@ -177,27 +152,15 @@ impl Ledger {
 
 impl Writer {
     fn open(path: &Path) -> io::Result<Writer> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!(
-                        "the sandbox cannot open its ledger file {}: {error}",
-                        path.display()
-                    ),
-                )
-            })?;
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("the sandbox cannot open its ledger file {}: {error}", path.display()))
+        })?;
         let (lines, received) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("sandbox-ledger".into())
-            .spawn(move || {
-                if let Err(error) = write_groups(file, &received) {
-                    tracing::error!(%error, "the sandbox cannot write its ledger file");
-                }
-            })?;
+        let thread = std::thread::Builder::new().name("sandbox-ledger".into()).spawn(move || {
+            if let Err(error) = write_groups(file, &received) {
+                tracing::error!(%error, "the sandbox cannot write its ledger file");
+            }
+        })?;
         Ok(Writer { lines, thread })
     }
 }
@@ -244,35 +207,11 @@ mod tests {
         ledger.record(receipt("a", Some("1")));
         ledger.record(receipt("a", None));
         ledger.record(receipt("b", Some("2")));
-        assert_eq!(
-            ledger.counts()[&(Service::X, "post_tweet")],
-            Count {
-                requests: 0,
-                done: 2,
-                repeated: 0
-            }
-        );
+        assert_eq!(ledger.counts()[&(Service::X, "post_tweet")], Count { requests: 0, done: 2, repeated: 0 });
         ledger.record(receipt("a", Some("3")));
-        assert_eq!(
-            ledger.counts()[&(Service::X, "post_tweet")],
-            Count {
-                requests: 0,
-                done: 3,
-                repeated: 1
-            }
-        );
-        let later = ledger.receipts(&ReceiptFilter {
-            after: 2,
-            limit: Some(1),
-            ..ReceiptFilter::default()
-        });
-        assert_eq!(
-            later
-                .iter()
-                .map(|receipt| receipt.number)
-                .collect::<Vec<_>>(),
-            [3]
-        );
+        assert_eq!(ledger.counts()[&(Service::X, "post_tweet")], Count { requests: 0, done: 3, repeated: 1 });
+        let later = ledger.receipts(&ReceiptFilter { after: 2, limit: Some(1), ..ReceiptFilter::default() });
+        assert_eq!(later.iter().map(|receipt| receipt.number).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
@@ -287,11 +226,7 @@ mod tests {
         let lines = std::fs::read_to_string(&path).unwrap();
         let numbers: Vec<u64> = lines
             .lines()
-            .map(|line| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["number"]
-                    .as_u64()
-                    .unwrap()
-            })
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["number"].as_u64().unwrap())
             .collect();
         assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
     }

@@ -140,24 +140,15 @@ impl Sandbox {
         let x_listener = bind("X", options.x_listen).await?;
         let twilio_listener = bind("Twilio", options.twilio_listen).await?;
         let json_listener = bind("JSON", options.json_listen).await?;
-        let (x_address, twilio_address, json_address) = (
-            x_listener.local_addr()?,
-            twilio_listener.local_addr()?,
-            json_listener.local_addr()?,
-        );
+        let (x_address, twilio_address, json_address) =
+            (x_listener.local_addr()?, twilio_listener.local_addr()?, json_listener.local_addr()?);
 
         let shared = Arc::new(server::Shared::new(&options)?);
         let control = Control::new(shared.clone(), &options);
         let (stop, stopped) = watch::channel(false);
         let routers = [
-            (
-                x_listener,
-                server::router(shared.clone(), control.x.clone()),
-            ),
-            (
-                twilio_listener,
-                server::router(shared.clone(), control.twilio.clone()),
-            ),
+            (x_listener, server::router(shared.clone(), control.x.clone())),
+            (twilio_listener, server::router(shared.clone(), control.twilio.clone())),
             (
                 json_listener,
                 server::router(shared.clone(), control.json.clone())
@@ -168,14 +159,7 @@ impl Sandbox {
             .into_iter()
             .map(|(listener, router)| tokio::spawn(server::run(listener, router, stopped.clone())))
             .collect();
-        Ok(Sandbox {
-            x_address,
-            twilio_address,
-            json_address,
-            control,
-            stop,
-            servers,
-        })
+        Ok(Sandbox { x_address, twilio_address, json_address, control, stop, servers })
     }
 
     /// `http://127.0.0.1:PORT`, the place of `https://api.x.com`.
@@ -251,9 +235,6 @@ async fn wait_for_signal() -> io::Result<()> {
 
 async fn bind(name: &str, address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("the sandbox's {name} server cannot listen on {address}: {error}"),
-        )
+        io::Error::new(error.kind(), format!("the sandbox's {name} server cannot listen on {address}: {error}"))
     })
 }

@@ -56,8 +56,7 @@ impl Shared {
         let second = now_ms.div_euclid(1000);
         let mut date = self.date.lock();
         if date.0 != second {
-            let value =
-                HeaderValue::from_str(&http_date(now_ms)).unwrap_or(HeaderValue::from_static(""));
+            let value = HeaderValue::from_str(&http_date(now_ms)).unwrap_or(HeaderValue::from_static(""));
             *date = (second, value);
         }
         date.1.clone()
@@ -66,22 +65,12 @@ impl Shared {
 
 /// Everything that comes in goes to `api`.
 pub(super) fn router<A: Api>(shared: Arc<Shared>, api: Arc<A>) -> Router {
-    let desk = Desk {
-        shared,
-        api,
-        in_flight: AtomicUsize::new(0),
-    };
-    Router::new()
-        .fallback(handle::<A>)
-        .with_state(Arc::new(desk))
+    let desk = Desk { shared, api, in_flight: AtomicUsize::new(0) };
+    Router::new().fallback(handle::<A>).with_state(Arc::new(desk))
 }
 
 /// Serves until `stopped` becomes true.
-pub(super) async fn run(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
+pub(super) async fn run(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
     let service = router.into_make_service_with_connect_info::<Connection>();
     axum::serve(Door(listener), service)
         .with_graceful_shutdown(async move {
@@ -99,10 +88,7 @@ async fn handle<A: Api>(
     let busy = Busy::enter(&desk.in_flight);
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-        return desk.write(
-            Answer::empty(StatusCode::PAYLOAD_TOO_LARGE),
-            desk.shared.clock.now_ms(),
-        );
+        return desk.write(Answer::empty(StatusCode::PAYLOAD_TOO_LARGE), desk.shared.clock.now_ms());
     };
     let mut call = Call {
         method: &parts.method,
@@ -133,9 +119,7 @@ async fn handle<A: Api>(
     call.now_ms = desk.shared.clock.now_ms();
     call.page_limit = fault.page_limit;
     let mut answer = if fault.answers() {
-        let work = fault
-            .after_work
-            .then(|| desk.api.answer(operation, argument, &call));
+        let work = fault.after_work.then(|| desk.api.answer(operation, argument, &call));
         let mut answer = desk.fault_answer(&fault, &call);
         answer.written = work.and_then(|work| work.written);
         answer
@@ -145,11 +129,7 @@ async fn handle<A: Api>(
     add_wait_headers(&mut answer, &fault, call.now_ms);
     desk.record(name, &call, &answer, fault.tear);
     pause(fault.delay_answer_ms).await;
-    if fault.tear {
-        connection.tear()
-    } else {
-        desk.write(answer, desk.shared.clock.now_ms())
-    }
+    if fault.tear { connection.tear() } else { desk.write(answer, desk.shared.clock.now_ms()) }
 }
 
 impl<A: Api> Desk<A> {
@@ -175,9 +155,7 @@ impl<A: Api> Desk<A> {
     }
 
     fn fault_answer(&self, fault: &Fault, call: &Call<'_>) -> Answer {
-        let given = fault
-            .status
-            .and_then(|status| StatusCode::from_u16(status).ok());
+        let given = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
         let status = given.unwrap_or(StatusCode::OK);
         if fault.garbage {
             return Answer::new(status, "application/json", r#"{"data":[{"id":"19"#);
@@ -217,31 +195,19 @@ pub(super) fn http_date(epoch_ms: i64) -> String {
 
 fn add_wait_headers(answer: &mut Answer, fault: &Fault, now_ms: i64) {
     if let Some(seconds) = fault.retry_after_s {
-        let date = fault
-            .retry_after_as_date
-            .then(|| http_date(now_ms + seconds * 1000));
+        let date = fault.retry_after_as_date.then(|| http_date(now_ms + seconds * 1000));
         let value = date.and_then(|date| HeaderValue::from_str(&date).ok());
-        answer
-            .headers
-            .push((RETRY_AFTER, value.unwrap_or(HeaderValue::from(seconds))));
+        answer.headers.push((RETRY_AFTER, value.unwrap_or(HeaderValue::from(seconds))));
     }
     if let Some(seconds) = fault.reset_in_s {
         let reset_s = now_ms.div_euclid(1000) + seconds;
-        answer.headers.push((
-            HeaderName::from_static("x-rate-limit-remaining"),
-            HeaderValue::from(0),
-        ));
-        answer.headers.push((
-            HeaderName::from_static("x-rate-limit-reset"),
-            HeaderValue::from(reset_s),
-        ));
+        answer.headers.push((HeaderName::from_static("x-rate-limit-remaining"), HeaderValue::from(0)));
+        answer.headers.push((HeaderName::from_static("x-rate-limit-reset"), HeaderValue::from(reset_s)));
     }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Option<String> {
-    let value = headers
-        .get("idempotency-key")
-        .or_else(|| headers.get("i-twilio-idempotency-token"))?;
+    let value = headers.get("idempotency-key").or_else(|| headers.get("i-twilio-idempotency-token"))?;
     value.to_str().ok().map(Into::into)
 }
 
@@ -260,10 +226,7 @@ struct Busy<'a> {
 impl<'a> Busy<'a> {
     fn enter(in_flight: &'a AtomicUsize) -> Self {
         let at_start = in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        Busy {
-            in_flight,
-            at_start,
-        }
+        Busy { in_flight, at_start }
     }
 }
 

@@ -10,10 +10,7 @@ use crate::manifest::connector::{Action, ClassedEffect, Effect as WrittenEffect}
 use crate::manifest::{Connector, Problem, flow};
 use crate::template::{Scope, Tree, closest};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "action",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "action", compile };
 
 const DEFAULT_TIMEOUT_MS: i64 = 30_000;
 
@@ -25,10 +22,7 @@ struct ActionStep {
 
 impl Form for ActionStep {
     fn enter(&self, scope: &Scope) -> Result<Entered, Error> {
-        Ok(Entered {
-            input: self.with.evaluate(scope)?,
-            then: Move::Call,
-        })
+        Ok(Entered { input: self.with.evaluate(scope)?, then: Move::Call })
     }
 
     fn outside(&self) -> Option<&Outside> {
@@ -53,10 +47,7 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
     Some(Box::new(ActionStep {
         with: with?,
         outside: Outside {
-            target: Target::Action {
-                connector: connector_name.into(),
-                action: action_name.into(),
-            },
+            target: Target::Action { connector: connector_name.into(), action: action_name.into() },
             effect: effect(&action.effect),
             timeout_ms: Some(timeout.map_or(DEFAULT_TIMEOUT_MS, |timeout| timeout.ms)),
             elements,
@@ -72,22 +63,14 @@ fn look_up<'a, 'w>(
     let pointer = compiler.pointer("action");
     let Some((connector_name, action_name)) = written.split_once('.') else {
         compiler.report(
-            Problem::new(
-                pointer,
-                "action_syntax",
-                format!("`{written}` names no action"),
-            )
-            .with_help("write `<connector>.<action>`, for example `twilio.send_sms`"),
+            Problem::new(pointer, "action_syntax", format!("`{written}` names no action"))
+                .with_help("write `<connector>.<action>`, for example `twilio.send_sms`"),
         );
         return None;
     };
     let connectors = compiler.connectors;
     let Some(connector) = connectors.get(connector_name) else {
-        let problem = Problem::new(
-            pointer,
-            "unknown_connector",
-            format!("there is no connector `{connector_name}`"),
-        );
+        let problem = Problem::new(pointer, "unknown_connector", format!("there is no connector `{connector_name}`"));
         let names = connectors.keys().map(String::as_str);
         compiler.report(suggest(problem, connector_name, names, "connectors"));
         return None;
@@ -105,12 +88,7 @@ fn look_up<'a, 'w>(
     Some((connector_name, action_name, connector.clone(), action))
 }
 
-fn suggest<'n>(
-    problem: Problem,
-    word: &str,
-    names: impl Iterator<Item = &'n str> + Clone,
-    kind: &str,
-) -> Problem {
+fn suggest<'n>(problem: Problem, word: &str, names: impl Iterator<Item = &'n str> + Clone, kind: &str) -> Problem {
     match closest(word, names.clone()) {
         Some(name) => problem.with_help(format!("did you mean `{name}`?")),
         None => {
@@ -124,23 +102,13 @@ fn effect(written: &WrittenEffect) -> Effect {
     match written {
         WrittenEffect::Plain(plain) => (*plain).into(),
         WrittenEffect::Classed(ClassedEffect::Key { .. }) => Effect::Key,
-        WrittenEffect::Classed(ClassedEffect::Lookup { reconcile }) => {
-            Effect::Lookup(Arc::new(reconcile.clone()))
-        }
+        WrittenEffect::Classed(ClassedEffect::Lookup { reconcile }) => Effect::Lookup(Arc::new(reconcile.clone())),
     }
 }
 
 /// What the action's inputs are where a step leaves them out; the parts' come below the action's own.
 fn input_defaults(connector: &Connector, action: &Action) -> Map<String, Value> {
-    let parts = action
-        .uses
-        .as_slice()
-        .iter()
-        .filter_map(|name| connector.parts.get(name));
-    let inputs = parts
-        .flat_map(|part| part.inputs.iter())
-        .chain(action.inputs.iter());
-    inputs
-        .filter_map(|(name, input)| Some((name.clone(), input.default_value()?.clone())))
-        .collect()
+    let parts = action.uses.as_slice().iter().filter_map(|name| connector.parts.get(name));
+    let inputs = parts.flat_map(|part| part.inputs.iter()).chain(action.inputs.iter());
+    inputs.filter_map(|(name, input)| Some((name.clone(), input.default_value()?.clone()))).collect()
 }

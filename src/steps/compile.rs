@@ -63,11 +63,7 @@ impl<'a> Compiler<'a> {
         self.pointer = outer_pointer;
         let ids = std::mem::replace(&mut self.inner_ids, outer_ids);
         self.inner_ids.extend(ids.iter().cloned());
-        Block {
-            label,
-            steps: compiled,
-            ids,
-        }
+        Block { label, steps: compiled, ids }
     }
 
     /// A template at a member of the step.
@@ -87,11 +83,7 @@ impl<'a> Compiler<'a> {
         match Tree::compile(value, &self.pointer(member)) {
             Ok(tree) => Some(tree),
             Err(errors) => {
-                self.problems.extend(
-                    errors
-                        .into_iter()
-                        .map(|(pointer, error)| Problem::from_template(pointer, error)),
-                );
+                self.problems.extend(errors.into_iter().map(|(pointer, error)| Problem::from_template(pointer, error)));
                 None
             }
         }
@@ -150,12 +142,8 @@ impl<'a> Compiler<'a> {
             [] => {
                 let known: Vec<&str> = FORMS.iter().map(|form| form.name).collect();
                 self.report(
-                    Problem::new(
-                        self.pointer.clone(),
-                        "step_without_keyword",
-                        "this step says nothing to do",
-                    )
-                    .with_help(format!("write one of: {}", known.join(", "))),
+                    Problem::new(self.pointer.clone(), "step_without_keyword", "this step says nothing to do")
+                        .with_help(format!("write one of: {}", known.join(", "))),
                 );
                 None
             }

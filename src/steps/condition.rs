@@ -6,10 +6,7 @@ use super::{Block, Compiler, Entered, Error, Form, Keyword, Move};
 use crate::manifest::{Problem, flow};
 use crate::template::{Expression, Scope};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "if",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "if", compile };
 
 #[derive(Debug)]
 struct Condition {
@@ -20,10 +17,7 @@ struct Condition {
 
 impl Form for Condition {
     fn enter(&self, scope: &Scope) -> Result<Entered, Error> {
-        Ok(Entered {
-            input: Value::Bool(self.condition.is_true(scope)?),
-            then: Move::Blocks,
-        })
+        Ok(Entered { input: Value::Bool(self.condition.is_true(scope)?), then: Move::Blocks })
     }
 
     fn blocks(&self) -> &[Block] {
@@ -39,35 +33,19 @@ impl Form for Condition {
 fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> {
     let then = step.then.as_deref().unwrap_or_default();
     let otherwise = step.otherwise.as_deref().unwrap_or_default();
-    let blocks = [
-        compiler.block(then, "then", "then"),
-        compiler.block(otherwise, "else", "else"),
-    ];
+    let blocks = [compiler.block(then, "then", "then"), compiler.block(otherwise, "else", "else")];
     let Some(condition) = &step.condition else {
         compiler.report(
-            Problem::new(
-                compiler.pointer("then"),
-                "if_without_condition",
-                "`then` and `else` have no condition",
-            )
-            .with_help("write `if: <condition>` beside them"),
+            Problem::new(compiler.pointer("then"), "if_without_condition", "`then` and `else` have no condition")
+                .with_help("write `if: <condition>` beside them"),
         );
         return None;
     };
     if then.is_empty() && otherwise.is_empty() {
         compiler.report(
-            Problem::new(
-                compiler.pointer("if"),
-                "if_without_steps",
-                "this condition decides nothing",
-            )
-            .with_help(
-                "write `then:` with steps, or put the condition beside the step that it guards",
-            ),
+            Problem::new(compiler.pointer("if"), "if_without_steps", "this condition decides nothing")
+                .with_help("write `then:` with steps, or put the condition beside the step that it guards"),
         );
     }
-    Some(Box::new(Condition {
-        condition: compiler.expression(condition, "if")?,
-        blocks,
-    }))
+    Some(Box::new(Condition { condition: compiler.expression(condition, "if")?, blocks }))
 }

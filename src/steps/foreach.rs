@@ -7,10 +7,7 @@ use super::{Block, Compiler, Entered, Error, Form, Keyword, Move};
 use crate::manifest::{Problem, flow};
 use crate::template::{Expression, Scope, Tree};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "foreach",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "foreach", compile };
 
 const DEFAULT_NAME: &str = "element";
 
@@ -47,10 +44,7 @@ impl Form for ForEach {
                 "put it into a list with `array`, or give the path of a list",
             ));
         }
-        Ok(Entered {
-            input,
-            then: Move::Blocks,
-        })
+        Ok(Entered { input, then: Move::Blocks })
     }
 
     fn blocks(&self) -> &[Block] {
@@ -62,18 +56,12 @@ impl Form for ForEach {
     }
 
     fn block(&self, turn: usize, input: &Value) -> Option<usize> {
-        input
-            .as_array()
-            .is_some_and(|list| turn < list.len())
-            .then_some(0)
+        input.as_array().is_some_and(|list| turn < list.len()).then_some(0)
     }
 
     fn locals(&self, turn: usize, input: &mut Value) -> Vec<(String, Value)> {
         let element = input.get_mut(turn).map(Value::take).unwrap_or(Value::Null);
-        vec![
-            (self.name.clone(), element),
-            (self.index_name.clone(), Value::from(turn)),
-        ]
+        vec![(self.name.clone(), element), (self.index_name.clone(), Value::from(turn))]
     }
 
     fn collects(&self) -> bool {
@@ -92,12 +80,8 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
     let name = step.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
     if TAKEN.contains(&name.as_str()) {
         compiler.report(
-            Problem::new(
-                compiler.pointer("as"),
-                "name_taken",
-                format!("`{name}` means something else already"),
-            )
-            .with_help("give the element a name of its own"),
+            Problem::new(compiler.pointer("as"), "name_taken", format!("`{name}` means something else already"))
+                .with_help("give the element a name of its own"),
         );
     }
     let list = match step.foreach.as_ref()? {
@@ -111,20 +95,10 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
     let steps = step.steps.as_deref().unwrap_or_default();
     if steps.is_empty() && collect.is_none() {
         compiler.report(
-            Problem::new(
-                compiler.pointer("foreach"),
-                "foreach_without_steps",
-                "nothing is done for the elements",
-            )
-            .with_help("write `steps:` beside `foreach`"),
+            Problem::new(compiler.pointer("foreach"), "foreach_without_steps", "nothing is done for the elements")
+                .with_help("write `steps:` beside `foreach`"),
         );
     }
     let block = compiler.block(steps, "steps", "");
-    Some(Box::new(ForEach {
-        list: list?,
-        index_name: format!("{name}_index"),
-        name,
-        collect,
-        blocks: [block],
-    }))
+    Some(Box::new(ForEach { list: list?, index_name: format!("{name}_index"), name, collect, blocks: [block] }))
 }

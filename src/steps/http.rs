@@ -10,19 +10,12 @@ use crate::manifest::connector::request::Method;
 use crate::manifest::{Problem, flow};
 use crate::template::{Scope, Template, Tree};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "http",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "http", compile };
 
 const DEFAULT_TIMEOUT_MS: i64 = 30_000;
 
 /// Everything but RFC 3986's unreserved characters.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Debug)]
 struct Request {
@@ -55,10 +48,7 @@ impl Form for Request {
         if let Value::Object(members) = &mut input {
             members.insert("url".to_owned(), Value::String(url));
         }
-        Ok(Entered {
-            input,
-            then: Move::Call,
-        })
+        Ok(Entered { input, then: Move::Call })
     }
 
     fn outside(&self) -> Option<&Outside> {
@@ -68,19 +58,12 @@ impl Form for Request {
 
 fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> {
     let http = step.http.as_ref()?;
-    if [http.json.is_some(), http.form.is_some(), http.raw.is_some()]
-        .iter()
-        .filter(|is_written| **is_written)
-        .count()
+    if [http.json.is_some(), http.form.is_some(), http.raw.is_some()].iter().filter(|is_written| **is_written).count()
         > 1
     {
         compiler.report(
-            Problem::new(
-                compiler.pointer("http"),
-                "several_bodies",
-                "this request has several bodies",
-            )
-            .with_help("write one of `json`, `form` and `raw`"),
+            Problem::new(compiler.pointer("http"), "several_bodies", "this request has several bodies")
+                .with_help("write one of `json`, `form` and `raw`"),
         );
     }
     let url = url_parts(&http.url, compiler);
@@ -138,11 +121,7 @@ fn url_parts(url: &str, compiler: &mut Compiler) -> Option<Vec<UrlPart>> {
             parts.push(UrlPart::Plain(compiler.template(literal, "http/url")?));
         }
         let template = compiler.template(expression, "http/url")?;
-        parts.push(if parts.is_empty() {
-            UrlPart::Plain(template)
-        } else {
-            UrlPart::Encoded(template)
-        });
+        parts.push(if parts.is_empty() { UrlPart::Plain(template) } else { UrlPart::Encoded(template) });
         rest = after;
     }
     if !rest.is_empty() {

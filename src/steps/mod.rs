@@ -24,15 +24,8 @@ use crate::manifest::flow::{self, OnError, Retry};
 use crate::template::{self, Expression, Scope};
 
 /// Every step form there is.
-pub const FORMS: &[Keyword] = &[
-    action::KEYWORD,
-    http::KEYWORD,
-    set::KEYWORD,
-    condition::KEYWORD,
-    foreach::KEYWORD,
-    wait::KEYWORD,
-    stop::KEYWORD,
-];
+pub const FORMS: &[Keyword] =
+    &[action::KEYWORD, http::KEYWORD, set::KEYWORD, condition::KEYWORD, foreach::KEYWORD, wait::KEYWORD, stop::KEYWORD];
 
 /// How a keyword of the flow language becomes a form.
 pub struct Keyword {
@@ -163,20 +156,12 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(code: &'static str, message: impl Into<String>, help: &str) -> Self {
-        Error {
-            code,
-            message: message.into(),
-            help: Some(help.to_owned()),
-        }
+        Error { code, message: message.into(), help: Some(help.to_owned()) }
     }
 }
 
 impl From<template::Error> for Error {
     fn from(error: template::Error) -> Self {
-        Error {
-            code: error.code,
-            message: error.message,
-            help: error.help,
-        }
+        Error { code: error.code, message: error.message, help: error.help }
     }
 }

@@ -6,20 +6,14 @@ use super::{Compiler, Entered, Error, Form, Keyword, Move};
 use crate::manifest::flow;
 use crate::template::{Scope, Tree};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "set",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "set", compile };
 
 #[derive(Debug)]
 struct Set(Tree);
 
 impl Form for Set {
     fn enter(&self, scope: &Scope) -> Result<Entered, Error> {
-        Ok(Entered {
-            input: Value::Null,
-            then: Move::Done(self.0.evaluate(scope)?),
-        })
+        Ok(Entered { input: Value::Null, then: Move::Done(self.0.evaluate(scope)?) })
     }
 }
 

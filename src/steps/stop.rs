@@ -6,10 +6,7 @@ use super::{Compiler, Entered, Error, Form, Keyword, Move};
 use crate::manifest::flow::{self, StopStatus};
 use crate::template::{Scope, Template};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "stop",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "stop", compile };
 
 #[derive(Debug)]
 struct Stop {
@@ -27,13 +24,7 @@ impl Form for Stop {
             Some(message) => json!({"status": self.status, "message": message}),
             None => json!({"status": self.status}),
         };
-        Ok(Entered {
-            input,
-            then: Move::Stop {
-                failed: self.status == StopStatus::Failed,
-                message,
-            },
-        })
+        Ok(Entered { input, then: Move::Stop { failed: self.status == StopStatus::Failed, message } })
     }
 }
 
@@ -43,8 +34,5 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
         Some(text) => Some(compiler.template(text, "stop/message")?),
         None => None,
     };
-    Some(Box::new(Stop {
-        status: stop.status,
-        message,
-    }))
+    Some(Box::new(Stop { status: stop.status, message }))
 }

@@ -9,10 +9,7 @@ use crate::manifest::flow::Wait as Written;
 use crate::manifest::{Duration, Problem, flow};
 use crate::template::{Expression, Scope, Template};
 
-pub(super) const KEYWORD: Keyword = Keyword {
-    name: "wait",
-    compile,
-};
+pub(super) const KEYWORD: Keyword = Keyword { name: "wait", compile };
 
 #[derive(Debug)]
 enum Wait {
@@ -27,23 +24,17 @@ impl Form for Wait {
         let due_ms = match self {
             Wait::For(template) => {
                 let length = template.render(scope)?;
-                let length: Duration = length.trim().parse().map_err(|message: String| {
-                    Error::new("wait_invalid", message, "give a length such as 10m")
-                })?;
+                let length: Duration = length
+                    .trim()
+                    .parse()
+                    .map_err(|message: String| Error::new("wait_invalid", message, "give a length such as 10m"))?;
                 now_ms.saturating_add(length.ms)
             }
             Wait::Until(expression) => point_in_time(&expression.evaluate(scope)?)?,
             Wait::UntilMs(due_ms) => *due_ms,
         };
-        let then = if due_ms <= now_ms {
-            Move::Done(Value::Null)
-        } else {
-            Move::Wait { due_ms }
-        };
-        Ok(Entered {
-            input: json!({"until": rfc3339(due_ms)}),
-            then,
-        })
+        let then = if due_ms <= now_ms { Move::Done(Value::Null) } else { Move::Wait { due_ms } };
+        Ok(Entered { input: json!({"until": rfc3339(due_ms)}), then })
     }
 }
 
@@ -62,16 +53,13 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
             }
             Wait::For(template)
         }
-        Written::Until {
-            until: Value::String(text),
-        } if text.contains("{{") || text.parse::<Timestamp>().is_err() => {
+        Written::Until { until: Value::String(text) } if text.contains("{{") || text.parse::<Timestamp>().is_err() => {
             Wait::Until(compiler.expression(text, "wait/until")?)
         }
         Written::Until { until } => match point_in_time(until) {
             Ok(due_ms) => Wait::UntilMs(due_ms),
             Err(error) => {
-                let problem =
-                    Problem::new(compiler.pointer("wait/until"), error.code, error.message);
+                let problem = Problem::new(compiler.pointer("wait/until"), error.code, error.message);
                 compiler.report(problem.with_help(error.help.unwrap_or_default()));
                 return None;
             }
@@ -84,12 +72,9 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
 fn point_in_time(value: &Value) -> Result<i64, Error> {
     let time = match value {
         Value::Number(number) => number.as_i64(),
-        Value::String(text) => text
-            .trim()
-            .parse::<Timestamp>()
-            .map(Timestamp::as_millisecond)
-            .ok()
-            .or_else(|| text.trim().parse().ok()),
+        Value::String(text) => {
+            text.trim().parse::<Timestamp>().map(Timestamp::as_millisecond).ok().or_else(|| text.trim().parse().ok())
+        }
         _ => None,
     };
     time.ok_or_else(|| {

@@ -13,20 +13,12 @@ pub const LIMIT_BYTES: usize = 1 << 20;
 const MARK: char = '\u{1}';
 
 /// What the row holds for `text`: itself, or a reference after writing it to `blobs`.
-pub(super) fn keep<'a>(
-    sql: &mut dyn Sql,
-    run: &str,
-    text: &'a str,
-    now_ms: i64,
-) -> Result<Cow<'a, str>> {
+pub(super) fn keep<'a>(sql: &mut dyn Sql, run: &str, text: &'a str, now_ms: i64) -> Result<Cow<'a, str>> {
     if text.len() <= LIMIT_BYTES {
         return Ok(Cow::Borrowed(text));
     }
     let id = id::new(now_ms);
-    sql.execute(
-        "INSERT INTO blobs (id, run, body) VALUES ($1, $2, $3)",
-        params![&id, run, text.as_bytes()],
-    )?;
+    sql.execute("INSERT INTO blobs (id, run, body) VALUES ($1, $2, $3)", params![&id, run, text.as_bytes()])?;
     Ok(Cow::Owned(format!("{MARK}{id}")))
 }
 
@@ -36,14 +28,10 @@ pub(super) fn fetch(sql: &mut dyn Sql, held: String) -> Result<String> {
         return Ok(held);
     };
     let mut text = String::new();
-    sql.query(
-        "SELECT body FROM blobs WHERE id = $1",
-        params![id],
-        &mut |row| {
-            text = String::from_utf8_lossy(row.bytes(0)?).into_owned();
-            Ok(())
-        },
-    )?;
+    sql.query("SELECT body FROM blobs WHERE id = $1", params![id], &mut |row| {
+        text = String::from_utf8_lossy(row.bytes(0)?).into_owned();
+        Ok(())
+    })?;
     Ok(text)
 }
 

@@ -28,13 +28,9 @@ impl Store {
 
 fn body(sql: &mut dyn Sql, hash: &str) -> Result<Option<String>> {
     let mut found = None;
-    sql.query(
-        "SELECT body FROM definitions WHERE hash = $1",
-        params![hash],
-        &mut |row| {
-            found = Some(row.text(0)?.to_owned());
-            Ok(())
-        },
-    )?;
+    sql.query("SELECT body FROM definitions WHERE hash = $1", params![hash], &mut |row| {
+        found = Some(row.text(0)?.to_owned());
+        Ok(())
+    })?;
     Ok(found)
 }

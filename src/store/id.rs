@@ -21,10 +21,7 @@ pub fn floor(at_ms: i64) -> String {
 
 fn split(now_ms: i64) -> (u64, u32) {
     let now_ms = now_ms.max(0).unsigned_abs();
-    (
-        now_ms / 1_000,
-        u32::try_from(now_ms % 1_000).unwrap_or(0) * 1_000_000,
-    )
+    (now_ms / 1_000, u32::try_from(now_ms % 1_000).unwrap_or(0) * 1_000_000)
 }
 
 #[cfg(test)]

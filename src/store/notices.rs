@@ -25,9 +25,7 @@ pub struct Notice {
 impl Store {
     /// Records a notice.
     pub async fn notice(&self, notice: Notice) -> Result<()> {
-        self.database
-            .transaction(move |sql| insert(sql, &notice))
-            .await
+        self.database.transaction(move |sql| insert(sql, &notice)).await
     }
 
     /// The newest notices, newest first; of one flow where it is named.

@@ -52,12 +52,7 @@ impl Store {
 
     /// Forgets keys of a flow's ledger that were last listed before `last_seen_before_ms`, and all of older
     /// generations; one portion. True when there may be more.
-    pub async fn forget_keys(
-        &self,
-        flow: String,
-        generation: i64,
-        last_seen_before_ms: i64,
-    ) -> Result<bool> {
+    pub async fn forget_keys(&self, flow: String, generation: i64, last_seen_before_ms: i64) -> Result<bool> {
         self.database
             .transaction(move |sql| {
                 let forgotten = sql.execute(

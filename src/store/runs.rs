@@ -191,16 +191,8 @@ impl Store {
 
     /// Runs of a flow whose next step is due, begun ones and oldest first. Runs that have not begun are
     /// left out while their slot is among `busy`.
-    pub async fn due_runs(
-        &self,
-        flow: String,
-        now_ms: i64,
-        limit: u32,
-        busy: Vec<String>,
-    ) -> Result<Due> {
-        self.database
-            .read(move |sql| due_runs(sql, &flow, now_ms, limit, &busy))
-            .await
+    pub async fn due_runs(&self, flow: String, now_ms: i64, limit: u32, busy: Vec<String>) -> Result<Due> {
+        self.database.read(move |sql| due_runs(sql, &flow, now_ms, limit, &busy)).await
     }
 
     /// How many runs are unfinished.
@@ -242,19 +234,11 @@ impl Store {
 
     /// Puts a run in, due at once where it is queued.
     pub async fn insert_run(&self, run: NewRun, now_ms: i64) -> Result<()> {
-        self.database
-            .transaction(move |sql| insert(sql, &run, now_ms))
-            .await
+        self.database.transaction(move |sql| insert(sql, &run, now_ms)).await
     }
 
     /// Ends a run from outside; false when it was over before or is held.
-    pub async fn end_run(
-        &self,
-        id: String,
-        state: State,
-        error: Option<String>,
-        now_ms: i64,
-    ) -> Result<bool> {
+    pub async fn end_run(&self, id: String, state: State, error: Option<String>, now_ms: i64) -> Result<bool> {
         self.database
             .transaction(move |sql| {
                 Ok(sql.execute(
@@ -268,12 +252,7 @@ impl Store {
 
     /// Takes up a run that waits for a person: what the person said is a row of its journal (state
     /// `settled`), which the worker reads when the run is due. False when it does not wait.
-    pub async fn resume_unknown(
-        &self,
-        id: String,
-        said: steps::StepRow,
-        now_ms: i64,
-    ) -> Result<bool> {
+    pub async fn resume_unknown(&self, id: String, said: steps::StepRow, now_ms: i64) -> Result<bool> {
         self.database
             .transaction(move |sql| {
                 let is_resumed = sql.execute(
@@ -337,13 +316,7 @@ fn live_flows(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     Ok(flows)
 }
 
-fn due_runs(
-    sql: &mut dyn Sql,
-    flow: &str,
-    now_ms: i64,
-    limit: u32,
-    busy: &[String],
-) -> Result<Due> {
+fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[String]) -> Result<Due> {
     let mut runs = Vec::new();
     let mut collect = |row: &dyn Row| {
         runs.push(DueRun {
@@ -430,19 +403,10 @@ fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Summary>> {
          AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
     );
     let state = filter.state.map(State::word);
-    sql.query(
-        &text,
-        params![
-            filter.flow.as_deref(),
-            state,
-            filter.before.as_deref(),
-            filter.limit
-        ],
-        &mut |row| {
-            runs.push(summary(row)?);
-            Ok(())
-        },
-    )?;
+    sql.query(&text, params![filter.flow.as_deref(), state, filter.before.as_deref(), filter.limit], &mut |row| {
+        runs.push(summary(row)?);
+        Ok(())
+    })?;
     Ok(runs)
 }
 
@@ -478,9 +442,8 @@ fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
         Ok(())
     })?;
     let exact = found.iter().position(|run| run.summary.id == id);
-    let Some(mut run) = exact
-        .map(|at| found.swap_remove(at))
-        .or_else(|| if found.len() == 1 { found.pop() } else { None })
+    let Some(mut run) =
+        exact.map(|at| found.swap_remove(at)).or_else(|| if found.len() == 1 { found.pop() } else { None })
     else {
         return Ok(None);
     };

@@ -4,20 +4,12 @@
 use super::database::{Dialect, Migration};
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "foundation",
-    sql: foundation,
-}];
+pub const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "foundation", sql: foundation }];
 
 // Keys are text (UUIDv7 where we make them, so that they are in order of time), times are UTC epoch
 // milliseconds, JSON is text. Indexes are few: partial ones over what is live, held or failed.
 fn foundation(dialect: &Dialect) -> String {
-    let Dialect {
-        without_rowid,
-        bytes,
-        ..
-    } = dialect;
+    let Dialect { without_rowid, bytes, .. } = dialect;
     format!(
         r#"
 -- What runs are pinned to: a flow with its inputs, or a connector, as it was written.

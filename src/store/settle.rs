@@ -54,9 +54,7 @@ impl Store {
     /// Commits a settlement. False when the run was over before (cancelled meanwhile): then nothing of it
     /// is written, as terminal states never change.
     pub async fn settle(&self, settlement: Settlement) -> Result<bool> {
-        self.database
-            .transaction(move |sql| apply(sql, &settlement))
-            .await
+        self.database.transaction(move |sql| apply(sql, &settlement)).await
     }
 }
 
@@ -84,12 +82,14 @@ fn apply(sql: &mut dyn Sql, settlement: &Settlement) -> Result<bool> {
                 params![run, frames, *started_at],
             )? == 1
         }
-        Change::End { state, error } => sql.execute(
-            "UPDATE runs SET state = $2, error = $3, ended_at = $4, due_at = NULL, frames = NULL, \
+        Change::End { state, error } => {
+            sql.execute(
+                "UPDATE runs SET state = $2, error = $3, ended_at = $4, due_at = NULL, frames = NULL, \
                  started_at = $5 \
                  WHERE id = $1 AND state IN ('queued', 'running')",
-            params![run, state.word(), error.as_deref(), *now_ms, *started_at],
-        )? == 1,
+                params![run, state.word(), error.as_deref(), *now_ms, *started_at],
+            )? == 1
+        }
     };
     if is_live {
         steps::write(sql, run, &settlement.steps, *now_ms)?;

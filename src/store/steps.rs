@@ -35,39 +35,27 @@ pub struct StepRow {
     pub ended_at: Option<i64>,
 }
 
-const COLUMNS: &str =
-    "key, attempt, scope, step, form, state, input, output, error, exchange, started_at, ended_at";
+const COLUMNS: &str = "key, attempt, scope, step, form, state, input, output, error, exchange, started_at, ended_at";
 
 impl Store {
     /// The journal of a run, in order of key and attempt; of the named scopes alone where they are given.
     pub async fn steps(&self, run: String, scopes: Option<Vec<String>>) -> Result<Vec<StepRow>> {
-        self.database
-            .read(move |sql| read(sql, &run, scopes.as_deref()))
-            .await
+        self.database.read(move |sql| read(sql, &run, scopes.as_deref())).await
     }
 }
 
-pub(super) fn read(
-    sql: &mut dyn Sql,
-    run: &str,
-    scopes: Option<&[String]>,
-) -> Result<Vec<StepRow>> {
+pub(super) fn read(sql: &mut dyn Sql, run: &str, scopes: Option<&[String]>) -> Result<Vec<StepRow>> {
     let mut rows = Vec::new();
     match scopes {
         None => {
-            let text = format!(
-                "SELECT {COLUMNS} FROM steps WHERE run = $1 ORDER BY started_at, key, attempt"
-            );
+            let text = format!("SELECT {COLUMNS} FROM steps WHERE run = $1 ORDER BY started_at, key, attempt");
             sql.query(&text, params![run], &mut |row| collect(row, &mut rows))?;
         }
         Some(scopes) => {
-            let text = format!(
-                "SELECT {COLUMNS} FROM steps WHERE run = $1 AND scope = $2 ORDER BY started_at, key, attempt"
-            );
+            let text =
+                format!("SELECT {COLUMNS} FROM steps WHERE run = $1 AND scope = $2 ORDER BY started_at, key, attempt");
             for scope in scopes {
-                sql.query(&text, params![run, scope], &mut |row| {
-                    collect(row, &mut rows)
-                })?;
+                sql.query(&text, params![run, scope], &mut |row| collect(row, &mut rows))?;
             }
         }
     }
@@ -100,21 +88,9 @@ fn collect(row: &dyn Row, rows: &mut Vec<StepRow>) -> Result<()> {
 /// Writes attempts: new ones, or what came of those written before.
 pub(super) fn write(sql: &mut dyn Sql, run: &str, rows: &[StepRow], now_ms: i64) -> Result<()> {
     for row in rows {
-        let input = row
-            .input
-            .as_deref()
-            .map(|text| blobs::keep(sql, run, text, now_ms))
-            .transpose()?;
-        let output = row
-            .output
-            .as_deref()
-            .map(|text| blobs::keep(sql, run, text, now_ms))
-            .transpose()?;
-        let exchange = row
-            .exchange
-            .as_deref()
-            .map(|text| blobs::keep(sql, run, text, now_ms))
-            .transpose()?;
+        let input = row.input.as_deref().map(|text| blobs::keep(sql, run, text, now_ms)).transpose()?;
+        let output = row.output.as_deref().map(|text| blobs::keep(sql, run, text, now_ms)).transpose()?;
+        let exchange = row.exchange.as_deref().map(|text| blobs::keep(sql, run, text, now_ms)).transpose()?;
         sql.execute(
             "INSERT INTO steps (run, key, attempt, scope, step, form, state, input, output, error, exchange, \
              started_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \

@@ -159,7 +159,14 @@ async fn terminal_states_never_change() {
     let (_folder, store) = open();
     let run = NewRun { state: State::Queued, walk: None, ..run("a", 0, &walk()) };
     store.insert_run(run.clone(), NOW).await.unwrap();
-    let mark = StepRow { key: "0".to_owned(), attempt: 1, form: "action".to_owned(), state: "sending".to_owned(), started_at: NOW, ..StepRow::default() };
+    let mark = StepRow {
+        key: "0".to_owned(),
+        attempt: 1,
+        form: "action".to_owned(),
+        state: "sending".to_owned(),
+        started_at: NOW,
+        ..StepRow::default()
+    };
     let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, started_at: NOW, now_ms: NOW };
     assert!(store.settle(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()])).await.unwrap());
     assert!(store.end_run(run.id.clone(), State::Cancelled, None, NOW).await.unwrap());
@@ -179,9 +186,13 @@ async fn values_above_a_mebibyte_come_back_whole() {
     store.insert_run(run.clone(), NOW).await.unwrap();
     let due = store.due_runs("f".to_owned(), NOW, 1, Vec::new()).await.unwrap();
     assert_eq!(due.runs[0].item, item);
-    let step = StepRow { key: "0".to_owned(), attempt: 1, output: Some(item.clone()), started_at: NOW, ..StepRow::default() };
+    let step =
+        StepRow { key: "0".to_owned(), attempt: 1, output: Some(item.clone()), started_at: NOW, ..StepRow::default() };
     let end = Change::End { state: State::Succeeded, error: None };
-    store.settle(Settlement { run: run.id.clone(), steps: vec![step], change: end, started_at: NOW, now_ms: NOW }).await.unwrap();
+    store
+        .settle(Settlement { run: run.id.clone(), steps: vec![step], change: end, started_at: NOW, now_ms: NOW })
+        .await
+        .unwrap();
     let detail = store.run(run.id).await.unwrap().unwrap();
     assert_eq!(detail.steps[0].output.as_ref(), Some(&item));
 }

@@ -76,15 +76,7 @@ const COLUMNS: &str = "flow, definition, source, state, reason, generation, base
 impl Store {
     /// Every trigger, by flow.
     pub async fn triggers(&self) -> Result<Vec<TriggerRow>> {
-        self.database
-            .read(|sql| {
-                select(
-                    sql,
-                    &format!("SELECT {COLUMNS} FROM triggers ORDER BY flow"),
-                    &[],
-                )
-            })
-            .await
+        self.database.read(|sql| select(sql, &format!("SELECT {COLUMNS} FROM triggers ORDER BY flow"), &[])).await
     }
 
     /// One flow's trigger.
@@ -125,20 +117,11 @@ impl Store {
     /// Brings the triggers to what is deployed, in one transaction: new flows get a row, renamed ones keep
     /// theirs, vanished ones are disabled and keep their cursor.
     pub async fn sync_triggers(&self, flows: Vec<TriggerSync>, now_ms: i64) -> Result<()> {
-        self.database
-            .transaction(move |sql| sync(sql, &flows, now_ms))
-            .await
+        self.database.transaction(move |sql| sync(sql, &flows, now_ms)).await
     }
 
     /// Records that a poll failed, and when it is tried again.
-    pub async fn poll_failed(
-        &self,
-        flow: String,
-        error: String,
-        due_at: i64,
-        counts: bool,
-        now_ms: i64,
-    ) -> Result<()> {
+    pub async fn poll_failed(&self, flow: String, error: String, due_at: i64, counts: bool, now_ms: i64) -> Result<()> {
         self.database
             .transaction(move |sql| {
                 sql.execute(
@@ -237,11 +220,7 @@ pub(super) fn one(sql: &mut dyn Sql, flow: &str) -> Result<Option<TriggerRow>> {
     Ok(select(sql, &text, params![flow])?.pop())
 }
 
-fn select(
-    sql: &mut dyn Sql,
-    text: &str,
-    params: &[super::database::Param<'_>],
-) -> Result<Vec<TriggerRow>> {
+fn select(sql: &mut dyn Sql, text: &str, params: &[super::database::Param<'_>]) -> Result<Vec<TriggerRow>> {
     let mut rows = Vec::new();
     sql.query(text, params, &mut |row| {
         rows.push(from_row(row)?);
@@ -251,8 +230,7 @@ fn select(
 }
 
 fn from_row(row: &dyn Row) -> Result<TriggerRow> {
-    let optional =
-        |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
+    let optional = |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
     Ok(TriggerRow {
         flow: row.text(0)?.to_owned(),
         definition: row.text(1)?.to_owned(),
@@ -290,9 +268,7 @@ fn sync(sql: &mut dyn Sql, flows: &[TriggerSync], now_ms: i64) -> Result<()> {
         }
     }
     for row in &before {
-        let is_there = flows
-            .iter()
-            .any(|flow| flow.flow == row.flow || flow.was.as_ref() == Some(&row.flow));
+        let is_there = flows.iter().any(|flow| flow.flow == row.flow || flow.was.as_ref() == Some(&row.flow));
         if !is_there {
             stop(sql, row, "its file is gone", now_ms)?;
         }
@@ -317,20 +293,13 @@ fn is_off_by_hand(row: &TriggerRow) -> bool {
 
 fn rename(sql: &mut dyn Sql, was: &str, name: &str) -> Result<()> {
     for table in ["triggers", "walks", "ledger", "runs", "notices"] {
-        sql.execute(
-            &format!("UPDATE {table} SET flow = $2 WHERE flow = $1"),
-            params![was, name],
-        )?;
+        sql.execute(&format!("UPDATE {table} SET flow = $2 WHERE flow = $1"), params![was, name])?;
     }
     Ok(())
 }
 
 fn add(sql: &mut dyn Sql, flow: &TriggerSync, now_ms: i64) -> Result<()> {
-    let state = if flow.is_enabled {
-        "enabled"
-    } else {
-        "disabled"
-    };
+    let state = if flow.is_enabled { "enabled" } else { "disabled" };
     sql.execute(
         "INSERT INTO triggers (flow, definition, source, state, generation, seeded, due_at, failures, updated_at) \
          VALUES ($1, $2, $3, $4, 1, 0, $5, 0, $6)",
@@ -378,9 +347,6 @@ fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) 
 
 // What it found stays found: closing makes its held runs due.
 fn close_open_walk(sql: &mut dyn Sql, flow: &str) -> Result<()> {
-    sql.execute(
-        "UPDATE walks SET state = 'closed' WHERE flow = $1 AND state = 'open'",
-        params![flow],
-    )?;
+    sql.execute("UPDATE walks SET state = 'closed' WHERE flow = $1 AND state = 'open'", params![flow])?;
     Ok(())
 }

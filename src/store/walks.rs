@@ -117,7 +117,8 @@ impl Store {
     pub async fn open_walk(&self, flow: String) -> Result<Option<WalkRow>> {
         self.database
             .read(move |sql| {
-                let text = format!("SELECT {COLUMNS} FROM walks WHERE flow = $1 AND state = 'open' ORDER BY id LIMIT 1");
+                let text =
+                    format!("SELECT {COLUMNS} FROM walks WHERE flow = $1 AND state = 'open' ORDER BY id LIMIT 1");
                 let mut walk = None;
                 sql.query(&text, params![&flow], &mut |row| {
                     walk = Some(from_row(row)?);
@@ -130,9 +131,7 @@ impl Store {
 
     /// Commits one page; see the head of this file.
     pub async fn commit_page(&self, page: Page) -> Result<Committed> {
-        self.database
-            .transaction(move |sql| commit(sql, &page))
-            .await
+        self.database.transaction(move |sql| commit(sql, &page)).await
     }
 
     /// Starts the same window anew, because the service no longer takes the page's token; the ledger keeps
@@ -140,10 +139,7 @@ impl Store {
     pub async fn restart_walk(&self, id: String) -> Result<()> {
         self.database
             .transaction(move |sql| {
-                sql.execute(
-                    "UPDATE walks SET page = NULL WHERE id = $1 AND state = 'open'",
-                    params![&id],
-                )?;
+                sql.execute("UPDATE walks SET page = NULL WHERE id = $1 AND state = 'open'", params![&id])?;
                 Ok(())
             })
             .await
@@ -153,10 +149,7 @@ impl Store {
     pub async fn abandon_walk(&self, id: String) -> Result<()> {
         self.database
             .transaction(move |sql| {
-                sql.execute(
-                    "UPDATE walks SET state = 'closed' WHERE id = $1",
-                    params![&id],
-                )?;
+                sql.execute("UPDATE walks SET state = 'closed' WHERE id = $1", params![&id])?;
                 Ok(())
             })
             .await
@@ -218,16 +211,10 @@ impl Store {
 fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
     let walk = &page.walk;
     if !advance_walk(sql, page)? {
-        return Ok(Committed {
-            is_stale: true,
-            ..Committed::default()
-        });
+        return Ok(Committed { is_stale: true, ..Committed::default() });
     }
     // Where nothing waits before this page, and the walk ends with it, its runs need no release.
-    let is_straight = page
-        .close
-        .as_ref()
-        .is_some_and(|close| close.keep_newest.is_none())
+    let is_straight = page.close.as_ref().is_some_and(|close| close.keep_newest.is_none())
         && walk.started == 0
         && page.listed.len() <= STRAIGHT;
     let mut committed = Committed::default();
@@ -253,10 +240,7 @@ fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
     }
     let found = committed.queued + committed.held;
     if found > 0 {
-        sql.execute(
-            "UPDATE walks SET started = started + $2 WHERE id = $1",
-            params![&walk.id, to_i64(found)],
-        )?;
+        sql.execute("UPDATE walks SET started = started + $2 WHERE id = $1", params![&walk.id, to_i64(found)])?;
     }
     if let Some(close) = &page.close {
         if let Some(newest) = close.keep_newest {
@@ -276,11 +260,7 @@ pub const STRAIGHT: usize = 500;
 // The first page makes the walk's row; a later one must find it as it was left.
 fn advance_walk(sql: &mut dyn Sql, page: &Page) -> Result<bool> {
     let walk = &page.walk;
-    let state = if page.close.is_some() {
-        "closed"
-    } else {
-        "open"
-    };
+    let state = if page.close.is_some() { "closed" } else { "open" };
     let listed = walk.listed + i64::try_from(page.listed.len()).unwrap_or(i64::MAX);
     if walk.pages == 0 {
         let mut is_current = false;
@@ -321,15 +301,7 @@ fn advance_walk(sql: &mut dyn Sql, page: &Page) -> Result<bool> {
     Ok(sql.execute(
         "UPDATE walks SET state = $2, page = $3, pages = pages + 1, listed = $4, newest = $5, server_at = $6 \
          WHERE id = $1 AND state = 'open' AND pages = $7",
-        params![
-            &walk.id,
-            state,
-            page.next.as_deref(),
-            listed,
-            page.newest.as_deref(),
-            page.server_at,
-            walk.pages
-        ],
+        params![&walk.id, state, page.next.as_deref(), listed, page.newest.as_deref(), page.server_at, walk.pages],
     )? == 1)
 }
 
@@ -381,8 +353,7 @@ fn close_trigger(sql: &mut dyn Sql, walk: &WalkRow, close: &Close, now_ms: i64) 
 }
 
 fn from_row(row: &dyn Row) -> Result<WalkRow> {
-    let optional =
-        |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
+    let optional = |column| -> Result<Option<String>> { Ok(row.opt_text(column)?.map(str::to_owned)) };
     Ok(WalkRow {
         id: row.text(0)?.to_owned(),
         flow: row.text(1)?.to_owned(),

@@ -24,10 +24,7 @@ pub(super) fn template(source: &str) -> Result<(Body, Vec<Read>), CompileError> 
         return Ok((Body::Literal(source.to_owned()), Vec::new()));
     }
     if source.len() > MAX_SOURCE_BYTES {
-        let message = format!(
-            "a template has at most {MAX_SOURCE_BYTES} bytes, this one has {}",
-            source.len()
-        );
+        let message = format!("a template has at most {MAX_SOURCE_BYTES} bytes, this one has {}", source.len());
         return Err(tags::failure(
             source,
             0,
@@ -41,15 +38,8 @@ pub(super) fn template(source: &str) -> Result<(Body, Vec<Read>), CompileError> 
     if let Some(literal) = lone_literal(source, &tags) {
         return Ok((Body::Lone(literal), Vec::new()));
     }
-    let parsed =
-        handlebars::Template::compile(source).map_err(|error| grammar::refusal(source, &error))?;
-    let mut compiler = Compiler {
-        source,
-        tags: tags.into_iter(),
-        blocks: Vec::new(),
-        reads: Vec::new(),
-        forgiving: 0,
-    };
+    let parsed = handlebars::Template::compile(source).map_err(|error| grammar::refusal(source, &error))?;
+    let mut compiler = Compiler { source, tags: tags.into_iter(), blocks: Vec::new(), reads: Vec::new(), forgiving: 0 };
     let mut nodes = compiler.nodes(&parsed.elements)?;
     let body = match (nodes.len(), nodes.pop()) {
         (0, _) => Body::Literal(String::new()),
@@ -67,11 +57,8 @@ pub(super) fn template(source: &str) -> Result<(Body, Vec<Read>), CompileError> 
 pub(super) fn expression(source: &str) -> Result<(ExpressionShape, Vec<Read>), CompileError> {
     let trimmed = source.trim();
     let leading = source.chars().take_while(|c| c.is_whitespace()).count();
-    let (braced, added) = if trimmed.starts_with("{{") {
-        (trimmed.to_owned(), 0)
-    } else {
-        (format!("{{{{{trimmed}}}}}"), 2)
-    };
+    let (braced, added) =
+        if trimmed.starts_with("{{") { (trimmed.to_owned(), 0) } else { (format!("{{{{{trimmed}}}}}"), 2) };
     let width = source.chars().count();
     let shift = |offset: usize| (offset + leading).saturating_sub(added).min(width);
     let not_one = CompileError {
@@ -103,24 +90,13 @@ fn shift_shape(shape: &mut ExpressionShape, shift: &impl Fn(usize) -> usize) {
     shape.offset = shift(shape.offset);
     if let Form::Call(call) = &mut shape.form {
         let named = call.named.iter_mut().map(|(_, argument)| argument);
-        call.arguments
-            .iter_mut()
-            .chain(named)
-            .for_each(|argument| shift_shape(argument, shift));
+        call.arguments.iter_mut().chain(named).for_each(|argument| shift_shape(argument, shift));
     }
 }
 
 /// `{{'text'}}` and `{{5}}`: the grammar knows literals only as arguments.
 fn lone_literal(source: &str, tags: &[Tag]) -> Option<ExpressionShape> {
-    let [
-        Tag {
-            kind: Kind::Expression,
-            start: 0,
-            end,
-            words,
-        },
-    ] = tags
-    else {
+    let [Tag { kind: Kind::Expression, start: 0, end, words }] = tags else {
         return None;
     };
     let [word] = words.as_slice() else {
@@ -181,10 +157,7 @@ impl Compiler<'_> {
             return Err(self.not_a_block(name, name_word));
         }
         let [argument] = block.params.as_slice() else {
-            let message = format!(
-                "`{{{{#{name}}}}}` takes one argument, {} are given",
-                block.params.len()
-            );
+            let message = format!("`{{{{#{name}}}}}` takes one argument, {} are given", block.params.len());
             return Err(self.fail(
                 name_word,
                 "template_arity",
@@ -197,41 +170,23 @@ impl Compiler<'_> {
             return Err(self.fail(name_word, "template_unknown_option", message, None));
         }
         if block.block_param.is_some() && matches!(name, "if" | "unless") {
-            let message =
-                format!("`{{{{#{name}}}}}` names nothing: `as |…|` belongs to `each` and `with`");
+            let message = format!("`{{{{#{name}}}}}` names nothing: `as |…|` belongs to `each` and `with`");
             return Err(self.fail(name_word, "template_syntax", message, None));
         }
         let argument = self.parameter(argument, &mut words)?;
         let scoped = matches!(name, "each" | "with");
         if scoped {
-            self.blocks
-                .push(inner_block(name, &argument, block.block_param.as_ref()));
+            self.blocks.push(inner_block(name, &argument, block.block_param.as_ref()));
         }
-        let body = block
-            .template
-            .as_ref()
-            .map_or(Ok(Vec::new()), |template| self.nodes(&template.elements))?;
+        let body = block.template.as_ref().map_or(Ok(Vec::new()), |template| self.nodes(&template.elements))?;
         if scoped {
             self.blocks.pop();
         }
         let otherwise = self.otherwise(block)?;
         Ok(match name {
-            "each" => Node::Each {
-                list: argument,
-                body,
-                otherwise,
-            },
-            "with" => Node::With {
-                value: argument,
-                body,
-                otherwise,
-            },
-            _ => Node::If {
-                condition: argument,
-                negated: name == "unless",
-                then: body,
-                otherwise,
-            },
+            "each" => Node::Each { list: argument, body, otherwise },
+            "with" => Node::With { value: argument, body, otherwise },
+            _ => Node::If { condition: argument, negated: name == "unless", then: body, otherwise },
         })
     }
 
@@ -253,10 +208,9 @@ impl Compiler<'_> {
     fn not_a_block(&self, name: &str, word: Word) -> CompileError {
         if helpers::find(name).is_none() {
             let near = closest(name, ["if", "unless", "each", "with"]);
-            let help = near.map_or(
-                "blocks are `if`, `unless`, `each` and `with`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let help = near.map_or("blocks are `if`, `unless`, `each` and `with`".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
             return self.fail(
                 word,
                 "template_unknown_helper",
@@ -265,8 +219,7 @@ impl Compiler<'_> {
             );
         }
         let message = format!("`{name}` gives a value and cannot be a block");
-        let help =
-            format!("write `{{{{{name} …}}}}`; blocks are `if`, `unless`, `each` and `with`");
+        let help = format!("write `{{{{{name} …}}}}`; blocks are `if`, `unless`, `each` and `with`");
         self.fail(word, "template_block_helper", message, Some(&help))
     }
 
@@ -297,9 +250,5 @@ fn inner_block(name: &str, argument: &ExpressionShape, names: Option<&BlockParam
         Some(BlockParam::Pair((value, key))) => (text(value), text(key)),
         _ => (None, None),
     };
-    Block {
-        counts,
-        names,
-        element,
-    }
+    Block { counts, names, element }
 }

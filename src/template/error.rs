@@ -33,11 +33,7 @@ pub struct Error {
 
 impl Error {
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Error {
-            code,
-            message: message.into(),
-            help: None,
-        }
+        Error { code, message: message.into(), help: None }
     }
 
     pub(super) fn of_type(message: impl Into<String>) -> Self {
@@ -78,12 +74,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lowered, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&lowered, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= bound)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -111,11 +102,7 @@ pub(super) fn a_type(value: &Value) -> String {
     }
 }
 
-fn write_with_help(
-    formatter: &mut fmt::Formatter<'_>,
-    message: &str,
-    help: Option<&str>,
-) -> fmt::Result {
+fn write_with_help(formatter: &mut fmt::Formatter<'_>, message: &str, help: Option<&str>) -> fmt::Result {
     formatter.write_str(message)?;
     match help {
         Some(help) => write!(formatter, "; {help}"),

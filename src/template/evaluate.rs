@@ -56,11 +56,7 @@ pub(super) struct Frame<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(scope: &'a Scope) -> Self {
-        Reader {
-            scope,
-            frame: None,
-            forgiving: false,
-        }
+        Reader { scope, frame: None, forgiving: false }
     }
 
     /// The same reader inside one more block.
@@ -68,11 +64,7 @@ impl<'a> Reader<'a> {
     where
         'a: 'b,
     {
-        Reader {
-            scope: self.scope,
-            frame: Some(frame),
-            forgiving: self.forgiving,
-        }
+        Reader { scope: self.scope, frame: Some(frame), forgiving: self.forgiving }
     }
 
     /// The blocks around.
@@ -95,11 +87,7 @@ impl<'a> Reader<'a> {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(truth)) => Ok(*truth),
             Some(other) => {
-                let message = format!(
-                    "{place} needs true or false, {} is {}",
-                    described(shape),
-                    a_type(other)
-                );
+                let message = format!("{place} needs true or false, {} is {}", described(shape), a_type(other));
                 let help = match other {
                     Value::Number(_) => "write for example `gt x 0`",
                     Value::Array(_) => "write for example `not_empty x` or `gt (len x) 0`",
@@ -118,24 +106,16 @@ impl<'a> Reader<'a> {
                 None => return self.missing(path, 0),
             },
             Base::Index(depth) => {
-                return Ok(self
-                    .frame_at(depth)
-                    .map(|frame| Cow::Owned(Value::from(frame.index))));
+                return Ok(self.frame_at(depth).map(|frame| Cow::Owned(Value::from(frame.index))));
             }
             Base::Key(depth) => {
-                return Ok(self
-                    .frame_at(depth)
-                    .map(|frame| Cow::Owned(frame.key.clone())));
+                return Ok(self.frame_at(depth).map(|frame| Cow::Owned(frame.key.clone())));
             }
             Base::First(depth) => {
-                return Ok(self
-                    .frame_at(depth)
-                    .map(|frame| Cow::Owned(Value::Bool(frame.index == 0))));
+                return Ok(self.frame_at(depth).map(|frame| Cow::Owned(Value::Bool(frame.index == 0))));
             }
             Base::Last(depth) => {
-                return Ok(self
-                    .frame_at(depth)
-                    .map(|frame| Cow::Owned(Value::Bool(frame.is_last))));
+                return Ok(self.frame_at(depth).map(|frame| Cow::Owned(Value::Bool(frame.is_last))));
             }
         };
         let mut value = base;
@@ -183,17 +163,10 @@ impl<'a> Reader<'a> {
                 for (_, argument) in &call.named {
                     named.push(self.evaluate(argument)?);
                 }
-                let arguments = Arguments {
-                    call,
-                    values,
-                    named,
-                    scope: self.scope,
-                };
+                let arguments = Arguments { call, values, named, scope: self.scope };
                 match function(&arguments) {
                     Ok(value) => bounded(call, value).map(Some),
-                    Err(error) if self.forgiving && error.code == "template_missing_path" => {
-                        Err(Stop::Missing)
-                    }
+                    Err(error) if self.forgiving && error.code == "template_missing_path" => Err(Stop::Missing),
                     Err(error) => Err(error.into()),
                 }
             }
@@ -244,21 +217,14 @@ impl<'a> Reader<'a> {
                 if self.truth(condition, name)? {
                     return self.evaluate(then);
                 }
-                otherwise
-                    .first()
-                    .map_or(Ok(None), |otherwise| self.evaluate(otherwise))
+                otherwise.first().map_or(Ok(None), |otherwise| self.evaluate(otherwise))
             }
         }
     }
 
     /// A value that is there and not null, missing paths forgiven.
     fn forgiven(self, shape: &'a ExpressionShape) -> Result<Found<'a>, Stop> {
-        match (Reader {
-            forgiving: true,
-            ..self
-        })
-        .evaluate(shape)
-        {
+        match (Reader { forgiving: true, ..self }).evaluate(shape) {
             Ok(found) => Ok(found.filter(|value| !value.is_null())),
             Err(Stop::Missing) => Ok(None),
             Err(failed) => Err(failed),
@@ -295,10 +261,7 @@ fn root<'s>(scope: &'s Scope, segment: &Segment) -> Option<&'s Value> {
 fn bounded<'a>(call: &Call, value: Value) -> Result<Cow<'a, Value>, Stop> {
     match &value {
         Value::String(text) if text.len() > MAX_OUTPUT_BYTES => {
-            let message = format!(
-                "`{}` gives more than {MAX_OUTPUT_BYTES} bytes",
-                call.helper.signature.name
-            );
+            let message = format!("`{}` gives more than {MAX_OUTPUT_BYTES} bytes", call.helper.signature.name);
             Err(Error::too_large(message).into())
         }
         _ => Ok(Cow::Owned(value)),

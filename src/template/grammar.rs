@@ -7,9 +7,7 @@ use super::error::CompileError;
 
 /// The crate's refusal with a place in characters, a message and, for what is often meant, a help.
 pub(super) fn refusal(source: &str, error: &TemplateError) -> CompileError {
-    let offset = error
-        .pos()
-        .map_or(0, |(line, column)| offset(source, line, column));
+    let offset = error.pos().map_or(0, |(line, column)| offset(source, line, column));
     let message = match error.reason() {
         TemplateErrorReason::MismatchingClosedHelper(opened, closed) => {
             format!("`{{{{#{opened}}}}}` is closed by `{{{{/{closed}}}}}`")
@@ -31,24 +29,16 @@ pub(super) fn refusal(source: &str, error: &TemplateError) -> CompileError {
 
 /// Lines and columns count from 1, columns in characters.
 fn offset(source: &str, line: usize, column: usize) -> usize {
-    let before: usize = source
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(|text| text.chars().count())
-        .sum();
+    let before: usize =
+        source.split_inclusive('\n').take(line.saturating_sub(1)).map(|text| text.chars().count()).sum();
     before + column.saturating_sub(1)
 }
 
 /// What is often meant, by the text around the place.
 fn help(source: &str, offset: usize) -> Option<&'static str> {
-    let byte = source
-        .char_indices()
-        .nth(offset)
-        .map_or(source.len(), |(byte, _)| byte);
+    let byte = source.char_indices().nth(offset).map_or(source.len(), |(byte, _)| byte);
     let tag = source[..byte].rfind("{{").unwrap_or(0);
-    let end = source[tag..]
-        .find("}}")
-        .map_or(source.len(), |length| tag + length);
+    let end = source[tag..].find("}}").map_or(source.len(), |length| tag + length);
     let text = &source[tag..end.max(byte)];
     let count = |what: &str| source.matches(what).count();
     Some(if text.contains("==") || text.contains("!=") {
@@ -63,11 +53,7 @@ fn help(source: &str, offset: usize) -> Option<&'static str> {
         "choose with `if`: `if (eq a b) 'x' 'y'`; forgive a missing path with `maybe`"
     } else if text.contains('[') && !text.contains(".[") {
         "an element of a list is written with a dot: `items.0`"
-    } else if text
-        .trim_start_matches("{{")
-        .trim_start()
-        .starts_with(['"', '\''])
-    {
+    } else if text.trim_start_matches("{{").trim_start().starts_with(['"', '\'']) {
         "a text in quotes can be an argument; for braces that are text write `\\{{`"
     } else if text.matches('(').count() != text.matches(')').count() {
         "every `(` needs its `)`"

@@ -20,10 +20,7 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn of(tag: Tag) -> Self {
-        Words {
-            words: tag.words.into_iter().peekable(),
-            tag: (tag.start, tag.end),
-        }
+        Words { words: tag.words.into_iter().peekable(), tag: (tag.start, tag.end) }
     }
 }
 
@@ -56,26 +53,16 @@ impl<'s> Compiler<'s> {
             let argument = if next.kind == WordKind::Name {
                 words.words.next();
                 let key = self.text(next);
-                let value = invocation
-                    .hash
-                    .get(key)
-                    .ok_or_else(|| self.unreadable(next.start, next.end))?;
+                let value = invocation.hash.get(key).ok_or_else(|| self.unreadable(next.start, next.end))?;
                 if named.iter().any(|(known, _)| known == key) {
-                    return Err(self.fail(
-                        next,
-                        "template_unknown_option",
-                        format!("`{key}` is given twice"),
-                        None,
-                    ));
+                    return Err(self.fail(next, "template_unknown_option", format!("`{key}` is given twice"), None));
                 }
                 self.check_option(helper, key, next)?;
                 let argument = self.parameter(value, words)?;
                 named.push((key.to_owned(), argument));
                 named.last().map(|(_, argument)| argument)
             } else {
-                let value = positional
-                    .next()
-                    .ok_or_else(|| self.unreadable(next.start, next.end))?;
+                let value = positional.next().ok_or_else(|| self.unreadable(next.start, next.end))?;
                 let forgives = usize::from(helper.forgives(arguments.len()));
                 self.forgiving += forgives;
                 arguments.push(self.parameter(value, words)?);
@@ -84,11 +71,7 @@ impl<'s> Compiler<'s> {
             };
             end = argument.map_or(end, |argument| end.max(self.byte_after(argument)));
         }
-        let whole = Word {
-            kind: WordKind::Plain,
-            start: name_word.start,
-            end,
-        };
+        let whole = Word { kind: WordKind::Plain, start: name_word.start, end };
         self.call(helper, arguments, named, whole)
     }
 
@@ -105,10 +88,7 @@ impl<'s> Compiler<'s> {
                 TemplateElement::Expression(invocation) if word.kind == WordKind::Open => {
                     let shape = self.invocation(invocation, words)?;
                     match words.words.next() {
-                        Some(Word {
-                            kind: WordKind::Close,
-                            ..
-                        }) => Ok(shape),
+                        Some(Word { kind: WordKind::Close, .. }) => Ok(shape),
                         _ => Err(self.unreadable(words.tag.0, words.tag.1)),
                     }
                 }
@@ -126,14 +106,14 @@ impl<'s> Compiler<'s> {
             return Ok(self.shape(word, Form::Literal(literal)));
         }
         if let Some(helper) = helpers::find(text)
-            && !self.blocks.iter().any(|block| {
-                block.names.0.as_deref() == Some(text) || block.names.1.as_deref() == Some(text)
-            })
+            && !self
+                .blocks
+                .iter()
+                .any(|block| block.names.0.as_deref() == Some(text) || block.names.1.as_deref() == Some(text))
         {
             return self.call(helper, Vec::new(), Vec::new(), word);
         }
-        let path = path::read(text, &self.blocks)
-            .map_err(|message| self.fail(word, "template_path", message, None))?;
+        let path = path::read(text, &self.blocks).map_err(|message| self.fail(word, "template_path", message, None))?;
         let shape = self.shape(word, Form::Literal(Value::Null));
         if let Some(from_root) = path.from_root() {
             self.reads.push(Read {
@@ -143,10 +123,7 @@ impl<'s> Compiler<'s> {
                 length: shape.length,
             });
         }
-        Ok(ExpressionShape {
-            form: Form::Path(path),
-            ..shape
-        })
+        Ok(ExpressionShape { form: Form::Path(path), ..shape })
     }
 
     fn call(
@@ -162,10 +139,8 @@ impl<'s> Compiler<'s> {
         }
         let mut pattern = None;
         for (position, argument) in arguments.iter().enumerate() {
-            let is_pattern = helper
-                .signature
-                .parameter(position)
-                .is_some_and(|parameter| parameter.kind == Type::Pattern);
+            let is_pattern =
+                helper.signature.parameter(position).is_some_and(|parameter| parameter.kind == Type::Pattern);
             if let (true, Form::Literal(Value::String(text))) = (is_pattern, &argument.form) {
                 let compiled = helpers::pattern(text).map_err(|message| CompileError {
                     code: "template_pattern",
@@ -177,27 +152,14 @@ impl<'s> Compiler<'s> {
                 pattern = Some(compiled);
             }
         }
-        Ok(self.shape(
-            word,
-            Form::Call(Box::new(Call {
-                helper,
-                arguments,
-                named,
-                pattern,
-            })),
-        ))
+        Ok(self.shape(word, Form::Call(Box::new(Call { helper, arguments, named, pattern }))))
     }
 
     fn check_option(&self, helper: &Helper, key: &str, word: Word) -> Result<(), CompileError> {
         if helper.signature.option(key).is_some() {
             return Ok(());
         }
-        let known: Vec<&str> = helper
-            .signature
-            .named
-            .iter()
-            .map(|parameter| parameter.name)
-            .collect();
+        let known: Vec<&str> = helper.signature.named.iter().map(|parameter| parameter.name).collect();
         let help = match closest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "it has no named arguments".to_owned(),
@@ -213,19 +175,11 @@ impl<'s> Compiler<'s> {
             Some(near) => format!("did you mean `{near}`?"),
             None => "what stands before a space is a helper's name; a path stands alone".to_owned(),
         };
-        self.fail(
-            word,
-            "template_unknown_helper",
-            format!("there is no helper `{name}`"),
-            Some(&help),
-        )
+        self.fail(word, "template_unknown_helper", format!("there is no helper `{name}`"), Some(&help))
     }
 
     pub(super) fn word(&self, words: &mut Words) -> Result<Word, CompileError> {
-        words
-            .words
-            .next()
-            .ok_or_else(|| self.unreadable(words.tag.0, words.tag.1))
+        words.words.next().ok_or_else(|| self.unreadable(words.tag.0, words.tag.1))
     }
 
     pub(super) fn text(&self, word: Word) -> &'s str {
@@ -242,10 +196,7 @@ impl<'s> Compiler<'s> {
 
     fn byte_after(&self, shape: &ExpressionShape) -> usize {
         let end = shape.offset + shape.length;
-        self.source
-            .char_indices()
-            .nth(end)
-            .map_or(self.source.len(), |(byte, _)| byte)
+        self.source.char_indices().nth(end).map_or(self.source.len(), |(byte, _)| byte)
     }
 
     pub(super) fn fail(
@@ -260,14 +211,7 @@ impl<'s> Compiler<'s> {
 
     /// The scanner and the grammar disagree: nothing that this language is meant to allow.
     pub(super) fn unreadable(&self, start: usize, end: usize) -> CompileError {
-        tags::failure(
-            self.source,
-            start,
-            end,
-            "template_syntax",
-            "this expression cannot be read",
-            None,
-        )
+        tags::failure(self.source, start, end, "template_syntax", "this expression cannot be read", None)
     }
 }
 

@@ -24,11 +24,7 @@ pub(super) fn error(scope: &Scope, base: Option<&Value>, path: &Path, position: 
     let message = match value {
         None => format!("`{}` is missing: there is no `{wanted}` here", path.text),
         Some(Value::Array(elements)) if matches!(rest.first(), Some(Segment::Index(_))) => {
-            format!(
-                "`{}` is missing: {owner} has {} elements, counted from 0",
-                path.text,
-                elements.len()
-            )
+            format!("`{}` is missing: {owner} has {} elements, counted from 0", path.text, elements.len())
         }
         Some(Value::Array(_)) => format!("`{}` is missing: {owner} is an array", path.text),
         Some(Value::Object(_)) => format!("`{}` is missing: {owner} has no `{wanted}`", path.text),
@@ -63,25 +59,16 @@ fn help(
         && let Some(Segment::Key(root)) = rest.first()
         && scope.get(root).is_some()
     {
-        return Some(format!(
-            "inside a block, names are read from its value: write `@root.{}`",
-            path.text
-        ));
+        return Some(format!("inside a block, names are read from its value: write `@root.{}`", path.text));
     }
     let near = match value {
         None => closest(wanted, scope.names()),
         Some(Value::Object(members)) => closest(wanted, members.keys().map(String::as_str)),
         Some(Value::Array(_)) if !matches!(rest.first(), Some(Segment::Index(_))) => {
-            return Some(format!(
-                "write `{}.0` for its first element, or go over it with `each`",
-                path_text(prefix)
-            ));
+            return Some(format!("write `{}.0` for its first element, or go over it with `each`", path_text(prefix)));
         }
         Some(_) => {
-            return Some(format!(
-                "write `maybe {0}` or `default {0} '…'` where it may be missing",
-                path.text
-            ));
+            return Some(format!("write `maybe {0}` or `default {0} '…'` where it may be missing", path.text));
         }
     };
     match near {
@@ -91,10 +78,9 @@ fn help(
             meant.extend(rest.iter().skip(1).cloned());
             Some(format!("did you mean `{}`?", path_text(&meant)))
         }
-        None if value.is_some() => Some(format!(
-            "write `maybe {0}` or `default {0} '…'` where it may be missing",
-            path.text
-        )),
+        None if value.is_some() => {
+            Some(format!("write `maybe {0}` or `default {0} '…'` where it may be missing", path.text))
+        }
         None => {
             let roots: Vec<&str> = scope.names().collect();
             (!roots.is_empty()).then(|| format!("there are `{}`", roots.join("`, `")))

@@ -66,11 +66,7 @@ impl Template {
     /// Reads a template. Offsets of the error count characters of `source` from 0.
     pub fn compile(source: &str) -> Result<Template, CompileError> {
         let (body, reads) = compile::template(source)?;
-        Ok(Template {
-            source: source.to_owned(),
-            body,
-            reads,
-        })
+        Ok(Template { source: source.to_owned(), body, reads })
     }
 
     /// The typed value; `null` where the expression yields `absent`.
@@ -154,18 +150,12 @@ impl Expression {
     /// Reads an expression with or without its braces. Offsets of the error count characters of `source`.
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
         let (shape, reads) = compile::expression(source)?;
-        Ok(Expression {
-            source: source.to_owned(),
-            shape,
-            reads,
-        })
+        Ok(Expression { source: source.to_owned(), shape, reads })
     }
 
     /// The typed value; `null` where the expression yields `absent`.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, Error> {
-        Ok(Reader::new(scope)
-            .evaluate(&self.shape)?
-            .map_or(Value::Null, Cow::into_owned))
+        Ok(Reader::new(scope).evaluate(&self.shape)?.map_or(Value::Null, Cow::into_owned))
     }
 
     /// Decides a condition: a boolean as it is, `null` and `absent` as false. Anything else is an error that

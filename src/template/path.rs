@@ -16,13 +16,7 @@ pub(super) struct Block {
 
 /// Reads a path; the error is a message.
 pub(super) fn read(text: &str, blocks: &[Block]) -> Result<Path, String> {
-    let Written {
-        root,
-        current,
-        local,
-        ups,
-        segments,
-    } = split(text);
+    let Written { root, current, local, ups, segments } = split(text);
     let depth = ups;
     if local {
         return local_variable(text, depth, &segments, blocks);
@@ -31,10 +25,7 @@ pub(super) fn read(text: &str, blocks: &[Block]) -> Result<Path, String> {
         return from_root(text, segments);
     }
     if ups > blocks.len() {
-        return Err(format!(
-            "`{text}` climbs out of {ups} blocks, but stands in {}",
-            blocks.len()
-        ));
+        return Err(format!("`{text}` climbs out of {ups} blocks, but stands in {}", blocks.len()));
     }
     if ups == 0
         && !current
@@ -60,21 +51,12 @@ struct Written {
 
 fn split(text: &str) -> Written {
     let mut rest = text;
-    let mut written = Written {
-        root: false,
-        current: false,
-        local: false,
-        ups: 0,
-        segments: Vec::new(),
-    };
+    let mut written = Written { root: false, current: false, local: false, ups: 0, segments: Vec::new() };
     if let Some(stripped) = rest.strip_prefix("./") {
         written.current = true;
         rest = stripped;
     }
-    if let Some(stripped) = rest
-        .strip_prefix("@root.")
-        .or_else(|| rest.strip_prefix("@root/"))
-    {
+    if let Some(stripped) = rest.strip_prefix("@root.").or_else(|| rest.strip_prefix("@root/")) {
         written.root = true;
         rest = stripped;
     }
@@ -82,10 +64,7 @@ fn split(text: &str) -> Written {
         written.local = true;
         rest = stripped;
     }
-    while let Some(stripped) = rest
-        .strip_prefix("../")
-        .or_else(|| rest.strip_prefix("..."))
-    {
+    while let Some(stripped) = rest.strip_prefix("../").or_else(|| rest.strip_prefix("...")) {
         written.ups += 1;
         rest = stripped;
     }
@@ -117,34 +96,18 @@ fn segment(key: &str) -> Segment {
 
 fn from_root(text: &str, segments: Vec<Segment>) -> Result<Path, String> {
     match segments.first() {
-        None => Err(format!(
-            "`{text}` names nothing here: write a path such as `item.text`"
-        )),
-        Some(Segment::Key(_)) => Ok(Path {
-            base: Base::Root,
-            segments,
-            text: text.to_owned(),
-            resolved: None,
-        }),
-        Some(_) => Err(format!(
-            "`{text}` begins with a number: a path begins with a name such as `item`"
-        )),
+        None => Err(format!("`{text}` names nothing here: write a path such as `item.text`")),
+        Some(Segment::Key(_)) => Ok(Path { base: Base::Root, segments, text: text.to_owned(), resolved: None }),
+        Some(_) => Err(format!("`{text}` begins with a number: a path begins with a name such as `item`")),
     }
 }
 
 fn in_block(text: &str, depth: usize, segments: Vec<Segment>, block: Option<&Block>) -> Path {
-    let resolved = block
-        .and_then(|block| block.element.clone())
-        .map(|mut path| {
-            path.extend(segments.iter().cloned());
-            path
-        });
-    Path {
-        base: Base::Block(depth),
-        segments,
-        text: text.to_owned(),
-        resolved,
-    }
+    let resolved = block.and_then(|block| block.element.clone()).map(|mut path| {
+        path.extend(segments.iter().cloned());
+        path
+    });
+    Path { base: Base::Block(depth), segments, text: text.to_owned(), resolved }
 }
 
 fn block_name(text: &str, first: &str, segments: &[Segment], blocks: &[Block]) -> Option<Path> {
@@ -154,23 +117,13 @@ fn block_name(text: &str, first: &str, segments: &[Segment], blocks: &[Block]) -
             return Some(in_block(text, depth, rest, Some(block)));
         }
         if block.names.1.as_deref() == Some(first) {
-            return Some(Path {
-                base: Base::Key(depth),
-                segments: rest,
-                text: text.to_owned(),
-                resolved: None,
-            });
+            return Some(Path { base: Base::Key(depth), segments: rest, text: text.to_owned(), resolved: None });
         }
         None
     })
 }
 
-fn local_variable(
-    text: &str,
-    depth: usize,
-    segments: &[Segment],
-    blocks: &[Block],
-) -> Result<Path, String> {
+fn local_variable(text: &str, depth: usize, segments: &[Segment], blocks: &[Block]) -> Result<Path, String> {
     let base = match segments {
         [Segment::Key(name)] => match name.as_str() {
             "index" => Base::Index(depth),
@@ -178,28 +131,16 @@ fn local_variable(
             "first" => Base::First(depth),
             "last" => Base::Last(depth),
             _ => {
-                return Err(format!(
-                    "there is no `{text}`: there are `@index`, `@key`, `@first`, `@last` and `@root`"
-                ));
+                return Err(format!("there is no `{text}`: there are `@index`, `@key`, `@first`, `@last` and `@root`"));
             }
         },
         _ => {
-            return Err(format!(
-                "there is no `{text}`: there are `@index`, `@key`, `@first`, `@last` and `@root`"
-            ));
+            return Err(format!("there is no `{text}`: there are `@index`, `@key`, `@first`, `@last` and `@root`"));
         }
     };
-    let block = blocks
-        .len()
-        .checked_sub(depth + 1)
-        .and_then(|position| blocks.get(position));
+    let block = blocks.len().checked_sub(depth + 1).and_then(|position| blocks.get(position));
     match block {
-        Some(block) if block.counts => Ok(Path {
-            base,
-            segments: Vec::new(),
-            text: text.to_owned(),
-            resolved: None,
-        }),
+        Some(block) if block.counts => Ok(Path { base, segments: Vec::new(), text: text.to_owned(), resolved: None }),
         _ => Err(format!("`{text}` is known only inside `{{{{#each}}}}`")),
     }
 }

@@ -57,9 +57,6 @@ impl Scope {
 
 impl From<Map<String, Value>> for Scope {
     fn from(roots: Map<String, Value>) -> Self {
-        Scope {
-            roots,
-            now_ms: None,
-        }
+        Scope { roots, now_ms: None }
     }
 }

@@ -128,17 +128,9 @@ pub(super) fn insertions<'a>(nodes: &'a [Node], found: &mut Vec<&'a ExpressionSh
         match node {
             Node::Text(_) => {}
             Node::Insert(shape) => found.push(shape),
-            Node::If {
-                then: body,
-                otherwise,
-                ..
-            }
-            | Node::Each {
-                body, otherwise, ..
-            }
-            | Node::With {
-                body, otherwise, ..
-            } => {
+            Node::If { then: body, otherwise, .. }
+            | Node::Each { body, otherwise, .. }
+            | Node::With { body, otherwise, .. } => {
                 insertions(body, found);
                 insertions(otherwise, found);
             }
@@ -146,29 +138,13 @@ pub(super) fn insertions<'a>(nodes: &'a [Node], found: &mut Vec<&'a ExpressionSh
     }
 }
 
-pub(super) fn block_arguments<'a>(
-    nodes: &'a [Node],
-    found: &mut Vec<(&'static str, &'a ExpressionShape)>,
-) {
+pub(super) fn block_arguments<'a>(nodes: &'a [Node], found: &mut Vec<(&'static str, &'a ExpressionShape)>) {
     for node in nodes {
         let (name, argument, body, otherwise) = match node {
             Node::Text(_) | Node::Insert(_) => continue,
-            Node::If {
-                condition,
-                then,
-                otherwise,
-                ..
-            } => ("if", condition, then, otherwise),
-            Node::Each {
-                list,
-                body,
-                otherwise,
-            } => ("each", list, body, otherwise),
-            Node::With {
-                value,
-                body,
-                otherwise,
-            } => ("with", value, body, otherwise),
+            Node::If { condition, then, otherwise, .. } => ("if", condition, then, otherwise),
+            Node::Each { list, body, otherwise } => ("each", list, body, otherwise),
+            Node::With { value, body, otherwise } => ("with", value, body, otherwise),
         };
         found.push((name, argument));
         block_arguments(body, found);
@@ -177,8 +153,5 @@ pub(super) fn block_arguments<'a>(
 }
 
 fn is_plain(key: &str) -> bool {
-    !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | ':'))
+    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | ':'))
 }

@@ -55,11 +55,7 @@ pub(super) fn scan(source: &str) -> Result<Vec<Tag>, CompileError> {
     let mut position = 0;
     while let Some(start) = next_tag(source, position) {
         if let Some(comment) = source[start..].strip_prefix("{{!") {
-            let (opening, closing) = if comment.starts_with("--") {
-                (5, "--}}")
-            } else {
-                (3, "}}")
-            };
+            let (opening, closing) = if comment.starts_with("--") { (5, "--}}") } else { (3, "}}") };
             let inside = source.get(start + opening..).unwrap_or_default();
             match inside.find(closing) {
                 Some(length) => position = start + opening + length + closing.len(),
@@ -104,19 +100,14 @@ pub(super) fn failure(
         code,
         message: message.into(),
         offset: characters(source, start),
-        length: source
-            .get(start..end)
-            .map_or(1, |text| text.chars().count())
-            .max(1),
+        length: source.get(start..end).map_or(1, |text| text.chars().count()).max(1),
         help: help.map(str::to_owned),
     }
 }
 
 /// How many characters stand before a byte of the source.
 pub(super) fn characters(source: &str, byte: usize) -> usize {
-    source
-        .get(..byte)
-        .map_or_else(|| source.chars().count(), |text| text.chars().count())
+    source.get(..byte).map_or_else(|| source.chars().count(), |text| text.chars().count())
 }
 
 /// The next `{{` that one backslash does not escape; two backslashes are an escaped backslash.
@@ -124,11 +115,7 @@ fn next_tag(source: &str, from: usize) -> Option<usize> {
     let mut position = from;
     loop {
         let start = position + source.get(position..)?.find("{{")?;
-        let backslashes = source[from..start]
-            .bytes()
-            .rev()
-            .take_while(|byte| *byte == b'\\')
-            .count();
+        let backslashes = source[from..start].bytes().rev().take_while(|byte| *byte == b'\\').count();
         if backslashes != 1 {
             return Some(start);
         }
@@ -185,22 +172,13 @@ fn read_tag(source: &str, start: usize) -> Result<Tag, CompileError> {
         _ => {
             let trimmed = inside.trim_start();
             let blank = inside.len() - trimmed.len();
-            if is_else(trimmed) {
-                (Kind::Else, blank + 4)
-            } else {
-                (Kind::Expression, 0)
-            }
+            if is_else(trimmed) { (Kind::Else, blank + 4) } else { (Kind::Expression, 0) }
         }
     };
     let begin = source.len() - inside.len() + skipped;
     let begin = begin.min(source.len());
     let (words, end) = read_words(source, start, begin)?;
-    Ok(Tag {
-        kind,
-        start,
-        end,
-        words,
-    })
+    Ok(Tag { kind, start, end, words })
 }
 
 fn is_else(text: &str) -> bool {
@@ -209,11 +187,7 @@ fn is_else(text: &str) -> bool {
 }
 
 /// The words from `position` to the closing braces, and the byte after these.
-fn read_words(
-    source: &str,
-    start: usize,
-    mut position: usize,
-) -> Result<(Vec<Word>, usize), CompileError> {
+fn read_words(source: &str, start: usize, mut position: usize) -> Result<(Vec<Word>, usize), CompileError> {
     let bytes = source.as_bytes();
     let mut words: Vec<Word> = Vec::new();
     let mut depth = 0usize;
@@ -277,24 +251,17 @@ fn read_words(
                 WordKind::Plain
             }
         };
-        words.push(Word {
-            kind,
-            start: begin,
-            end: position,
-        });
+        words.push(Word { kind, start: begin, end: position });
     }
 }
 
 fn end_of_word(bytes: &[u8], mut position: usize) -> usize {
     while let Some(byte) = bytes.get(position) {
         match byte {
-            b' ' | b'\t' | b'\r' | b'\n' | b'~' | b'(' | b')' | b'=' | b'|' | b'{' | b'}'
-            | b'"' | b'\'' => break,
+            b' ' | b'\t' | b'\r' | b'\n' | b'~' | b'(' | b')' | b'=' | b'|' | b'{' | b'}' | b'"' | b'\'' => break,
             b'[' => {
-                position += bytes[position..]
-                    .iter()
-                    .position(|byte| *byte == b']')
-                    .map_or(bytes.len() - position, |at| at + 1);
+                position +=
+                    bytes[position..].iter().position(|byte| *byte == b']').map_or(bytes.len() - position, |at| at + 1);
             }
             _ => position += 1,
         }
@@ -350,12 +317,5 @@ fn end_of_literal(source: &str, start: usize) -> Result<usize, CompileError> {
 
 fn too_deep(source: &str, start: usize, end: usize) -> CompileError {
     let message = format!("this nests more than {MAX_DEPTH} deep");
-    failure(
-        source,
-        start,
-        end,
-        "template_too_deep",
-        message,
-        Some("compute parts of it in steps with `set`"),
-    )
+    failure(source, start, end, "template_too_deep", message, Some("compute parts of it in steps with `set`"))
 }

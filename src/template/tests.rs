@@ -40,19 +40,13 @@ fn scope() -> Scope {
 }
 
 fn evaluate(source: &str) -> Result<Value, Error> {
-    Template::compile(source)
-        .unwrap_or_else(|error| panic!("{source}: {error:?}"))
-        .evaluate(&scope())
+    Template::compile(source).unwrap_or_else(|error| panic!("{source}: {error:?}")).evaluate(&scope())
 }
 
 fn render(source: &str) -> Result<String, Error> {
-    Template::compile(source)
-        .unwrap_or_else(|error| panic!("{source}: {error:?}"))
-        .render(&scope())
+    Template::compile(source).unwrap_or_else(|error| panic!("{source}: {error:?}")).render(&scope())
 }
 
 fn is_true(source: &str) -> Result<bool, Error> {
-    Expression::compile(source)
-        .unwrap_or_else(|error| panic!("{source}: {error:?}"))
-        .is_true(&scope())
+    Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error:?}")).is_true(&scope())
 }

@@ -29,11 +29,7 @@ impl Tree {
         let mut reads = Vec::new();
         let mut errors = Vec::new();
         let root = Branch::compile(value, pointer, &mut reads, &mut errors);
-        if errors.is_empty() {
-            Ok(Tree { root, reads })
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Tree { root, reads }) } else { Err(errors) }
     }
 
     /// The value; members and elements whose template yields `absent` are left out.
@@ -57,9 +53,7 @@ impl Tree {
 
     /// The paths that its templates read, with the JSON pointer of the string that reads them.
     pub fn reads(&self) -> impl Iterator<Item = (&str, &Read)> {
-        self.reads
-            .iter()
-            .map(|(pointer, read)| (pointer.as_str(), read))
+        self.reads.iter().map(|(pointer, read)| (pointer.as_str(), read))
     }
 
     /// Its templates with their JSON pointers, constants left out, for type checks.
@@ -87,12 +81,7 @@ impl Branch {
                 Ok(template) => match template.literal() {
                     Some(text) => Branch::Constant(Value::from(text)),
                     None => {
-                        reads.extend(
-                            template
-                                .reads()
-                                .iter()
-                                .map(|read| (pointer.to_owned(), read.clone())),
-                        );
+                        reads.extend(template.reads().iter().map(|read| (pointer.to_owned(), read.clone())));
                         Branch::Template(template)
                     }
                 },
@@ -105,16 +94,10 @@ impl Branch {
                 let branches: Vec<Branch> = elements
                     .iter()
                     .enumerate()
-                    .map(|(index, element)| {
-                        Branch::compile(element, &format!("{pointer}/{index}"), reads, errors)
-                    })
+                    .map(|(index, element)| Branch::compile(element, &format!("{pointer}/{index}"), reads, errors))
                     .collect();
                 // Null is pruned at evaluation, so a tree that holds one is not a constant.
-                match branches
-                    .iter()
-                    .map(Branch::lasting)
-                    .collect::<Option<Vec<_>>>()
-                {
+                match branches.iter().map(Branch::lasting).collect::<Option<Vec<_>>>() {
                     Some(constants) => Branch::Constant(Value::Array(constants)),
                     None => Branch::Array(branches),
                 }
@@ -123,20 +106,14 @@ impl Branch {
                 let branches: Vec<(String, Branch)> = members
                     .iter()
                     .map(|(key, member)| {
-                        let pointer =
-                            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                        let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
                         if key.contains("{{") {
                             errors.push((pointer.clone(), key_error(key)));
                         }
-                        (
-                            key.clone(),
-                            Branch::compile(member, &pointer, reads, errors),
-                        )
+                        (key.clone(), Branch::compile(member, &pointer, reads, errors))
                     })
                     .collect();
-                let constants = branches
-                    .iter()
-                    .map(|(key, branch)| Some((key.clone(), branch.lasting()?)));
+                let constants = branches.iter().map(|(key, branch)| Some((key.clone(), branch.lasting()?)));
                 match constants.collect::<Option<Map<_, _>>>() {
                     Some(constants) => Branch::Constant(Value::Object(constants)),
                     None => Branch::Object(branches),
@@ -205,8 +182,6 @@ fn key_error(key: &str) -> CompileError {
         message: "a key is a name, not a template".to_owned(),
         offset: 0,
         length: key.chars().count().max(1),
-        help: Some(
-            "build an object with a key of your choice in a step with `transform`".to_owned(),
-        ),
+        help: Some("build an object with a key of your choice in a step with `transform`".to_owned()),
     }
 }

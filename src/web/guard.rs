@@ -33,9 +33,7 @@ pub fn judge(headers: &HeaderMap) -> Result<(), Refusal> {
 fn is_loopback(host: &str) -> bool {
     let is_port =
         |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|name| host.strip_prefix(name).is_some_and(is_port))
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host.strip_prefix(name).is_some_and(is_port))
 }
 
 #[cfg(test)]
@@ -66,16 +64,8 @@ mod tests {
             ("127.0.0.1.evil.example", None, Err(Refusal::ForeignHost)),
             ("localhost:7400@evil.example", None, Err(Refusal::ForeignHost)),
             ("", None, Err(Refusal::ForeignHost)),
-            (
-                "127.0.0.1:7400",
-                Some("http://evil.example"),
-                Err(Refusal::ForeignOrigin),
-            ),
-            (
-                "127.0.0.1:7400",
-                Some("http://127.0.0.1:8080"),
-                Err(Refusal::ForeignOrigin),
-            ),
+            ("127.0.0.1:7400", Some("http://evil.example"), Err(Refusal::ForeignOrigin)),
+            ("127.0.0.1:7400", Some("http://127.0.0.1:8080"), Err(Refusal::ForeignOrigin)),
             ("127.0.0.1:7400", Some("null"), Err(Refusal::ForeignOrigin)),
         ];
         for (host, origin, judged) in cases {

@@ -81,12 +81,8 @@ fn refused(address: SocketAddr, error: &io::Error) -> Error {
                 "end that program, or listen elsewhere: --listen {other}, or not at all: --listen off"
             ))
         }
-        _ => Error::new(
-            Exit::Host,
-            "listen_failed",
-            format!("listening on {address} failed: {error}"),
-        )
-        .with_help("choose another address with --listen, or `--listen off`"),
+        _ => Error::new(Exit::Host, "listen_failed", format!("listening on {address} failed: {error}"))
+            .with_help("choose another address with --listen, or `--listen off`"),
     }
 }
 
@@ -99,11 +95,7 @@ mod tests {
         let taken = bind("127.0.0.1:0").await.unwrap().unwrap();
         let error = bind(&taken.address().to_string()).await.unwrap_err();
         assert_eq!((error.code.as_str(), error.exit), ("port_in_use", Exit::Host));
-        assert!(
-            error.message.contains(&taken.address().port().to_string()),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains(&taken.address().port().to_string()), "{}", error.message);
         assert!(error.help.unwrap().contains("--listen"));
     }
 

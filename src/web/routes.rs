@@ -30,29 +30,21 @@ pub fn router(live: Live, is_loopback: bool) -> Router {
         let judged = router.nest("/api", api()).fallback(nothing_here);
         judged.layer(from_fn(judge))
     } else {
-        router
-            .nest("/api", Router::new().fallback(closed))
-            .fallback(nothing_here)
+        router.nest("/api", Router::new().fallback(closed)).fallback(nothing_here)
     };
     router.layer(from_fn(harden)).with_state(live)
 }
 
 fn api() -> Router<Live> {
     Router::new()
-        .route(
-            "/flows",
-            get(async |State(live): State<Live>| told(flows::list(&live.view()).await)),
-        )
+        .route("/flows", get(async |State(live): State<Live>| told(flows::list(&live.view()).await)))
         .route(
             "/flows/{name}",
             get(async |State(live): State<Live>, Path(name): Path<String>| {
                 told(flows::show(&live.view(), &name).await)
             }),
         )
-        .route(
-            "/triggers",
-            get(async |State(live): State<Live>| told(triggers::list(&live.view()).await)),
-        )
+        .route("/triggers", get(async |State(live): State<Live>| told(triggers::list(&live.view()).await)))
         .route(
             "/triggers/{flow}",
             get(async |State(live): State<Live>, Path(flow): Path<String>| {
@@ -64,14 +56,8 @@ fn api() -> Router<Live> {
             "/runs/{id}",
             get(async |State(live): State<Live>, Path(id): Path<String>| told(runs::show(&live.view(), &id).await)),
         )
-        .route(
-            "/connections",
-            get(async |State(live): State<Live>| told(connections::list(&live.view()).await)),
-        )
-        .route(
-            "/connectors",
-            get(async |State(live): State<Live>| Json(connectors::list(&live.project()))),
-        )
+        .route("/connections", get(async |State(live): State<Live>| told(connections::list(&live.view()).await)))
+        .route("/connectors", get(async |State(live): State<Live>| Json(connectors::list(&live.project()))))
         .route(
             "/connectors/{name}",
             get(async |State(live): State<Live>, Path(name): Path<String>| {
@@ -94,18 +80,8 @@ async fn listed_runs(
     query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     match query {
-        Ok(Query(RunsQuery {
-            flow,
-            state,
-            before,
-            limit,
-        })) => {
-            let filter = runs::Filter {
-                flow,
-                state,
-                before,
-                limit: limit.min(MOST_RUNS),
-            };
+        Ok(Query(RunsQuery { flow, state, before, limit })) => {
+            let filter = runs::Filter { flow, state, before, limit: limit.min(MOST_RUNS) };
             told(runs::list(&live.view(), filter).await)
         }
         Err(rejection) => {
@@ -137,10 +113,7 @@ async fn harden(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -148,11 +121,8 @@ async fn harden(request: Request, next: Next) -> Response {
 }
 
 async fn closed() -> Response {
-    let error = Error::usage(
-        "api_closed",
-        "the API is answered on loopback alone, as there is no login",
-    )
-    .with_help("listen on 127.0.0.1, and reach it from elsewhere through a tunnel: ssh -L 7400:127.0.0.1:7400");
+    let error = Error::usage("api_closed", "the API is answered on loopback alone, as there is no login")
+        .with_help("listen on 127.0.0.1, and reach it from elsewhere through a tunnel: ssh -L 7400:127.0.0.1:7400");
     refuse(StatusCode::FORBIDDEN, &error)
 }
 

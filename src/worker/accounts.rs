@@ -54,8 +54,11 @@ impl Accounts {
                 &implied
             }
             None => {
-                return Err(Failure::not_sent("connection_unknown", format!("there is no connection `{name}` for {connector}"))
-                    .with_help(format!("add it under `connections` in tidegate.yaml with `connector: {connector}`")));
+                return Err(Failure::not_sent(
+                    "connection_unknown",
+                    format!("there is no connection `{name}` for {connector}"),
+                )
+                .with_help(format!("add it under `connections` in tidegate.yaml with `connector: {connector}`")));
             }
         };
         if !settings.active {

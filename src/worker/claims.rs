@@ -8,10 +8,10 @@ use super::drive::{Left, drive};
 use super::host::{Host, Stop};
 use super::lanes::CLAIM;
 use super::{busy, poll, schedule};
+use crate::manifest::flow::OnBusy;
+use crate::store;
 use crate::store::runs::DueRun;
 use crate::store::triggers::TriggerRow;
-use crate::store;
-use crate::manifest::flow::OnBusy;
 use crate::worker::definition::Source;
 
 /// What is due and when the rest is.

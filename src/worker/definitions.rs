@@ -108,8 +108,11 @@ async fn read<T: serde::de::DeserializeOwned>(store: &Store, hash: &str) -> Resu
 }
 
 fn lost(hash: &str, why: String) -> Failure {
-    Failure::not_sent("definition_lost", format!("the definition {} that this began with cannot be used: {why}", hash.get(..12).unwrap_or(hash)))
-        .with_help("replay the run to start it with the present definition")
+    Failure::not_sent(
+        "definition_lost",
+        format!("the definition {} that this began with cannot be used: {why}", hash.get(..12).unwrap_or(hash)),
+    )
+    .with_help("replay the run to start it with the present definition")
 }
 
 fn first(problems: &[Problem]) -> String {

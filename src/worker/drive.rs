@@ -11,7 +11,7 @@ use super::host::{Host, Stop};
 use super::journal::{self, Notes, Pending};
 use super::lookup;
 use super::send::{self, Ready};
-use crate::engine::{self, Call, Decision, Ending, Event, EntryState, Facts, Failure, Next, Reason, Run, advance};
+use crate::engine::{self, Call, Decision, Ending, EntryState, Event, Facts, Failure, Next, Reason, Run, advance};
 use crate::store::runs::{DueRun, State};
 use crate::store::settle::{Change, Settlement};
 use crate::store::{self};
@@ -63,8 +63,16 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
         Err(failure) => return give_up(host, due, &failure).await,
     };
     let id = due.id.clone();
-    let mut drive =
-        Drive { host, id, flow: definition, created_ms: due.created_at, started_ms, run: taken.run, pending: Pending::default(), notes: taken.notes };
+    let mut drive = Drive {
+        host,
+        id,
+        flow: definition,
+        created_ms: due.created_at,
+        started_ms,
+        run: taken.run,
+        pending: Pending::default(),
+        notes: taken.notes,
+    };
     if !due.has_begun {
         host.tell(&drive.flow.name, || What::RunBegan { run: due.id.clone() });
     }
@@ -192,8 +200,7 @@ impl Drive<'_> {
             return Ok(true);
         }
         let frames = self.run.frames();
-        let change =
-            if had_progress { Change::Continue { frames, due_at: now_ms } } else { Change::Mark { frames } };
+        let change = if had_progress { Change::Continue { frames, due_at: now_ms } } else { Change::Mark { frames } };
         self.settle(change, now_ms).await
     }
 
@@ -247,7 +254,10 @@ impl Drive<'_> {
 
     async fn settle(&mut self, change: Change, now_ms: i64) -> store::Result<bool> {
         let steps = self.pending.take();
-        self.host.store.settle(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms }).await
+        self.host
+            .store
+            .settle(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms })
+            .await
     }
 
     fn over(&self, state: State, message: Option<String>, now_ms: i64) {
@@ -255,10 +265,20 @@ impl Drive<'_> {
             self.host.ended();
         }
         if state == State::Failed {
-            tracing::warn!(flow = self.flow.name, run = self.id, "run failed: {}", message.as_deref().unwrap_or_default());
+            tracing::warn!(
+                flow = self.flow.name,
+                run = self.id,
+                "run failed: {}",
+                message.as_deref().unwrap_or_default()
+            );
         }
         let elapsed_ms = now_ms - self.created_ms;
-        self.host.tell(&self.flow.name, || What::RunEnded { run: self.id.clone(), state: state.word(), message, elapsed_ms });
+        self.host.tell(&self.flow.name, || What::RunEnded {
+            run: self.id.clone(),
+            state: state.word(),
+            message,
+            elapsed_ms,
+        });
     }
 
     fn tell_steps(&mut self, now_ms: i64) {

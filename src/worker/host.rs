@@ -41,7 +41,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let day = 86_400_000;
-        Options { runs: 64, polls: 16, backlog: 100_000, drain_ms: 20_000, keep_runs_ms: 30 * day, keep_payloads_ms: 7 * day }
+        Options {
+            runs: 64,
+            polls: 16,
+            backlog: 100_000,
+            drain_ms: 20_000,
+            keep_runs_ms: 30 * day,
+            keep_payloads_ms: 7 * day,
+        }
     }
 }
 
@@ -164,9 +171,10 @@ impl Host {
     /// # Errors
     /// When there is none, or it cannot be used: what is missing, in words.
     pub fn connection(&self, definition: &Definition, connector: &str) -> Result<Arc<Connection>, Failure> {
-        let compiled = definition.connectors.get(connector).ok_or_else(|| {
-            Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`"))
-        })?;
+        let compiled = definition
+            .connectors
+            .get(connector)
+            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
         let name = definition.connections.get(connector).map(String::as_str);
         self.deployment.load().accounts.connection(connector, name, compiled)
     }
@@ -183,9 +191,8 @@ impl Host {
                 .with_help("add it under `connections` in tidegate.yaml")
         })?;
         let compiled = definition.connectors.get(&connector).or_else(|| deployment.connectors.get(&connector));
-        let compiled = compiled.ok_or_else(|| {
-            Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`"))
-        })?;
+        let compiled = compiled
+            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
         deployment.accounts.connection(&connector, Some(name), compiled)
     }
 
@@ -224,7 +231,8 @@ impl Host {
 
     /// A run is over.
     pub(super) fn ended(&self) {
-        let before = self.backlog.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_sub(1)));
+        let before =
+            self.backlog.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_sub(1)));
         let is_relieved = before.is_ok_and(|before| before <= self.options.backlog);
         if is_relieved && self.are_polls_waiting.swap(false, Ordering::Relaxed) {
             self.wake.notify_one();

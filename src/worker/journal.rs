@@ -126,8 +126,7 @@ fn entry(row: StepRow) -> Result<Entry, Failure> {
     let json = |text: Option<&String>, what: &str| -> Result<Option<Value>, Failure> {
         text.map(|text| serde_json::from_str(text)).transpose().map_err(|_| unreadable(what))
     };
-    let state: EntryState =
-        serde_json::from_value(Value::from(row.state.as_str())).map_err(|_| unreadable("state"))?;
+    let state: EntryState = serde_json::from_value(Value::from(row.state.as_str())).map_err(|_| unreadable("state"))?;
     let error = row.error.as_deref().map(serde_json::from_str).transpose().map_err(|_| unreadable("error"))?;
     Ok(Entry {
         scope: row.scope.clone(),
@@ -169,9 +168,10 @@ pub fn summary(entry: &Entry) -> String {
     if let Some(failure) = &entry.error {
         return failure.message.clone();
     }
-    let said = entry.input.as_deref().and_then(|input| {
-        ["text", "body", "message", "line", "url"].iter().find_map(|name| input.get(name)?.as_str())
-    });
+    let said = entry
+        .input
+        .as_deref()
+        .and_then(|input| ["text", "body", "message", "line", "url"].iter().find_map(|name| input.get(name)?.as_str()));
     let id = entry.output.as_ref().and_then(|output| ["id", "sid"].iter().find_map(|name| output.get(name)?.as_str()));
     [said, id].into_iter().flatten().collect::<Vec<_>>().join(" -> ")
 }

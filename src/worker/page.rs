@@ -144,9 +144,7 @@ pub fn judge(host: &Host, definition: &Definition, item: &Value) -> Result<(bool
     {
         return Ok((false, None));
     }
-    let slot = slot
-        .as_ref()
-        .map(|slot| slot.render(&scope).map_err(|error| failed("concurrency.key", error)))
-        .transpose()?;
+    let slot =
+        slot.as_ref().map(|slot| slot.render(&scope).map_err(|error| failed("concurrency.key", error))).transpose()?;
     Ok((true, slot))
 }

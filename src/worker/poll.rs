@@ -63,8 +63,10 @@ pub async fn poll(host: &Host, row: TriggerRow, is_first: bool) -> store::Result
         Ok(connection) => connection,
         Err(failure) => return trouble::poll_failed(host, &row, None, failure).await,
     };
-    let Some(trigger) = definition.connectors.get(&poll.connector).and_then(|found| found.trigger(&poll.trigger)) else {
-        let failure = Failure::not_sent("trigger_unknown", format!("there is no trigger {}.{}", poll.connector, poll.trigger));
+    let Some(trigger) = definition.connectors.get(&poll.connector).and_then(|found| found.trigger(&poll.trigger))
+    else {
+        let failure =
+            Failure::not_sent("trigger_unknown", format!("there is no trigger {}.{}", poll.connector, poll.trigger));
         return trouble::poll_failed(host, &row, None, failure).await;
     };
     let claim = Claim { host, row, definition: Arc::clone(&definition), connection, is_first };
@@ -157,12 +159,12 @@ impl Claim<'_> {
         let since = walk.since.as_deref().and_then(|since| trigger.cursor.parse(since));
         let inputs = trigger.action_inputs(&poll.inputs, since.as_ref()).map_err(Trouble::Failed)?;
         let action = send::action_of(&self.definition, &poll.connector, &trigger.poll).map_err(Trouble::Failed)?;
-        let page: Option<PageToken> = walk
-            .page
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|error| Trouble::Failed(Failure::not_sent("page_unreadable", format!("the walk's page token is not readable: {error}"))))?;
+        let page: Option<PageToken> = walk.page.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+            Trouble::Failed(Failure::not_sent(
+                "page_unreadable",
+                format!("the walk's page token is not readable: {error}"),
+            ))
+        })?;
         let call = Call { page: page.as_ref(), ..Call::new(&self.connection, &action, inputs) };
         let prepared = self.host.executor.prepare(call).map_err(Trouble::Failed)?;
         let permit = match self.host.executor.permit(&prepared) {
@@ -177,7 +179,13 @@ impl Claim<'_> {
     }
 
     // The next state of the walk; none when it closed, or when somebody else went on with it.
-    async fn commit(&self, poll: &Poll, trigger: &Trigger, walk: &WalkRow, answer: Page) -> store::Result<Option<WalkRow>> {
+    async fn commit(
+        &self,
+        poll: &Poll,
+        trigger: &Trigger,
+        walk: &WalkRow,
+        answer: Page,
+    ) -> store::Result<Option<WalkRow>> {
         let now_ms = self.host.now_ms();
         let server_ms = answer.server_ms.unwrap_or(now_ms);
         let began_ms = walk.server_at.unwrap_or(server_ms);
@@ -222,7 +230,11 @@ impl Claim<'_> {
             return Ok(None);
         }
         let started = committed.queued + committed.held;
-        self.host.tell(&self.row.flow, || What::Polled { listed: answer.records.len(), started, filtered: committed.filtered });
+        self.host.tell(&self.row.flow, || What::Polled {
+            listed: answer.records.len(),
+            started,
+            filtered: committed.filtered,
+        });
         self.host.found(&self.row.flow, committed.queued, committed.held);
         if is_last || walk.is_loosened {
             if committed.held > 0 || walk.started > 0 {
@@ -245,7 +257,15 @@ impl Claim<'_> {
         }))
     }
 
-    fn close(&self, poll: &Poll, trigger: &Trigger, mode: Mode, news: &News, began_ms: i64, reading: &Reading) -> Close {
+    fn close(
+        &self,
+        poll: &Poll,
+        trigger: &Trigger,
+        mode: Mode,
+        news: &News,
+        began_ms: i64,
+        reading: &Reading,
+    ) -> Close {
         let cursor = &trigger.cursor;
         let known = self.row.value.as_deref().and_then(|value| cursor.parse(value));
         let value = known.max(reading.newest.clone()).map(|value| value.to_string());

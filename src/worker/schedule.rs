@@ -36,7 +36,11 @@ pub async fn fire(host: &Host, row: TriggerRow) -> store::Result<()> {
         flow: Some(row.flow.clone()),
         connection: None,
         kind: "missed".to_owned(),
-        message: format!("the schedule of {} was not heard: {} of its runs are started now", rfc3339(due_ms), runs.len()),
+        message: format!(
+            "the schedule of {} was not heard: {} of its runs are started now",
+            rfc3339(due_ms),
+            runs.len()
+        ),
         details: Some(json!({ "from_ms": due_ms, "to_ms": now_ms, "started": runs.len() }).to_string()),
         at: now_ms,
     });

@@ -70,7 +70,9 @@ pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<V
             let action = action_of(definition, connector, action)?;
             if action.paginator.is_some() && call.element.is_none() {
                 let timeout_ms = call.timeout_ms;
-                return Ok(Prepared { request: Request::Pages(Box::new(Pages { connection, action, inputs, timeout_ms })) });
+                return Ok(Prepared {
+                    request: Request::Pages(Box::new(Pages { connection, action, inputs, timeout_ms })),
+                });
             }
             host.executor.prepare(connector::Call {
                 element: call.element.clone(),
@@ -171,4 +173,3 @@ pub fn action_of(definition: &Definition, connector: &str, action: &str) -> Resu
         .cloned()
         .ok_or_else(|| Failure::not_sent("action_unknown", format!("there is no action {connector}.{action}")))
 }
-

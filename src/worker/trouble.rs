@@ -10,10 +10,10 @@ use super::host::Host;
 use crate::clock::rfc3339;
 use crate::connector::Connection;
 use crate::engine::{Failure, Verdict};
+use crate::store;
 use crate::store::connections::{ConnectionState, Standing};
 use crate::store::notices::Notice;
 use crate::store::triggers::TriggerRow;
-use crate::store;
 
 /// Why a page could not be had.
 pub enum Trouble {
@@ -44,7 +44,13 @@ pub async fn poll_failed(
         Verdict::Reauth | Verdict::Suspended => (regular_ms.unwrap_or(i64::MAX), true),
         Verdict::CursorExpired | Verdict::Reconcile | Verdict::Fail => {
             // Asking again at once would change nothing; asking never again would lose items.
-            (regular_ms.unwrap_or(now_ms + LONGEST_WAIT_MS).min(now_ms + LONGEST_WAIT_MS).max(now_ms + backoff_ms(row.failures)), true)
+            (
+                regular_ms
+                    .unwrap_or(now_ms + LONGEST_WAIT_MS)
+                    .min(now_ms + LONGEST_WAIT_MS)
+                    .max(now_ms + backoff_ms(row.failures)),
+                true,
+            )
         }
     };
     let message = failure.message.clone();
@@ -52,12 +58,24 @@ pub async fn poll_failed(
     host.tell(&row.flow, || What::PollFailed { message: message.clone(), due_ms });
     match (failure.verdict, connection) {
         (Verdict::Reauth, Some(connection)) => stop_connection(host, connection, Standing::Attention, &failure).await?,
-        (Verdict::Suspended, Some(connection)) => stop_connection(host, connection, Standing::Suspended, &failure).await?,
+        (Verdict::Suspended, Some(connection)) => {
+            stop_connection(host, connection, Standing::Suspended, &failure).await?
+        }
         (Verdict::RateLimited { until_ms }, Some(connection)) => {
-            tracing::info!(flow = row.flow, connection = connection.name, "limit reached: polled again at {}", rfc3339(until_ms));
+            tracing::info!(
+                flow = row.flow,
+                connection = connection.name,
+                "limit reached: polled again at {}",
+                rfc3339(until_ms)
+            );
         }
         _ => {
-            tracing::warn!(flow = row.flow, code = failure.code, "poll failed: {message}; tried again at {}", rfc3339(due_ms));
+            tracing::warn!(
+                flow = row.flow,
+                code = failure.code,
+                "poll failed: {message}; tried again at {}",
+                rfc3339(due_ms)
+            );
             if row.failures == 0 {
                 let notice = Notice {
                     flow: Some(row.flow.clone()),
@@ -127,7 +145,9 @@ pub async fn stop_connection(
     }
     if is_new {
         let advice = match standing {
-            Standing::Suspended => "its polls are stopped; settle it with the service, then run `tidegate connections test`",
+            Standing::Suspended => {
+                "its polls are stopped; settle it with the service, then run `tidegate connections test`"
+            }
             _ => "its polls are stopped; renew its credentials, then run `tidegate connections test`",
         };
         let notice = Notice {

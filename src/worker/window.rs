@@ -83,14 +83,9 @@ impl Window {
     }
 
     // The service refuses what is older than `max_age`: a gap only if that was not covered yet.
-    fn from(
-        mode: Mode,
-        cursor: &Cursor,
-        since: Option<Position>,
-        covered_until: Option<i64>,
-        now_ms: i64,
-    ) -> Window {
-        let mut window = Window { mode, lower_ms: since.as_ref().and_then(|since| cursor.time_ms(since)), since, gap: None };
+    fn from(mode: Mode, cursor: &Cursor, since: Option<Position>, covered_until: Option<i64>, now_ms: i64) -> Window {
+        let mut window =
+            Window { mode, lower_ms: since.as_ref().and_then(|since| cursor.time_ms(since)), since, gap: None };
         if let (Some(since), Some(oldest)) = (&window.since, cursor.oldest_permitted(now_ms - MARGIN_MS))
             && *since < oldest
         {
@@ -108,7 +103,12 @@ impl Window {
         let since = cursor.oldest_permitted(now_ms - MARGIN_MS);
         let lower_ms = since.as_ref().and_then(|since| cursor.time_ms(since));
         let oldest_ms = lower_ms.unwrap_or(now_ms);
-        Window { mode, since, lower_ms, gap: covered_until.filter(|covered| *covered < oldest_ms).map(|covered| (covered, oldest_ms)) }
+        Window {
+            mode,
+            since,
+            lower_ms,
+            gap: covered_until.filter(|covered| *covered < oldest_ms).map(|covered| (covered, oldest_ms)),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{self, STORE_PAUSE_MS};
-use super::host::{Host, Stop};
 use super::definition::Source;
+use super::host::{Host, Stop};
 use crate::store;
 
 // How often the host looks whether another process wrote to its store.
@@ -59,7 +59,10 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
             break;
         }
         if tokio::time::timeout_at(deadline, idle).await.is_err() {
-            tracing::warn!("{} pieces of work did not finish in time; they are taken up at the next start", host.under_way());
+            tracing::warn!(
+                "{} pieces of work did not finish in time; they are taken up at the next start",
+                host.under_way()
+            );
             break;
         }
     }

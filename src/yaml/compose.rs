@@ -3,13 +3,11 @@
 
 use std::collections::HashMap;
 
-use serde_yaml::granit_parser::{
-    Event, Parser, ScalarStyle, ScanError, Span as Range, StrInput, StructureStyle,
-};
+use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range, StrInput, StructureStyle};
 
 use super::{
-    Content, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES, Node, Parsed, Problem, Span,
-    Style, explain, hashtag_after,
+    Content, MAX_ALIASED_VALUES, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES, Node, Parsed, Problem, Span, Style, explain,
+    hashtag_after,
 };
 
 /// Reads one document. `file` is what the spans carry.
@@ -34,17 +32,12 @@ pub fn parse(text: &str, file: u16) -> Parsed {
         Err(Halt::Scan(error)) => {
             let problem = explain::scan_error(&error, text, file, composer.bracket());
             // The stumble over a template that was told already says more about it.
-            composer.problems.retain(|known| {
-                known.code != problem.code || known.span.start != problem.span.start
-            });
+            composer.problems.retain(|known| known.code != problem.code || known.span.start != problem.span.start);
             composer.problems.push(problem);
             None
         }
     };
-    Parsed {
-        root,
-        problems: composer.problems,
-    }
+    Parsed { root, problems: composer.problems }
 }
 
 /// Why the text could not be followed to its end.
@@ -131,8 +124,7 @@ impl<'text> Composer<'text> {
             }
         };
         if let Some(id) = anchor {
-            self.anchors
-                .insert(id, (node.clone(), self.values - before));
+            self.anchors.insert(id, (node.clone(), self.values - before));
         }
         Ok(node)
     }
@@ -145,20 +137,10 @@ impl<'text> Composer<'text> {
         };
         if style == Style::Plain && span.start == span.end {
             // The parser says `~` for a value that is not there.
-            return Node {
-                span,
-                content: Content::Scalar("".into(), Style::Plain),
-            };
+            return Node { span, content: Content::Scalar("".into(), Style::Plain) };
         }
-        let span = if style == Style::Block {
-            self.trimmed(span)
-        } else {
-            span
-        };
-        Node {
-            span,
-            content: Content::Scalar(value.into(), style),
-        }
+        let span = if style == Style::Block { self.trimmed(span) } else { span };
+        Node { span, content: Content::Scalar(value.into(), style) }
     }
 
     fn sequence(&mut self, span: Span, style: StructureStyle) -> Result<Node, Halt> {
@@ -176,10 +158,7 @@ impl<'text> Composer<'text> {
             items.push(item);
         }
         self.open.pop();
-        Ok(Node {
-            span: Span { end, ..span },
-            content: Content::Sequence(items.into()),
-        })
+        Ok(Node { span: Span { end, ..span }, content: Content::Sequence(items.into()) })
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Halt> {
@@ -201,10 +180,7 @@ impl<'text> Composer<'text> {
                 "write the values out, or share them with `parts`",
             ));
         }
-        Ok(Node {
-            span,
-            content: node.content.clone(),
-        })
+        Ok(Node { span, content: node.content.clone() })
     }
 
     /// `query: #acme` and `- #acme`: no value to YAML, a hashtag to its author. `after` is where the key, the
@@ -220,10 +196,7 @@ impl<'text> Composer<'text> {
             Some(item) => item,
             None => marks,
         };
-        let marker = Span {
-            end: u32::try_from(self.text.len() - marks.len()).unwrap_or(after),
-            ..node.span
-        };
+        let marker = Span { end: u32::try_from(self.text.len() - marks.len()).unwrap_or(after), ..node.span };
         match hashtag_after(self.text, marker) {
             Some(comment) => {
                 let written = self.slice(comment);
@@ -249,10 +222,7 @@ impl<'text> Composer<'text> {
 
     /// The outermost bracket that is open.
     fn bracket(&self) -> Option<Span> {
-        self.open
-            .iter()
-            .find(|(_, style)| *style == StructureStyle::Flow)
-            .map(|(span, _)| *span)
+        self.open.iter().find(|(_, style)| *style == StructureStyle::Flow).map(|(span, _)| *span)
     }
 
     /// Whether the tag is `!!str`. Any other asks for what is not done here: a schema says what a value is.
@@ -273,22 +243,12 @@ impl<'text> Composer<'text> {
 
     pub(super) fn problem(&mut self, code: &'static str, span: Span, message: String, help: &str) {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem {
-                code,
-                span,
-                message,
-                help: Some(help.to_owned()),
-            });
+            self.problems.push(Problem { code, span, message, help: Some(help.to_owned()) });
         }
     }
 
     fn told(&self, code: &'static str, span: Span, message: impl Into<String>, help: &str) -> Halt {
-        Halt::Told(Problem {
-            code,
-            span,
-            message: message.into(),
-            help: Some(help.to_owned()),
-        })
+        Halt::Told(Problem { code, span, message: message.into(), help: Some(help.to_owned()) })
     }
 
     pub(super) fn span(&self, range: Range) -> Span {
@@ -303,26 +263,17 @@ impl<'text> Composer<'text> {
     /// Where a list or mapping ends: after its bracket; block forms end with their last member.
     pub(super) fn closing(&self, range: Range) -> u32 {
         let span = self.span(range);
-        if matches!(self.slice(span), "]" | "}") {
-            span.end
-        } else {
-            0
-        }
+        if matches!(self.slice(span), "]" | "}") { span.end } else { 0 }
     }
 
     /// Without the line breaks and spaces after it.
     fn trimmed(&self, span: Span) -> Span {
         let length = u32::try_from(self.slice(span).trim_end().len()).unwrap_or(0);
-        Span {
-            end: span.start + length,
-            ..span
-        }
+        Span { end: span.start + length, ..span }
     }
 
     pub(super) fn slice(&self, span: Span) -> &'text str {
-        self.text
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     pub(super) fn line(&self, span: Span) -> usize {
@@ -333,8 +284,5 @@ impl<'text> Composer<'text> {
 
 /// Text that is text, whatever a schema says.
 pub(super) fn quoted(text: &str, span: Span) -> Node {
-    Node {
-        span,
-        content: Content::Scalar(text.into(), Style::Quoted),
-    }
+    Node { span, content: Content::Scalar(text.into(), Style::Quoted) }
 }

@@ -30,13 +30,8 @@ pub fn comment_value(span: Span, written: &str) -> Problem {
 pub fn scan_error(error: &ScanError, text: &str, file: u16, bracket: Option<Span>) -> Problem {
     let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
     let from = bracket.map_or(at, |span| at.min(span.start as usize));
-    let region = Region {
-        text,
-        file,
-        is_in_bracket: bracket.is_some(),
-        start: line_start(text, from),
-        end: line_end(text, at),
-    };
+    let region =
+        Region { text, file, is_in_bracket: bracket.is_some(), start: line_start(text, from), end: line_end(text, at) };
     indicator(error.kind(), &region, at)
         .or_else(|| tab(&region, at))
         .or_else(|| template(&region))
@@ -54,10 +49,7 @@ fn indicator(kind: &ErrorKind, region: &Region<'_>, at: usize) -> Option<Problem
         return None;
     };
     if character.is_control() {
-        let message = format!(
-            "the control character U+{:04X} is in the file",
-            *character as u32
-        );
+        let message = format!("the control character U+{:04X} is in the file", *character as u32);
         let help = "remove it; in double quotes it can be written as an escape such as \\x00";
         return Some(region.problem("yaml_control_character", at, 1, message, help));
     }
@@ -109,9 +101,7 @@ fn template(region: &Region<'_>) -> Option<Problem> {
 /// A quote or a bracket that is opened some lines before the parser stumbles.
 fn unclosed(kind: &ErrorKind, region: &Region<'_>, at: usize) -> Option<Problem> {
     let place = match kind {
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
-            region.unclosed_quote(at)?
-        }
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => region.unclosed_quote(at)?,
         _ if words(kind).0 == "yaml_unclosed" && region.start < line_start(region.text, at) => {
             let line = region.text.get(region.start..)?;
             region.start + line.find(['[', '{'])?
@@ -130,9 +120,7 @@ fn hashtag(region: &Region<'_>) -> Option<Problem> {
     let at = region.unquoted(|rest, before| {
         let mut characters = rest.chars();
         characters.next() == Some('#')
-            && characters
-                .next()
-                .is_some_and(|first| first.is_alphanumeric() || first == '_')
+            && characters.next().is_some_and(|first| first.is_alphanumeric() || first == '_')
             && matches!(before, Some(' ' | '[' | ',' | '{'))
     })?;
     let rest = region.text.get(at..line_end(region.text, at))?;
@@ -156,11 +144,9 @@ fn words(kind: &ErrorKind) -> (&'static str, String, &'static str) {
             "a bracket is not closed, or a comma is missing before this",
             "write lists as [a, b] and mappings as {key: value, other: value}; quote a value that has brackets or commas in it",
         ),
-        ErrorKind::MisplacedFlowCollectionEnd | ErrorKind::MismatchedFlowCollectionEnd { .. } => (
-            "yaml_unclosed",
-            "this bracket closes nothing",
-            "remove it, or quote the value if it is text",
-        ),
+        ErrorKind::MisplacedFlowCollectionEnd | ErrorKind::MismatchedFlowCollectionEnd { .. } => {
+            ("yaml_unclosed", "this bracket closes nothing", "remove it, or quote the value if it is text")
+        }
         ErrorKind::MappingValueNotAllowed => (
             "yaml_syntax",
             "a `:` is not expected here",
@@ -173,37 +159,28 @@ fn words(kind: &ErrorKind) -> (&'static str, String, &'static str) {
         ),
         ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::BlockSequenceEntryNotAllowed
-        | ErrorKind::BlockEntryInFlowCollection => (
-            "yaml_syntax",
-            "a list does not fit here",
-            "put each item on a line of its own after `- `, indented alike",
-        ),
-        ErrorKind::InvalidTrailingSingleQuotedScalar
-        | ErrorKind::InvalidTrailingDoubleQuotedScalar => (
-            "yaml_syntax",
-            "there is text after the closing quote",
-            "put the whole value into one pair of quotes",
-        ),
+        | ErrorKind::BlockEntryInFlowCollection => {
+            ("yaml_syntax", "a list does not fit here", "put each item on a line of its own after `- `, indented alike")
+        }
+        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            ("yaml_syntax", "there is text after the closing quote", "put the whole value into one pair of quotes")
+        }
         ErrorKind::UnknownQuotedScalarEscape => (
             "yaml_escape",
             "an escape in this text is not one that YAML knows",
             "write \\\\ for a backslash, or use single quotes, where nothing is an escape",
         ),
-        ErrorKind::RecursionLimitExceeded => (
-            "yaml_too_deep",
-            "lists and mappings are nested too deep",
-            "flatten the file",
-        ),
+        ErrorKind::RecursionLimitExceeded => {
+            ("yaml_too_deep", "lists and mappings are nested too deep", "flatten the file")
+        }
         ErrorKind::InvalidIndentation | ErrorKind::InvalidBlockScalarIndent => (
             "yaml_indentation",
             "this line is indented differently from the lines that it belongs to",
             "indent all keys of a mapping alike, with spaces",
         ),
-        ErrorKind::MissingAnchorOrAliasName => (
-            "yaml_unquoted_character",
-            "a value that begins with `*` or `&` must be quoted",
-            "quote it",
-        ),
+        ErrorKind::MissingAnchorOrAliasName => {
+            ("yaml_unquoted_character", "a value that begins with `*` or `&` must be quoted", "quote it")
+        }
         other => {
             let message = format!("this is not YAML: {other}");
             return ("yaml_syntax", message, "quote the value if it is text");

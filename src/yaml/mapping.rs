@@ -52,26 +52,18 @@ impl Composer<'_> {
                 continue;
             }
             places.insert(key.clone(), key_span);
-            entries.push(Entry {
-                key,
-                key_span,
-                value,
-            });
+            entries.push(Entry { key, key_span, value });
         }
         self.open.pop();
         let span = Span { end, ..span };
         if style == StructureStyle::Flow && self.slice(span).starts_with("{{") {
             let template = self.slice(span).to_owned();
-            self.problems
-                .push(explain::unquoted_template(span, &template));
+            self.problems.push(explain::unquoted_template(span, &template));
             return Ok(quoted(&template, span));
         }
         merged.retain(|entry| !places.contains_key(&entry.key));
         entries.extend(merged);
-        Ok(Node {
-            span,
-            content: Content::Mapping(entries.into()),
-        })
+        Ok(Node { span, content: Content::Mapping(entries.into()) })
     }
 
     fn merge_key(&mut self, span: Span) {

@@ -2,19 +2,13 @@
 
 /// Where the characters of a scalar that are no space begin and end in its text, without its quotes.
 pub fn visible_places(raw: &str) -> Vec<(u32, u32)> {
-    let quote = raw
-        .chars()
-        .next()
-        .filter(|first| matches!(first, '"' | '\''));
+    let quote = raw.chars().next().filter(|first| matches!(first, '"' | '\''));
     let inner = match quote {
         Some(quote) => raw.strip_suffix(quote).unwrap_or(raw),
         None => raw,
     };
     let mut places = Vec::new();
-    let mut characters = inner
-        .char_indices()
-        .skip(usize::from(quote.is_some()))
-        .peekable();
+    let mut characters = inner.char_indices().skip(usize::from(quote.is_some())).peekable();
     while let Some((start, character)) = characters.next() {
         let mut is_visible = !character.is_whitespace();
         if quote == Some('"') && character == '\\' {
@@ -28,10 +22,8 @@ pub fn visible_places(raw: &str) -> Vec<(u32, u32)> {
             for _ in 0..digits {
                 characters.next();
             }
-            is_visible = !matches!(
-                kind,
-                'n' | 't' | 'r' | ' ' | '\n' | '\r' | 'v' | 'f' | 'N' | '_' | 'L' | 'P' | '\t'
-            );
+            is_visible =
+                !matches!(kind, 'n' | 't' | 'r' | ' ' | '\n' | '\r' | 'v' | 'f' | 'N' | '_' | 'L' | 'P' | '\t');
         } else if quote == Some('\'') && character == '\'' {
             characters.next();
         }

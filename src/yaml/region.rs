@@ -26,22 +26,13 @@ impl<'text> Region<'text> {
         message: impl Into<String>,
         help: &str,
     ) -> Problem {
-        Problem {
-            code,
-            span: self.span(at, length),
-            message: message.into(),
-            help: Some(help.to_owned()),
-        }
+        Problem { code, span: self.span(at, length), message: message.into(), help: Some(help.to_owned()) }
     }
 
     /// A span of this text.
     pub fn span(&self, at: usize, length: usize) -> Span {
         let offset = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-        Span {
-            file: self.file,
-            start: offset(at),
-            end: offset(at + length),
-        }
+        Span { file: self.file, start: offset(at), end: offset(at + length) }
     }
 
     fn lines(&self) -> &'text str {
@@ -100,14 +91,10 @@ fn open_quote(line: &str) -> Option<usize> {
 
 /// Where the line of a byte begins.
 pub fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |newline| newline + 1)
+    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
 }
 
 /// Where the line of a byte ends.
 pub fn line_end(text: &str, at: usize) -> usize {
-    text.get(at..)
-        .and_then(|rest| rest.find('\n'))
-        .map_or(text.len(), |length| at + length)
+    text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |length| at + length)
 }

@@ -53,11 +53,7 @@ fn first(text: &str) -> Option<(&'static str, String)> {
 #[case("a: &x {b: 1}\nc: {<<: *x}", "yaml_merge_key", "<<")]
 #[case("a: 1\nb: 2\na: 3", "duplicate_key", "a")]
 #[case("a: \"\\q\"", "yaml_escape", "\"")]
-fn every_mistake_has_its_code_and_place(
-    #[case] text: &str,
-    #[case] code: &str,
-    #[case] marked: &str,
-) {
+fn every_mistake_has_its_code_and_place(#[case] text: &str, #[case] code: &str, #[case] marked: &str) {
     let (found, place) = first(text).expect("a problem");
     assert_eq!((found, place.as_str()), (code, marked));
 }
@@ -91,10 +87,7 @@ fn alias_bombs_and_depth_are_bounded() {
         }
     }
     let many = format!("[{}]", "a,".repeat(600_000));
-    assert_eq!(
-        first(&many).map(|(code, _)| code),
-        Some("yaml_too_many_values")
-    );
+    assert_eq!(first(&many).map(|(code, _)| code), Some("yaml_too_many_values"));
 }
 
 /// The parser's own deserializer, where both read a text alike: as an oracle for the tree.

@@ -51,8 +51,7 @@ pub fn all() -> impl Iterator<Item = Document> {
 
 impl Document {
     pub fn read(path: &str) -> Document {
-        let text = fs::read_to_string(root().join(Path::new(path)))
-            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let text = fs::read_to_string(root().join(Path::new(path))).unwrap_or_else(|error| panic!("{path}: {error}"));
         Document::of(path.to_owned(), &text)
     }
 
@@ -64,11 +63,7 @@ impl Document {
             match (line.strip_prefix("```"), is_open) {
                 (Some(info), false) => {
                     is_open = true;
-                    blocks.push(Block {
-                        info: info.to_owned(),
-                        line: at + 1,
-                        text: String::new(),
-                    });
+                    blocks.push(Block { info: info.to_owned(), line: at + 1, text: String::new() });
                 }
                 (Some(""), true) => is_open = false,
                 (_, true) => {
@@ -80,25 +75,18 @@ impl Document {
             }
         }
         assert!(!is_open, "{path}: the last block is not closed");
-        Document {
-            path,
-            blocks,
-            prose,
-        }
+        Document { path, blocks, prose }
     }
 
     /// The blocks whose info string begins with this word.
     pub fn of_language<'d>(&'d self, language: &'d str) -> impl Iterator<Item = &'d Block> {
         let words = |block: &Block| block.info.split_whitespace().next().map(str::to_owned);
-        self.blocks
-            .iter()
-            .filter(move |block| words(block).as_deref() == Some(language))
+        self.blocks.iter().filter(move |block| words(block).as_deref() == Some(language))
     }
 
     /// The ```yaml blocks of this kind.
     pub fn of_kind<'d>(&'d self, kind: &'d str) -> impl Iterator<Item = &'d Block> {
-        self.of_language("yaml")
-            .filter(move |block| block.kind() == kind)
+        self.of_language("yaml").filter(move |block| block.kind() == kind)
     }
 
     /// Where its links lead, with their lines.
@@ -108,20 +96,14 @@ impl Document {
         let mut links = Vec::new();
         for (line, text) in &self.prose {
             let text = code.replace_all(text, "");
-            links.extend(
-                link.captures_iter(&text)
-                    .map(|found| (*line, found[1].to_owned())),
-            );
+            links.extend(link.captures_iter(&text).map(|found| (*line, found[1].to_owned())));
         }
         links
     }
 
     /// Its headings as links name them.
     pub fn anchors(&self) -> BTreeSet<String> {
-        let headings = self
-            .prose
-            .iter()
-            .filter_map(|(_, line)| line.strip_prefix('#'));
+        let headings = self.prose.iter().filter_map(|(_, line)| line.strip_prefix('#'));
         headings
             .map(|heading| {
                 let words = heading.trim_start_matches('#').trim().to_lowercase();
@@ -138,22 +120,12 @@ impl Document {
     pub fn code_words(&self) -> BTreeSet<String> {
         let inline = Regex::new("`([^`]+)`").unwrap();
         let word = Regex::new(r"[$A-Za-z_][A-Za-z0-9_]*").unwrap();
-        let prose: String = self
-            .prose
-            .iter()
-            .map(|(_, line)| line.clone() + "\n")
-            .collect();
-        let spans = inline
-            .captures_iter(&prose)
-            .map(|found| found[1].to_owned());
+        let prose: String = self.prose.iter().map(|(_, line)| line.clone() + "\n").collect();
+        let spans = inline.captures_iter(&prose).map(|found| found[1].to_owned());
         let blocks = self.blocks.iter().map(|block| block.text.clone());
         spans
             .chain(blocks)
-            .flat_map(|code| {
-                word.find_iter(&code)
-                    .map(|found| found.as_str().to_owned())
-                    .collect::<Vec<_>>()
-            })
+            .flat_map(|code| word.find_iter(&code).map(|found| found.as_str().to_owned()).collect::<Vec<_>>())
             .collect()
     }
 }

@@ -26,10 +26,7 @@ const ACCOUNTS: &[(&str, &str)] = &[
         "twilio",
         "  my-twilio: {connector: twilio, fields: {account_sid: AC00000000000000000000000000000000, auth_token: t}, defaults: {from: +15550100}}\n",
     ),
-    (
-        "json",
-        "  feed: {connector: json, fields: {url: \"https://api.example.com\"}}\n",
-    ),
+    ("json", "  feed: {connector: json, fields: {url: \"https://api.example.com\"}}\n"),
     ("shop", "  my-shop: {connector: shop, fields: {token: t}}\n"),
 ];
 
@@ -48,44 +45,20 @@ pub fn check(document: &Document, block: &Block) -> String {
             &mut files,
             "flows",
             "example",
-            format!(
-                "flow: example\n{text}steps:\n  - {{action: log.write, with: {{message: found}}}}\n"
-            ),
+            format!("flow: example\n{text}steps:\n  - {{action: log.write, with: {{message: found}}}}\n"),
         ),
-        "steps" => insert(
-            &mut files,
-            "flows",
-            "example",
-            format!("flow: example\n{}{text}", beginning(text)),
-        ),
-        "connector" => insert(
-            &mut files,
-            "connectors",
-            &name(text, "connector"),
-            text.clone(),
-        ),
+        "steps" => insert(&mut files, "flows", "example", format!("flow: example\n{}{text}", beginning(text))),
+        "connector" => insert(&mut files, "connectors", &name(text, "connector"), text.clone()),
         "members" => insert(&mut files, "connectors", "example", members(text)),
         "settings" => {
             files.insert("tidegate.yaml".to_owned(), text.clone());
-            let named = load(&files)
-                .settings
-                .value
-                .flows
-                .keys()
-                .cloned()
-                .collect::<Vec<_>>();
+            let named = load(&files).settings.value.flows.keys().cloned().collect::<Vec<_>>();
             let mut known = manifests(document, "flow", "flows");
             for name in OURS {
                 let path = format!("flows/{name}.yaml");
-                known
-                    .entry(path.clone())
-                    .or_insert_with(|| fs::read_to_string(root().join(path)).unwrap());
+                known.entry(path.clone()).or_insert_with(|| fs::read_to_string(root().join(path)).unwrap());
             }
-            known.retain(|path, _| {
-                named
-                    .iter()
-                    .any(|name| *path == format!("flows/{name}.yaml"))
-            });
+            known.retain(|path, _| named.iter().any(|name| *path == format!("flows/{name}.yaml")));
             files.extend(known);
         }
         other => panic!("{}:{}: unknown kind `{other}`", document.path, block.line),
@@ -100,10 +73,7 @@ pub fn check(document: &Document, block: &Block) -> String {
 pub fn check_whole(document: &Document) -> String {
     let mut files = manifests(document, "connector", "connectors");
     files.extend(manifests(document, "flow", "flows"));
-    let settings: String = document
-        .of_kind("settings")
-        .map(|block| block.text.clone())
-        .collect();
+    let settings: String = document.of_kind("settings").map(|block| block.text.clone()).collect();
     files.insert("tidegate.yaml".to_owned(), settings);
     let found = found(&files);
     printed(&load(&files), &found)
@@ -117,12 +87,7 @@ fn insert(files: &mut Files, folder: &str, name: &str, text: String) {
 fn manifests(document: &Document, kind: &str, folder: &str) -> Files {
     let mut files = Files::new();
     for block in document.of_kind(kind) {
-        insert(
-            &mut files,
-            folder,
-            &name(&block.text, kind),
-            block.text.clone(),
-        );
+        insert(&mut files, folder, &name(&block.text, kind), block.text.clone());
     }
     files
 }
@@ -131,9 +96,7 @@ fn manifests(document: &Document, kind: &str, folder: &str) -> Files {
 fn name(text: &str, kind: &str) -> String {
     let start = format!("{kind}: ");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
-    line.unwrap_or_else(|| panic!("no `{kind}:` in\n{text}"))
-        .trim()
-        .to_owned()
+    line.unwrap_or_else(|| panic!("no `{kind}:` in\n{text}")).trim().to_owned()
 }
 
 fn beginning(steps: &str) -> &'static str {
@@ -144,17 +107,12 @@ fn beginning(steps: &str) -> &'static str {
         false if steps.contains("item.") => {
             "inputs: {on_call: {type: string, format: phone, default: \"+15550199\"}}\ntrigger: {poll: x.new_tweet, with: {query: example}}\n"
         }
-        false => {
-            "inputs: {on_call: {type: string, format: phone, default: \"+15550199\"}}\ntrigger: {manual: true}\n"
-        }
+        false => "inputs: {on_call: {type: string, format: phone, default: \"+15550199\"}}\ntrigger: {manual: true}\n",
     }
 }
 
 fn members(text: &str) -> String {
-    let has = |member: &str| {
-        text.lines()
-            .any(|line| line.starts_with(&format!("{member}:")))
-    };
+    let has = |member: &str| text.lines().any(|line| line.starts_with(&format!("{member}:")));
     let mut connector = String::from("connector: example\n");
     if !has("hosts") {
         connector += "hosts: {api: \"https://api.example.com\"}\n";
@@ -168,9 +126,7 @@ fn members(text: &str) -> String {
 fn settings(files: &Files) -> String {
     let is_there = |name: &str| name != "shop" || files.contains_key("connectors/shop.yaml");
     let accounts = ACCOUNTS.iter().filter(|(name, _)| is_there(name));
-    accounts.fold(String::from("connections:\n"), |text, (_, account)| {
-        text + account
-    })
+    accounts.fold(String::from("connections:\n"), |text, (_, account)| text + account)
 }
 
 fn load(files: &Files) -> Catalog {
@@ -184,17 +140,12 @@ fn load(files: &Files) -> Catalog {
 }
 
 fn found(files: &Files) -> Vec<Diagnostic> {
-    let surroundings = Surroundings {
-        is_set: &|_| true,
-        schedule: &|trigger| Schedule::of_trigger(trigger).err(),
-    };
+    let surroundings = Surroundings { is_set: &|_| true, schedule: &|trigger| Schedule::of_trigger(trigger).err() };
     let mut found = check::catalog(&load(files), &surroundings);
     // What comes with the program is held to this by tests/check.rs.
     let is_ours = |found: &Diagnostic| {
         found.file.starts_with("<embedded>")
-            || OURS
-                .iter()
-                .any(|name| found.file == *Path::new(&format!("flows/{name}.yaml")))
+            || OURS.iter().any(|name| found.file == *Path::new(&format!("flows/{name}.yaml")))
     };
     found.retain(|found| !is_ours(found));
     found
@@ -203,10 +154,8 @@ fn found(files: &Files) -> Vec<Diagnostic> {
 fn told(files: &Files) -> String {
     let mut found = found(files);
     // An example of a flow alone: what its inputs are given is said elsewhere.
-    found.retain(|found| {
-        !(found.severity == Severity::Warning
-            && found.message.starts_with("nothing gives the input"))
-    });
+    found
+        .retain(|found| !(found.severity == Severity::Warning && found.message.starts_with("nothing gives the input")));
     let catalog = load(files);
     let mut text = printed(&catalog, &found);
     if text.is_empty() {
@@ -218,11 +167,8 @@ fn told(files: &Files) -> String {
 /// What is sound can be compiled, too.
 fn compiled(catalog: &Catalog) -> String {
     let mut wrong = String::new();
-    let manifests: BTreeMap<_, _> = catalog
-        .connectors
-        .iter()
-        .map(|(name, loaded)| (name.clone(), loaded.value.clone()))
-        .collect();
+    let manifests: BTreeMap<_, _> =
+        catalog.connectors.iter().map(|(name, loaded)| (name.clone(), loaded.value.clone())).collect();
     for (name, manifest) in &manifests {
         if let Err(problems) = Connector::compile(manifest) {
             wrong += &format!("{name}: {problems:?}\n");
@@ -237,8 +183,5 @@ fn compiled(catalog: &Catalog) -> String {
 }
 
 fn printed(catalog: &Catalog, found: &[Diagnostic]) -> String {
-    found
-        .iter()
-        .map(|found| render(found, catalog.text(&found.file), Style::Plain))
-        .collect()
+    found.iter().map(|found| render(found, catalog.text(&found.file), Style::Plain)).collect()
 }

@@ -20,13 +20,7 @@ fn scope(page: &Document) -> Scope {
     let Value::Object(mut roots) = serde_json::from_str(&block.text).unwrap() else {
         panic!("the example is no object");
     };
-    let now: jiff::Timestamp = roots
-        .remove("now")
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let now: jiff::Timestamp = roots.remove("now").unwrap().as_str().unwrap().parse().unwrap();
     let mut scope = Scope::from(roots);
     scope.set_now(now.as_millisecond());
     scope
@@ -38,9 +32,9 @@ fn given(language: &str, source: &str, scope: &Scope) -> String {
     if language == "condition" {
         return match Expression::compile(source) {
             Err(error) => failed(error.code),
-            Ok(condition) => condition
-                .is_true(scope)
-                .map_or_else(|error| failed(error.code), |holds| holds.to_string()),
+            Ok(condition) => {
+                condition.is_true(scope).map_or_else(|error| failed(error.code), |holds| holds.to_string())
+            }
         };
     }
     match Template::compile(source) {
@@ -60,19 +54,11 @@ fn every_example_gives_what_it_says() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for language in ["template", "condition"] {
-        for line in page
-            .of_language(language)
-            .flat_map(|block| block.text.lines())
-        {
-            let (source, wanted) = line
-                .rsplit_once(" => ")
-                .unwrap_or_else(|| panic!("no ` => ` in {line}"));
+        for line in page.of_language(language).flat_map(|block| block.text.lines()) {
+            let (source, wanted) = line.rsplit_once(" => ").unwrap_or_else(|| panic!("no ` => ` in {line}"));
             let given = given(language, source.trim(), &scope);
             // Read as JSON, so that white space does not matter.
-            let is_same = match (
-                serde_json::from_str::<Value>(wanted),
-                serde_json::from_str::<Value>(&given),
-            ) {
+            let is_same = match (serde_json::from_str::<Value>(wanted), serde_json::from_str::<Value>(&given)) {
                 (Ok(wanted), Ok(given)) => wanted == given,
                 _ => wanted.trim() == given,
             };
@@ -96,11 +82,7 @@ fn every_helper_has_an_example() {
         .collect();
     let missing: Vec<&str> = helpers::list()
         .map(|signature| signature.name)
-        .filter(|name| {
-            !Regex::new(&format!(r"(?m)(\{{\{{|\(|^){name}[ }})]"))
-                .unwrap()
-                .is_match(&examples)
-        })
+        .filter(|name| !Regex::new(&format!(r"(?m)(\{{\{{|\(|^){name}[ }})]")).unwrap().is_match(&examples))
         .collect();
     assert!(missing.is_empty(), "{PAGE} has no example of {missing:?}");
 }
@@ -115,25 +97,14 @@ fn the_table_of_helpers_is_that_of_the_program() {
     if std::env::var_os("TIDEGATE_UPDATE").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else {
-        assert_eq!(
-            written, table,
-            "{PAGE} is behind: run this test with TIDEGATE_UPDATE=1"
-        );
+        assert_eq!(written, table, "{PAGE} is behind: run this test with TIDEGATE_UPDATE=1");
     }
 }
 
 fn table() -> String {
-    let rows = helpers::list().map(|signature| {
-        format!(
-            "| `{signature}` | {} | {} |\n",
-            type_name(signature.result),
-            signature.summary
-        )
-    });
-    format!(
-        "\n| helper | gives | what |\n| --- | --- | --- |\n{}\n",
-        rows.collect::<String>()
-    )
+    let rows = helpers::list()
+        .map(|signature| format!("| `{signature}` | {} | {} |\n", type_name(signature.result), signature.summary));
+    format!("\n| helper | gives | what |\n| --- | --- | --- |\n{}\n", rows.collect::<String>())
 }
 
 fn type_name(kind: Type) -> &'static str {

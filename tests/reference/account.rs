@@ -62,10 +62,7 @@ impl Account {
 
     /// The page after another.
     pub async fn follow(&self, action: &str, inputs: Value, next: &PageToken) -> Result<Page, Failure> {
-        let call = Call {
-            page: Some(next),
-            ..self.call_of(action, inputs)
-        };
+        let call = Call { page: Some(next), ..self.call_of(action, inputs) };
         self.send(call).await?
     }
 
@@ -81,10 +78,7 @@ fn compiled(name: &str) -> Arc<Connector> {
     let connectors = CONNECTORS.get_or_init(|| {
         let written = Catalog::embedded().connectors;
         let compiled = |written: &manifest::Connector| Arc::new(Connector::compile(written).unwrap());
-        written
-            .iter()
-            .map(|(name, written)| (name.clone(), compiled(&written.value)))
-            .collect()
+        written.iter().map(|(name, written)| (name.clone(), compiled(&written.value))).collect()
     });
     Arc::clone(&connectors[name])
 }

@@ -79,10 +79,7 @@ pub fn wrong_with(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     if Follows::of(failure.verdict) != Some(follows) {
-        wrong.push(format!(
-            "{:?} follows, not {follows:?}: {}",
-            failure.verdict, failure.message
-        ));
+        wrong.push(format!("{:?} follows, not {follows:?}: {}", failure.verdict, failure.message));
     }
     // A refusal was not done; what a broken server did, nobody knows.
     let outcome = match answer.status {
@@ -102,10 +99,7 @@ pub fn wrong_with(
         wrong.push(format!("`{}` does not say the status", failure.message));
     }
     if failure.service_code != code {
-        wrong.push(format!(
-            "the service's code is {:?}, not {code:?}",
-            failure.service_code
-        ));
+        wrong.push(format!("the service's code is {:?}, not {code:?}", failure.service_code));
     }
     wrong
 }

@@ -45,9 +45,7 @@ impl Document {
     /// `None` where the document declares neither.
     pub fn wrong_answer(&self, passed: &Passed) -> Option<Vec<String>> {
         let responses = &self.operation(&passed.request)?.described["responses"];
-        let response = responses
-            .get(passed.answer.status().to_string())
-            .or_else(|| responses.get("default"))?;
+        let response = responses.get(passed.answer.status().to_string()).or_else(|| responses.get("default"))?;
         let content = response["content"].as_object()?;
         let media = media_type(&passed.answer);
         Some(match content.get(media) {
@@ -68,10 +66,7 @@ impl Document {
         let mut matching: Vec<_> = described
             .filter_map(|(template, item)| {
                 let path = matched(template, url.path())?;
-                Some(Operation {
-                    described: item.get(&method)?,
-                    path,
-                })
+                Some(Operation { described: item.get(&method)?, path })
             })
             .collect();
         // Of `/users/me` and `/users/{id}` the first is meant.
@@ -85,10 +80,7 @@ impl Document {
         let declared: Vec<&Value> = declared.map(|parameter| self.schemas.target(parameter)).collect();
         let query = sent.query();
         for (name, _) in &query {
-            if !declared
-                .iter()
-                .any(|parameter| parameter["in"] == "query" && parameter["name"] == *name)
-            {
+            if !declared.iter().any(|parameter| parameter["in"] == "query" && parameter["name"] == *name) {
                 wrong.push(format!("there is no query parameter `{name}`"));
             }
         }
@@ -138,10 +130,7 @@ impl Document {
         let body = &described["requestBody"];
         if sent.body.is_empty() {
             let is_lacking = body["required"] == true;
-            return is_lacking
-                .then(|| "a body is required".to_owned())
-                .into_iter()
-                .collect();
+            return is_lacking.then(|| "a body is required".to_owned()).into_iter().collect();
         }
         let media = media_type(sent);
         let Some(declared) = body["content"].get(media) else {
@@ -224,10 +213,7 @@ fn matched(template: &str, path: &str) -> Option<Vec<(String, String)>> {
 #[test]
 fn a_path_finds_its_template() {
     let values = |template, path| matched(template, path).map(|values| json!(values));
-    assert_eq!(
-        values("/2/users/{id}/tweets", "/2/users/7/tweets"),
-        Some(json!([["id", "7"]]))
-    );
+    assert_eq!(values("/2/users/{id}/tweets", "/2/users/7/tweets"), Some(json!([["id", "7"]])));
     assert_eq!(values("/A/{Sid}.json", "/A/x.json"), Some(json!([["Sid", "x"]])));
     assert_eq!(values("/A/{Sid}.json", "/A/x"), None);
     assert_eq!(values("/A/{Sid}.json", "/A/x/y.json"), None);

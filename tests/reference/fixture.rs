@@ -64,11 +64,7 @@ impl Fixture {
             None => Recorded::read(file).map(|recorded| vec![recorded]),
         }?;
         let is_assumed = file["origin"]["kind"] == "body-only";
-        Some(Fixture {
-            name,
-            steps,
-            is_assumed,
-        })
+        Some(Fixture { name, steps, is_assumed })
     }
 }
 
@@ -84,9 +80,7 @@ impl Recorded {
             },
             answer: Answer {
                 status: u16::try_from(answer["status"].as_u64()?).unwrap(),
-                headers: headers
-                    .map(|(name, value)| (name.to_ascii_lowercase(), text(value)))
-                    .collect(),
+                headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), text(value))).collect(),
                 body: answer["body"].clone(),
             },
         })
@@ -112,11 +106,7 @@ impl Answer {
     /// An answer of our own making.
     pub fn ok(body: Value) -> Answer {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Answer {
-            status: 200,
-            headers,
-            body,
-        }
+        Answer { status: 200, headers, body }
     }
 
     /// The first value of a header.

@@ -23,11 +23,7 @@ fn published_signatures_come_out() {
         let parameters: Vec<(&str, &str)> = protocol
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
-            .chain(
-                signed
-                    .iter()
-                    .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())),
-            )
+            .chain(signed.iter().map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())))
             .collect();
         let base = oauth1::base_string(text("method"), &url, parameters.iter().copied());
         let secrets = (text("consumer_secret"), text("token_secret"));
@@ -38,10 +34,7 @@ fn published_signatures_come_out() {
             ("signature", oauth1::signature(&base, secrets.0, secrets.1)),
         ] {
             if vector.get(what).is_some_and(|published| *published != found) {
-                wrong.push(format!(
-                    "{}: the {what} is {found}, not {}",
-                    vector["name"], vector[what]
-                ));
+                wrong.push(format!("{}: the {what} is {found}, not {}", vector["name"], vector[what]));
             }
         }
         wrong.extend(wrong_header(vector, &url, protocol, signed));
@@ -87,10 +80,7 @@ fn wrong_header(
         &text(protocol.get("oauth_token")),
         &text(vector.get("token_secret")),
     );
-    let form: Vec<(String, String)> = signed
-        .iter()
-        .map(|pair| (text(pair.get(0)), text(pair.get(1))))
-        .collect();
+    let form: Vec<(String, String)> = signed.iter().map(|pair| (text(pair.get(0)), text(pair.get(1)))).collect();
     let timestamp_s = text(protocol.get("oauth_timestamp")).parse().unwrap();
     let nonce = text(protocol.get("oauth_nonce"));
     let header = signer.header(&text(vector.get("method")), url, &form, &nonce, timestamp_s);

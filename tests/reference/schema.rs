@@ -30,10 +30,7 @@ impl Schemas {
             .with_format("date-time-rfc-2822", is_rfc2822)
             .build(&root)
             .unwrap();
-        validator
-            .iter_errors(value)
-            .map(|error| format!("at `{}` {error}", error.instance_path()))
-            .collect()
+        validator.iter_errors(value).map(|error| format!("at `{}` {error}", error.instance_path())).collect()
     }
 
     /// A schema by its name.

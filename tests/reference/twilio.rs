@@ -70,12 +70,7 @@ async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {
     let passed = wire.passed();
     let sent = &passed[0].request;
     if is_ours && (sent.method(), sent.url().path()) != (&request.method, request.url.path()) {
-        wrong.push(format!(
-            "sent was {}, recorded {} {}",
-            sent.start,
-            request.method,
-            request.url.path()
-        ));
+        wrong.push(format!("sent was {}, recorded {} {}", sent.start, request.method, request.url.path()));
     }
     wrong.extend(given.iter().filter_map(|given| given.wrong_in(sent)));
     let is_stopped = replay.action == "fetch_account" && answer.body["status"] != "active";
@@ -106,11 +101,7 @@ async fn replayed_pages(steps: &[Recorded], replay: Replay) -> Vec<String> {
     let mut wrong: Vec<String> = page.problems;
     let passed = wire.passed();
     if passed.len() != steps.len() {
-        wrong.push(format!(
-            "{} pages were recorded, {} were asked for",
-            steps.len(),
-            passed.len()
-        ));
+        wrong.push(format!("{} pages were recorded, {} were asked for", steps.len(), passed.len()));
     }
     for (position, (step, passed)) in steps.iter().zip(&passed).enumerate() {
         let (recorded, sent) = (&step.request.url, passed.request.url());
@@ -119,15 +110,8 @@ async fn replayed_pages(steps: &[Recorded], replay: Replay) -> Vec<String> {
             wrong.push(format!("page {position} was asked for at {}", passed.request.start));
         }
     }
-    wrong.extend(
-        replay
-            .given
-            .iter()
-            .filter_map(|given| given.wrong_in(&passed[0].request)),
-    );
-    let messages = steps
-        .iter()
-        .flat_map(|step| step.answer.body["messages"].as_array().unwrap());
+    wrong.extend(replay.given.iter().filter_map(|given| given.wrong_in(&passed[0].request)));
+    let messages = steps.iter().flat_map(|step| step.answer.body["messages"].as_array().unwrap());
     let whole = json!({"messages": messages.collect::<Vec<_>>()});
     wrong.extend(wrong_records("list_sms", &page.records, &whole));
     wrong
@@ -140,12 +124,7 @@ async fn send(
 ) -> Result<Result<tidegate::connector::Page, Failure>, Failure> {
     let inputs = completed(action, inputs);
     let element = inputs.get("to").filter(|_| action == "send_sms").cloned();
-    account
-        .send(Call {
-            element,
-            ..account.call_of(action, inputs)
-        })
-        .await
+    account.send(Call { element, ..account.call_of(action, inputs) }).await
 }
 
 fn account(url: &str, account_sid: &str) -> Account {
@@ -185,17 +164,11 @@ fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> {
         _ => vec![body.clone()],
     };
     if ours.len() != recorded.len() {
-        return vec![format!(
-            "{} records were recorded, {} came out",
-            recorded.len(),
-            ours.len()
-        )];
+        return vec![format!("{} records were recorded, {} came out", recorded.len(), ours.len())];
     }
     let pairs = recorded.iter().zip(ours);
-    let mut wrong: Vec<String> = pairs
-        .clone()
-        .flat_map(|(recorded, ours)| changed_members(recorded, ours, &["auth_token"]))
-        .collect();
+    let mut wrong: Vec<String> =
+        pairs.clone().flat_map(|(recorded, ours)| changed_members(recorded, ours, &["auth_token"])).collect();
     let told = pairs
         .filter(|(recorded, ours)| !recorded["auth_token"].is_null() && recorded["auth_token"] == ours["auth_token"]);
     wrong.extend(told.map(|_| "the account's secret is told".to_owned()));

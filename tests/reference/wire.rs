@@ -116,20 +116,11 @@ impl Message {
         let is_chunked = headers.iter().any(|(name, _)| name == "transfer-encoding");
         assert!(!is_chunked, "a length is told before the body: {start}");
         while raw.len() < head + length {
-            assert_ne!(
-                stream.read_buf(&mut raw).await.unwrap(),
-                0,
-                "a message ended in its body"
-            );
+            assert_ne!(stream.read_buf(&mut raw).await.unwrap(), 0, "a message ended in its body");
         }
         assert_eq!(raw.len(), head + length, "one message at a time: {start}");
         let body = raw[head..].to_vec();
-        Some(Message {
-            start,
-            headers,
-            body,
-            raw,
-        })
+        Some(Message { start, headers, body, raw })
     }
 
     /// The `position`th word of the start line.
@@ -209,10 +200,5 @@ fn written(answer: &fixture::Answer) -> Message {
     }
     let mut raw = format!("{head}\r\n").into_bytes();
     raw.extend(&body);
-    Message {
-        start,
-        headers,
-        body,
-        raw,
-    }
+    Message { start, headers, body, raw }
 }

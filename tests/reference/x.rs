@@ -68,12 +68,7 @@ async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec
     let passed = wire.passed();
     let sent = &passed[0].request;
     if is_ours && (sent.method(), sent.url().path()) != (&request.method, request.url.path()) {
-        wrong.push(format!(
-            "sent was {}, recorded {} {}",
-            sent.start,
-            request.method,
-            request.url.path()
-        ));
+        wrong.push(format!("sent was {}, recorded {} {}", sent.start, request.method, request.url.path()));
     }
     wrong.extend(given.iter().filter_map(|given| given.wrong_in(sent)));
     match result {
@@ -117,10 +112,7 @@ async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec
 async fn wrong_duplicate(answer: &Answer) -> Option<String> {
     let wire = Wire::recorded([answer.clone()]).await;
     let account = account(&wire.url(), "1", time_of(answer));
-    let call = Call {
-        after_uncertain: true,
-        ..account.call_of("post_tweet", json!({"text": "again"}))
-    };
+    let call = Call { after_uncertain: true, ..account.call_of("post_tweet", json!({"text": "again"})) };
     let failure = account.send(call).await.unwrap().unwrap_err();
     (failure.verdict != Verdict::Reconcile).then(|| format!("after an unknown try: {failure:?}"))
 }

@@ -62,21 +62,11 @@ impl Board {
                     section.latest = format!("{from}: {text}");
                 }
             }
-            Shown::Done {
-                flow,
-                state,
-                summary,
-                elapsed_ms,
-                ..
-            } => {
+            Shown::Done { flow, state, summary, elapsed_ms, .. } => {
                 self.failed += u64::from(state == "failed");
                 if let Some(section) = self.sections.iter_mut().find(|section| section.flow == flow) {
                     section.done += u64::from(state == "succeeded");
-                    section.rows.push_front(Done {
-                        state,
-                        summary,
-                        elapsed_ms,
-                    });
+                    section.rows.push_front(Done { state, summary, elapsed_ms });
                     section.rows.truncate(section.kept);
                 }
             }
@@ -97,11 +87,7 @@ impl Board {
             section.draw(width, &mut lines);
         }
         lines.push(String::new());
-        let notice = self
-            .notice
-            .as_deref()
-            .map(|notice| format!("Notice: {notice}"))
-            .unwrap_or_default();
+        let notice = self.notice.as_deref().map(|notice| format!("Notice: {notice}")).unwrap_or_default();
         lines.push(cut(&notice, width));
         let done: Vec<String> = self
             .sections
@@ -121,16 +107,7 @@ impl Board {
 
 impl Section {
     fn new(flow: &'static str, title: &'static str, what: &'static str, kept: usize) -> Self {
-        Section {
-            flow,
-            title,
-            what,
-            arrived: 0,
-            latest: String::new(),
-            done: 0,
-            rows: VecDeque::new(),
-            kept,
-        }
+        Section { flow, title, what, arrived: 0, latest: String::new(), done: 0, rows: VecDeque::new(), kept }
     }
 
     fn draw(&self, width: u16, lines: &mut Vec<String>) {
@@ -182,12 +159,7 @@ mod tests {
 
     fn board() -> Board {
         let local = "http://127.0.0.1:18080".to_owned();
-        Board::new(&Addresses {
-            x: local.clone(),
-            twilio: local.clone(),
-            json: local.clone(),
-            control: local,
-        })
+        Board::new(&Addresses { x: local.clone(), twilio: local.clone(), json: local.clone(), control: local })
     }
 
     fn done(state: &str, number: u32) -> Shown {
@@ -211,15 +183,9 @@ mod tests {
         assert!(before <= 24, "{before} lines do not fit a small terminal");
         for number in 0..30 {
             board.take(done("succeeded", number));
-            board.take(Shown::Arrived {
-                what: "sms",
-                from: "+15550101".into(),
-                text: "hi".into(),
-            });
+            board.take(Shown::Arrived { what: "sms", from: "+15550101".into(), text: "hi".into() });
         }
-        board.take(Shown::Notice {
-            message: "one\ntwo".into(),
-        });
+        board.take(Shown::Notice { message: "one\ntwo".into() });
         assert_eq!(board.lines(80, 5_000).len(), before);
     }
 
@@ -239,26 +205,16 @@ mod tests {
     #[test]
     fn the_newest_is_on_top_and_counted() {
         let mut board = board();
-        board.take(Shown::Arrived {
-            what: "tweet",
-            from: "@ada".into(),
-            text: "The bridge is open".into(),
-        });
+        board.take(Shown::Arrived { what: "tweet", from: "@ada".into(), text: "The bridge is open".into() });
         for number in 1..=7 {
             board.take(done("succeeded", number));
         }
         board.take(done("failed", 8));
         let shown: Vec<String> = board.lines(120, 3_200).iter().map(|line| visible(line)).collect();
         let at = |text: &str| shown.iter().position(|line| line.contains(text));
-        assert!(
-            at("message 8") < at("message 7") && at("message 7").is_some(),
-            "{shown:#?}"
-        );
+        assert!(at("message 8") < at("message 7") && at("message 7").is_some(), "{shown:#?}");
         assert_eq!(at("message 3"), None, "{shown:#?}");
         assert!(at("latest in: @ada: The bridge is open").is_some(), "{shown:#?}");
-        assert!(
-            at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(),
-            "{shown:#?}"
-        );
+        assert!(at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(), "{shown:#?}");
     }
 }

@@ -8,23 +8,9 @@ use crate::cli::text::{cell, elapsed, indented, one_line, readable};
 
 /// The whole account, for people.
 pub fn account(run: &Detail) -> String {
-    let Detail {
-        row,
-        definition,
-        retry_of,
-        item,
-        failure: _,
-        steps,
-    } = run;
-    let mut text = format!(
-        "run {} of {}: {}\n",
-        one_line(&row.id),
-        one_line(&row.flow),
-        one_line(&row.state)
-    );
-    let took = row
-        .ended_at
-        .map(|ended| format!(", over {} ({})", ended, elapsed(ended.ms - row.created_at.ms)));
+    let Detail { row, definition, retry_of, item, failure: _, steps } = run;
+    let mut text = format!("run {} of {}: {}\n", one_line(&row.id), one_line(&row.flow), one_line(&row.state));
+    let took = row.ended_at.map(|ended| format!(", over {} ({})", ended, elapsed(ended.ms - row.created_at.ms)));
     text.push_str(&format!("  found {}{}\n", row.created_at, took.unwrap_or_default()));
     if let Some(due) = row.due_at {
         text.push_str(&format!("  next step due {due}\n"));
@@ -60,14 +46,8 @@ fn attempt(step: &Step) -> String {
         Some(id) => format!("{} ({})", id, step.key),
         None => step.key.clone(),
     };
-    let which = if step.attempt > 1 {
-        format!(", attempt {}", step.attempt)
-    } else {
-        String::new()
-    };
-    let took = step
-        .ended_at
-        .map(|ended| format!(" in {}", elapsed(ended.ms - step.started_at.ms)));
+    let which = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
+    let took = step.ended_at.map(|ended| format!(" in {}", elapsed(ended.ms - step.started_at.ms)));
     let mut text = format!(
         "\nstep {} {}{which}: {}{}, {}\n",
         one_line(&name),
@@ -107,18 +87,13 @@ fn failure(error: &Value) -> String {
 
 /// A request and its response, every line moved in by `indent` spaces.
 pub fn exchange(exchange: &Value, indent: usize) -> String {
-    let mut text = exchange
-        .get("request")
-        .map(|value| request(value, indent))
-        .unwrap_or_default();
+    let mut text = exchange.get("request").map(|value| request(value, indent)).unwrap_or_default();
     let space = " ".repeat(indent);
     match exchange.get("response").filter(|value| !value.is_null()) {
         Some(response) => {
             let status = response.get("status").map(cell).unwrap_or_default();
             let took = exchange.get("elapsed_ms").and_then(Value::as_i64);
-            let took = took
-                .map(|length| format!(" after {}", elapsed(length)))
-                .unwrap_or_default();
+            let took = took.map(|length| format!(" after {}", elapsed(length))).unwrap_or_default();
             text.push_str(&format!("{space}response {status}{took}\n"));
             text.push_str(&content(response, indent + 2));
         }
@@ -154,15 +129,10 @@ fn content(message: &Value, indent: usize) -> String {
 /// Headers come as an object, or as pairs where a name can come twice.
 fn headers(headers: Option<&Value>) -> Vec<(String, String)> {
     match headers {
-        Some(Value::Object(members)) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), cell(value)))
-            .collect(),
+        Some(Value::Object(members)) => members.iter().map(|(name, value)| (name.clone(), cell(value))).collect(),
         Some(Value::Array(pairs)) => {
             let pairs = pairs.iter().filter_map(Value::as_array);
-            pairs
-                .filter_map(|pair| Some((cell(pair.first()?), cell(pair.get(1)?))))
-                .collect()
+            pairs.filter_map(|pair| Some((cell(pair.first()?), cell(pair.get(1)?)))).collect()
         }
         _ => Vec::new(),
     }

@@ -71,25 +71,11 @@ impl Credentials {
                 let pair = STANDARD.encode(format!("{username}:{password}"));
                 Credentials::Basic(secret_value(&format!("Basic {pair}"), "basic")?)
             }
-            Auth::Bearer { token } => {
-                Credentials::Bearer(secret_value(&format!("Bearer {token}"), "bearer")?)
+            Auth::Bearer { token } => Credentials::Bearer(secret_value(&format!("Bearer {token}"), "bearer")?),
+            Auth::ApiKey { r#in: place, name, value } => Credentials::ApiKey(ApiKey::new(*place, name, value)?),
+            Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret } => {
+                Credentials::Oauth1(Box::new(oauth1::Signer::new(consumer_key, consumer_secret, token, token_secret)))
             }
-            Auth::ApiKey {
-                r#in: place,
-                name,
-                value,
-            } => Credentials::ApiKey(ApiKey::new(*place, name, value)?),
-            Auth::Oauth1 {
-                consumer_key,
-                consumer_secret,
-                token,
-                token_secret,
-            } => Credentials::Oauth1(Box::new(oauth1::Signer::new(
-                consumer_key,
-                consumer_secret,
-                token,
-                token_secret,
-            ))),
         })
     }
 
@@ -113,9 +99,7 @@ impl Credentials {
                     &oauth1::nonce()?,
                     now_ms.div_euclid(1_000),
                 );
-                outgoing
-                    .headers
-                    .insert(AUTHORIZATION, secret_value(&signed, "oauth1")?);
+                outgoing.headers.insert(AUTHORIZATION, secret_value(&signed, "oauth1")?);
             }
         }
         Ok(())
@@ -155,9 +139,7 @@ impl ApiKey {
                 let (name, value) = owned();
                 ApiKey::Body(name, value)
             }
-            KeyPlace::Cookie => {
-                ApiKey::Cookie(secret_value(&format!("{name}={value}"), "api_key")?)
-            }
+            KeyPlace::Cookie => ApiKey::Cookie(secret_value(&format!("{name}={value}"), "api_key")?),
             KeyPlace::Path => ApiKey::Path(name.to_owned(), oauth1::percent_encode(value).into()),
         })
     }
@@ -190,17 +172,15 @@ fn put_into_body(outgoing: &mut Outgoing<'_>, name: &str, value: &str) -> Result
     let misplaced = |reason: &str| {
         Failure::not_sent(
             "credential_misplaced",
-            format!(
-                "the api_key scheme puts its key into the member `{name}` of the body, but {reason}"
-            ),
+            format!("the api_key scheme puts its key into the member `{name}` of the body, but {reason}"),
         )
         .with_help("give the action a `json` object or a `form`, or put the key into a header")
     };
     match outgoing.body.to_mut() {
         Body::Form(pairs) => pairs.push((name.to_owned(), value.to_owned())),
         Body::Json(text) => {
-            let mut members: Map<String, Value> = serde_json::from_slice(text)
-                .map_err(|_| misplaced("the request's JSON is not an object"))?;
+            let mut members: Map<String, Value> =
+                serde_json::from_slice(text).map_err(|_| misplaced("the request's JSON is not an object"))?;
             members.insert(name.to_owned(), Value::String(value.to_owned()));
             *text = Value::Object(members).to_string().into();
         }
@@ -227,9 +207,8 @@ fn put_into_cookies(headers: &mut HeaderMap, pair: &HeaderValue) -> Result<(), F
 fn put_into_path(outgoing: &mut Outgoing<'_>, name: &str, encoded: &str) -> Result<(), Failure> {
     // `Url` writes braces in a path percent-encoded.
     let path = outgoing.url.path();
-    let place = [format!("%7B{name}%7D"), format!("{{{name}}}")]
-        .into_iter()
-        .find(|place| path.contains(place.as_str()));
+    let place =
+        [format!("%7B{name}%7D"), format!("{{{name}}}")].into_iter().find(|place| path.contains(place.as_str()));
     match place {
         Some(place) => {
             let path = path.replacen(&place, encoded, 1);
@@ -240,9 +219,7 @@ fn put_into_path(outgoing: &mut Outgoing<'_>, name: &str, encoded: &str) -> Resu
         None if outgoing.redirected => Ok(()),
         None => Err(Failure::not_sent(
             "credential_misplaced",
-            format!(
-                "the api_key scheme puts its key in place of `{{{name}}}`, but the path lacks it"
-            ),
+            format!("the api_key scheme puts its key in place of `{{{name}}}`, but the path lacks it"),
         )
         .with_help("write the name in braces into the action's `path` or the host's URL")),
     }

@@ -13,11 +13,7 @@ use url::Url;
 use crate::engine::Failure;
 
 /// All but the unreserved characters of RFC 3986, as RFC 5849 section 3.6 wants it.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What signs for one user of one application.
 #[derive(Clone)]
@@ -40,14 +36,7 @@ impl Signer {
 
     /// The value of the `Authorization` header. `form` holds the decoded pairs of a form body;
     /// `nonce` is unique per timestamp, `timestamp_s` is UTC epoch seconds.
-    pub fn header(
-        &self,
-        method: &str,
-        url: &Url,
-        form: &[(String, String)],
-        nonce: &str,
-        timestamp_s: i64,
-    ) -> String {
+    pub fn header(&self, method: &str, url: &Url, form: &[(String, String)], nonce: &str, timestamp_s: i64) -> String {
         let timestamp = timestamp_s.to_string();
         let mut protocol = vec![
             ("oauth_consumer_key", self.consumer_key.as_str()),
@@ -72,11 +61,7 @@ impl Signer {
             push_member(&mut header, name, value);
             header.push_str(", ");
         }
-        push_member(
-            &mut header,
-            "oauth_signature",
-            &sign(self.keyed.clone(), &base),
-        );
+        push_member(&mut header, "oauth_signature", &sign(self.keyed.clone(), &base));
         header
     }
 }
@@ -88,10 +73,8 @@ pub fn percent_encode(text: &str) -> Cow<'_, str> {
 
 /// Parameters encoded, then sorted, then joined (RFC 5849 section 3.4.1.3.2).
 pub fn parameter_string<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut encoded: Vec<_> = parameters
-        .into_iter()
-        .map(|(name, value)| (percent_encode(name), percent_encode(value)))
-        .collect();
+    let mut encoded: Vec<_> =
+        parameters.into_iter().map(|(name, value)| (percent_encode(name), percent_encode(value))).collect();
     encoded.sort_unstable();
     let mut joined = String::with_capacity(256);
     for (position, (name, value)) in encoded.iter().enumerate() {
@@ -107,11 +90,7 @@ pub fn parameter_string<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a s
 
 /// What is signed (RFC 5849 section 3.4.1). `parameters` are all of them, decoded: the query, the form and
 /// every `oauth_` one except the signature; the query of `url` itself is not looked at.
-pub fn base_string<'a>(
-    method: &str,
-    url: &Url,
-    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> String {
+pub fn base_string<'a>(method: &str, url: &Url, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let parameters = parameter_string(parameters);
     let mut base = String::with_capacity(parameters.len() * 3 / 2 + 128);
     base.push_str(&method.to_ascii_uppercase());
@@ -132,11 +111,7 @@ pub fn base_string<'a>(
 
 /// Both secrets encoded and joined; the second is empty before there is a token (section 3.4.2).
 pub fn signing_key(consumer_secret: &str, token_secret: &str) -> String {
-    format!(
-        "{}&{}",
-        percent_encode(consumer_secret),
-        percent_encode(token_secret)
-    )
+    format!("{}&{}", percent_encode(consumer_secret), percent_encode(token_secret))
 }
 
 /// The signature of a base string, in base64.
@@ -148,10 +123,7 @@ pub fn signature(base: &str, consumer_secret: &str, token_secret: &str) -> Strin
 pub fn nonce() -> Result<String, Failure> {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).map_err(|error| {
-        Failure::not_sent(
-            "no_randomness",
-            format!("the system gives no random numbers to sign with: {error}"),
-        )
+        Failure::not_sent("no_randomness", format!("the system gives no random numbers to sign with: {error}"))
     })?;
     Ok(format!("{:032x}", u128::from_ne_bytes(bits)))
 }

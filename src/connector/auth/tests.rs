@@ -20,12 +20,7 @@ fn outgoing(url: &str, body: Body) -> Outgoing<'static> {
 }
 
 fn api_key(place: KeyPlace, name: &str, value: &str) -> Credentials {
-    Credentials::new(&Auth::ApiKey {
-        r#in: place,
-        name: name.into(),
-        value: value.into(),
-    })
-    .unwrap()
+    Credentials::new(&Auth::ApiKey { r#in: place, name: name.into(), value: value.into() }).unwrap()
 }
 
 /// RFC 5849 section 3.4.1.1: names that repeat, empty values, encoded reserved characters, `+` in a form.
@@ -42,10 +37,7 @@ fn the_base_string_of_the_rfc() {
         ("oauth_timestamp", "137131201"),
         ("oauth_nonce", "7d8f3e4a"),
     ];
-    let all = query
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain(others);
+    let all = query.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(others);
     assert_eq!(
         oauth1::base_string("post", &url, all),
         "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
@@ -55,8 +47,7 @@ fn the_base_string_of_the_rfc() {
 /// RFC 5849 section 1.2: the printed signature of its request that has a token and a query.
 #[test]
 fn the_signature_of_the_rfc() {
-    let url =
-        Url::parse("http://photos.example.net/photos?file=vacation.jpg&size=original").unwrap();
+    let url = Url::parse("http://photos.example.net/photos?file=vacation.jpg&size=original").unwrap();
     let base = oauth1::base_string(
         "GET",
         &url,
@@ -70,45 +61,26 @@ fn the_signature_of_the_rfc() {
             ("oauth_nonce", "chapoH"),
         ],
     );
-    assert_eq!(
-        oauth1::signature(&base, "kd94hf93k423kf44", "pfkkdhi9sl3r4s00"),
-        "MdpQcU8iPSUjWoN/UDMsK2sui9I="
-    );
+    assert_eq!(oauth1::signature(&base, "kd94hf93k423kf44", "pfkkdhi9sl3r4s00"), "MdpQcU8iPSUjWoN/UDMsK2sui9I=");
 }
 
 /// The example of X's page on signing, for the host before and after its move.
 #[test]
 fn the_signatures_of_x() {
-    for (host, expected) in [
-        ("api.x.com", "Ls93hJiZbQ3akF3HF3x1Bz8/zU4="),
-        ("api.twitter.com", "hCtSmYh+iHYCEqBWrE7C7hYmtUk="),
-    ] {
+    for (host, expected) in
+        [("api.x.com", "Ls93hJiZbQ3akF3HF3x1Bz8/zU4="), ("api.twitter.com", "hCtSmYh+iHYCEqBWrE7C7hYmtUk=")]
+    {
         let signer = oauth1::Signer::new(
             "xvz1evFS4wEEPTGEFPHBog",
             "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
             "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
             "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
         );
-        let url = Url::parse(&format!(
-            "https://{host}/1.1/statuses/update.json?include_entities=true"
-        ))
-        .unwrap();
-        let form = [(
-            "status".to_owned(),
-            "Hello Ladies + Gentlemen, a signed OAuth request!".to_owned(),
-        )];
-        let header = signer.header(
-            "POST",
-            &url,
-            &form,
-            "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg",
-            1_318_622_958,
-        );
+        let url = Url::parse(&format!("https://{host}/1.1/statuses/update.json?include_entities=true")).unwrap();
+        let form = [("status".to_owned(), "Hello Ladies + Gentlemen, a signed OAuth request!".to_owned())];
+        let header = signer.header("POST", &url, &form, "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg", 1_318_622_958);
         let encoded = oauth1::percent_encode(expected);
-        assert!(
-            header.ends_with(&format!("oauth_signature=\"{encoded}\"")),
-            "{host}: {header}"
-        );
+        assert!(header.ends_with(&format!("oauth_signature=\"{encoded}\"")), "{host}: {header}");
     }
 }
 
@@ -121,10 +93,7 @@ fn json_is_not_signed_and_a_missing_token_is_left_out() {
         token_secret: String::new(),
     })
     .unwrap();
-    let mut hop = outgoing(
-        "http://127.0.0.1/2/tweets",
-        Body::Json(r#"{"text":"hi"}"#.into()),
-    );
+    let mut hop = outgoing("http://127.0.0.1/2/tweets", Body::Json(r#"{"text":"hi"}"#.into()));
     credentials.apply(&mut hop, 1_000_500).unwrap();
     let header = hop.headers[AUTHORIZATION].to_str().unwrap();
     assert!(header.contains(r#"oauth_timestamp="1000""#), "{header}");
@@ -132,10 +101,7 @@ fn json_is_not_signed_and_a_missing_token_is_left_out() {
     let part = |name: &str| {
         let from = header.split(&format!("{name}=\"")).nth(1).unwrap();
         let encoded = from.split('"').next().unwrap();
-        percent_encoding::percent_decode_str(encoded)
-            .decode_utf8()
-            .unwrap()
-            .into_owned()
+        percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap().into_owned()
     };
     let base = oauth1::base_string(
         "POST",
@@ -148,10 +114,7 @@ fn json_is_not_signed_and_a_missing_token_is_left_out() {
             ("oauth_version", "1.0"),
         ],
     );
-    assert_eq!(
-        part("oauth_signature"),
-        oauth1::signature(&base, "secret", "")
-    );
+    assert_eq!(part("oauth_signature"), oauth1::signature(&base, "secret", ""));
 }
 
 #[test]
@@ -161,18 +124,10 @@ fn nonces_differ() {
 
 #[test]
 fn basic_and_bearer_become_headers_that_logs_do_not_show() {
-    let basic = Auth::Basic {
-        username: "Aladdin".into(),
-        password: "open sesame".into(),
-    };
-    let bearer = Auth::Bearer {
-        token: "tok".into(),
-    };
+    let basic = Auth::Basic { username: "Aladdin".into(), password: "open sesame".into() };
+    let bearer = Auth::Bearer { token: "tok".into() };
     // The first is the example of RFC 7617 section 2.
-    for (auth, expected) in [
-        (basic, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-        (bearer, "Bearer tok"),
-    ] {
+    for (auth, expected) in [(basic, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), (bearer, "Bearer tok")] {
         let credentials = Credentials::new(&auth).unwrap();
         let mut hop = outgoing("http://127.0.0.1/", Body::Empty);
         credentials.apply(&mut hop, 0).unwrap();
@@ -185,54 +140,35 @@ fn basic_and_bearer_become_headers_that_logs_do_not_show() {
 #[test]
 fn a_key_goes_where_the_service_wants_it() {
     let mut hop = outgoing("http://127.0.0.1/a?x=1", Body::Empty);
-    api_key(KeyPlace::Header, "X-Key", "k1")
-        .apply(&mut hop, 0)
-        .unwrap();
-    api_key(KeyPlace::Query, "key", "k 2")
-        .apply(&mut hop, 0)
-        .unwrap();
+    api_key(KeyPlace::Header, "X-Key", "k1").apply(&mut hop, 0).unwrap();
+    api_key(KeyPlace::Query, "key", "k 2").apply(&mut hop, 0).unwrap();
     hop.headers.insert(COOKIE, HeaderValue::from_static("a=b"));
-    api_key(KeyPlace::Cookie, "sid", "k3")
-        .apply(&mut hop, 0)
-        .unwrap();
+    api_key(KeyPlace::Cookie, "sid", "k3").apply(&mut hop, 0).unwrap();
     assert_eq!(hop.headers["x-key"], "k1");
     assert_eq!(hop.url.query(), Some("x=1&key=k+2"));
     assert_eq!(hop.headers[COOKIE], "a=b; sid=k3");
 
     let mut hop = outgoing("http://127.0.0.1/bot{token}/send", Body::Empty);
-    api_key(KeyPlace::Path, "token", "1:a/b")
-        .apply(&mut hop, 0)
-        .unwrap();
+    api_key(KeyPlace::Path, "token", "1:a/b").apply(&mut hop, 0).unwrap();
     assert_eq!(hop.url.path(), "/bot1%3Aa%2Fb/send");
 
     let mut hop = outgoing("http://127.0.0.1/", Body::Json(r#"{"a":1}"#.into()));
-    api_key(KeyPlace::Body, "key", "k4")
-        .apply(&mut hop, 0)
-        .unwrap();
+    api_key(KeyPlace::Body, "key", "k4").apply(&mut hop, 0).unwrap();
     assert!(matches!(hop.body.as_ref(), Body::Json(text) if text == r#"{"a":1,"key":"k4"}"#));
 
     let mut hop = outgoing("http://127.0.0.1/", Body::Form(vec![]));
-    api_key(KeyPlace::Body, "key", "k5")
-        .apply(&mut hop, 0)
-        .unwrap();
-    assert!(
-        matches!(hop.body.as_ref(), Body::Form(pairs) if pairs[0] == ("key".into(), "k5".into()))
-    );
+    api_key(KeyPlace::Body, "key", "k5").apply(&mut hop, 0).unwrap();
+    assert!(matches!(hop.body.as_ref(), Body::Form(pairs) if pairs[0] == ("key".into(), "k5".into())));
 }
 
 #[test]
 fn what_can_not_be_sent_says_so_without_the_secret() {
-    let broken = Credentials::new(&Auth::Bearer {
-        token: "hunter22\n".into(),
-    })
-    .unwrap_err();
+    let broken = Credentials::new(&Auth::Bearer { token: "hunter22\n".into() }).unwrap_err();
     assert_eq!(broken.code, "credential_invalid");
     assert!(!format!("{broken:?}").contains("hunter22"));
 
     let mut hop = outgoing("http://127.0.0.1/", Body::Json("[1]".into()));
-    let misplaced = api_key(KeyPlace::Body, "key", "hunter22")
-        .apply(&mut hop, 0)
-        .unwrap_err();
+    let misplaced = api_key(KeyPlace::Body, "key", "hunter22").apply(&mut hop, 0).unwrap_err();
     assert_eq!(misplaced.code, "credential_misplaced");
     assert!(!format!("{misplaced:?}").contains("hunter22"));
 }

@@ -38,10 +38,7 @@ pub struct Append {
 impl Files {
     /// The folders below which files may be written; relative paths are below the first.
     pub fn new(folders: Vec<PathBuf>) -> Files {
-        Files {
-            folders,
-            locks: Mutex::default(),
-        }
+        Files { folders, locks: Mutex::default() }
     }
 
     /// From checked inputs. A journal of an earlier attempt makes it a repeat from that offset.
@@ -52,10 +49,7 @@ impl Files {
         if !line.ends_with('\n') {
             line.push('\n');
         }
-        let journaled = journal
-            .as_ref()
-            .and_then(|journal| journal.get("offset"))
-            .and_then(Value::as_u64);
+        let journaled = journal.as_ref().and_then(|journal| journal.get("offset")).and_then(Value::as_u64);
         let offset = match journaled {
             Some(offset) => offset,
             None => match std::fs::metadata(&path) {
@@ -64,12 +58,7 @@ impl Files {
                 Err(error) => return Err(failed(&path, &error, Outcome::NotSent)),
             },
         };
-        Ok(Append {
-            path,
-            text: line,
-            offset,
-            is_repeat: journaled.is_some(),
-        })
+        Ok(Append { path, text: line, offset, is_repeat: journaled.is_some() })
     }
 
     /// Does it and gives `{path, offset, bytes}`.
@@ -94,24 +83,11 @@ impl Files {
     fn permitted(&self, written: &str) -> Result<PathBuf, Failure> {
         let written = Path::new(written);
         let refused = |why: &str| {
-            let folders: Vec<String> = self
-                .folders
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect();
-            Failure::not_sent(
-                "file_refused",
-                format!("the path `{}` {why}", written.display()),
-            )
-            .with_help(format!(
-                "files may be written below {}; see `files` in tidegate.yaml",
-                folders.join(", ")
-            ))
+            let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            Failure::not_sent("file_refused", format!("the path `{}` {why}", written.display()))
+                .with_help(format!("files may be written below {}; see `files` in tidegate.yaml", folders.join(", ")))
         };
-        if written
-            .components()
-            .any(|part| matches!(part, Component::ParentDir))
-        {
+        if written.components().any(|part| matches!(part, Component::ParentDir)) {
             return Err(refused("leads out of its folder"));
         }
         if written.file_name().is_none() {
@@ -140,14 +116,9 @@ impl Append {
     fn run(&self, folders: &[PathBuf]) -> Result<Value, Failure> {
         let unsent = |error: &io::Error| failed(&self.path, error, Outcome::NotSent);
         let mut file = self.open(folders).map_err(|error| unsent(&error))?;
-        let mut end = file
-            .seek(SeekFrom::End(0))
-            .map_err(|error| unsent(&error))?;
+        let mut end = file.seek(SeekFrom::End(0)).map_err(|error| unsent(&error))?;
         if self.is_repeat {
-            match self
-                .earlier(&mut file, end)
-                .map_err(|error| unsent(&error))?
-            {
+            match self.earlier(&mut file, end).map_err(|error| unsent(&error))? {
                 Earlier::Whole(offset) => return Ok(self.output(offset)),
                 Earlier::Torn(offset) => {
                     file.set_len(offset).map_err(|error| unsent(&error))?;
@@ -156,8 +127,7 @@ impl Append {
                 Earlier::Nothing => {}
             }
         }
-        let starts_anew =
-            end == 0 || ends_with_newline(&mut file, end).map_err(|error| unsent(&error))?;
+        let starts_anew = end == 0 || ends_with_newline(&mut file, end).map_err(|error| unsent(&error))?;
         let written = (|| {
             file.seek(SeekFrom::Start(end))?;
             if !starts_anew {
@@ -177,30 +147,16 @@ impl Append {
         if let Some(folder) = folders.iter().find(|folder| parent.starts_with(folder)) {
             std::fs::create_dir_all(folder)?;
         }
-        let existing = parent
-            .ancestors()
-            .find(|ancestor| ancestor.exists())
-            .unwrap_or(parent);
+        let existing = parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(parent);
         let real = existing.canonicalize()?;
-        let is_below = folders
-            .iter()
-            .filter_map(|folder| folder.canonicalize().ok())
-            .any(|folder| real.starts_with(folder));
-        let is_link =
-            std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
+        let is_below =
+            folders.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| real.starts_with(folder));
+        let is_link = std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
         if !is_below || is_link {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "a link leads out of the permitted folders",
-            ));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the permitted folders"));
         }
         std::fs::create_dir_all(parent)?;
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&self.path)
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
     }
 
     /// What an earlier attempt left behind the journaled offset.
@@ -212,12 +168,8 @@ impl Append {
         let mut tail = Vec::new();
         file.read_to_end(&mut tail)?;
         let text = self.text.as_bytes();
-        let starts = std::iter::once(0).chain(
-            tail.iter()
-                .enumerate()
-                .filter(|(_, byte)| **byte == b'\n')
-                .map(|(place, _)| place + 1),
-        );
+        let starts = std::iter::once(0)
+            .chain(tail.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1));
         for start in starts {
             let rest = tail.get(start..).unwrap_or_default();
             if rest.starts_with(text) {
@@ -251,17 +203,11 @@ fn ends_with_newline(file: &mut File, end: u64) -> io::Result<bool> {
 
 fn failed(path: &Path, error: &io::Error, outcome: Outcome) -> Failure {
     let verdict = match error.kind() {
-        io::ErrorKind::PermissionDenied
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => Verdict::Fail,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => Verdict::Fail,
         _ => Verdict::Retry { after_ms: None },
     };
     let message = format!("{} cannot be appended to: {error}", path.display());
-    Failure {
-        outcome,
-        verdict,
-        ..Failure::not_sent("file_failed", message)
-    }
+    Failure { outcome, verdict, ..Failure::not_sent("file_failed", message) }
 }
 
 #[cfg(test)]

@@ -26,24 +26,14 @@ pub fn action(
     let pointer = format!("/actions/{name}");
     for part in own.uses.as_slice() {
         if !connector.parts.contains_key(part) {
-            problems.push(unknown(
-                "part",
-                part,
-                &format!("{pointer}/use"),
-                connector.parts.keys(),
-            ));
+            problems.push(unknown("part", part, &format!("{pointer}/use"), connector.parts.keys()));
         }
     }
     let action = merged(connector, own);
     for scheme in action.auth.as_slice() {
         if !connector.connection.auth.contains_key(scheme) {
             let schemes = connector.connection.auth.keys();
-            problems.push(unknown(
-                "auth scheme",
-                scheme,
-                &format!("{pointer}/auth"),
-                schemes,
-            ));
+            problems.push(unknown("auth scheme", scheme, &format!("{pointer}/auth"), schemes));
         }
     }
     let host = host_of(connector, &action, &pointer, problems);
@@ -52,47 +42,25 @@ pub fn action(
     check_limits(&limits, &format!("{pointer}/limits"), problems);
     let foreach = action.foreach.as_ref().and_then(|foreach| {
         let list = expression(&foreach.list, &format!("{pointer}/foreach/list"), problems)?;
-        Some(ForEach {
-            list,
-            name: foreach.name.clone(),
-            on_partial: foreach.on_partial,
-        })
+        Some(ForEach { list, name: foreach.name.clone(), on_partial: foreach.on_partial })
     });
-    let paginator = action
-        .paginate
-        .as_ref()
-        .map(|written| Paginator::compile(written, &format!("{pointer}/paginate"), problems));
+    let paginator =
+        action.paginate.as_ref().map(|written| Paginator::compile(written, &format!("{pointer}/paginate"), problems));
     Action {
         connector: connector.connector.clone(),
         name: name.to_owned(),
         effect: action.effect.clone(),
         reconcile: reconcile(connector, name, &action, &pointer, problems),
-        inputs: Inputs::compile(
-            &action.inputs,
-            &connector.schemas,
-            "input",
-            &format!("{pointer}/inputs"),
-            problems,
-        ),
+        inputs: Inputs::compile(&action.inputs, &connector.schemas, "input", &format!("{pointer}/inputs"), problems),
         foreach,
         timeout_ms: action.timeout.map_or(TIMEOUT_MS, |timeout| timeout.ms),
         schemes: action.auth.as_slice().to_vec(),
         builtin: action.builtin,
         secret: action.response.secret.as_slice().into(),
         host,
-        selector: selector(
-            &action.response,
-            paginator.is_some(),
-            &format!("{pointer}/response"),
-            problems,
-        ),
+        selector: selector(&action.response, paginator.is_some(), &format!("{pointer}/response"), problems),
         format: action.response.format.unwrap_or_default(),
-        errors: Errors::compile(
-            &action.errors,
-            &limits,
-            &format!("{pointer}/errors"),
-            problems,
-        ),
+        errors: Errors::compile(&action.errors, &limits, &format!("{pointer}/errors"), problems),
         limit: limit_of(action.limit.as_ref(), &format!("{pointer}/limit"), problems),
         reads_connection: request.reads("connection"),
         limits,
@@ -110,28 +78,15 @@ fn host_of(
     if action.builtin.is_some() {
         return String::new();
     }
-    let only = || {
-        (connector.hosts.len() == 1)
-            .then(|| connector.hosts.keys().next().cloned())
-            .flatten()
-    };
+    let only = || (connector.hosts.len() == 1).then(|| connector.hosts.keys().next().cloned()).flatten();
     match action.host.clone().or_else(only) {
         Some(host) if connector.hosts.contains_key(&host) => host,
         Some(host) => {
-            problems.push(unknown(
-                "host",
-                &host,
-                &format!("{pointer}/host"),
-                connector.hosts.keys(),
-            ));
+            problems.push(unknown("host", &host, &format!("{pointer}/host"), connector.hosts.keys()));
             host
         }
         None => {
-            let problem = Problem::new(
-                pointer,
-                "no_host",
-                "it is not said which of `hosts` this action asks",
-            );
+            let problem = Problem::new(pointer, "no_host", "it is not said which of `hosts` this action asks");
             problems.push(problem.with_help("give `host`, here or under `defaults`"));
             String::new()
         }
@@ -150,70 +105,37 @@ fn reconcile(
     };
     let pointer = format!("{pointer}/effect/reconcile");
     match connector.actions.get(&reconcile.action) {
-        None => problems.push(unknown(
-            "action",
-            &reconcile.action,
-            &format!("{pointer}/action"),
-            connector.actions.keys(),
-        )),
-        Some(found) if found.effect != Effect::Plain(PlainEffect::Read) => {
-            problems.push(Problem::new(
-                format!("{pointer}/action"),
-                "reconcile_not_read",
-                format!(
-                    "`{name}` is looked up by `{}`, which must be a `read` action",
-                    reconcile.action
-                ),
-            ))
+        None => {
+            problems.push(unknown("action", &reconcile.action, &format!("{pointer}/action"), connector.actions.keys()))
         }
+        Some(found) if found.effect != Effect::Plain(PlainEffect::Read) => problems.push(Problem::new(
+            format!("{pointer}/action"),
+            "reconcile_not_read",
+            format!("`{name}` is looked up by `{}`, which must be a `read` action", reconcile.action),
+        )),
         Some(_) => {}
     }
-    let with = tree(
-        &Value::Object(reconcile.with.clone()),
-        &format!("{pointer}/with"),
-        problems,
-    );
+    let with = tree(&Value::Object(reconcile.with.clone()), &format!("{pointer}/with"), problems);
     let condition = expression(&reconcile.r#match, &format!("{pointer}/match"), problems);
     let id = path(&reconcile.id, &format!("{pointer}/id"), problems);
-    let time = reconcile
-        .time
-        .as_ref()
-        .map(|time| path(time, &format!("{pointer}/time"), problems));
-    Some(Reconcile {
-        action: reconcile.action.clone(),
-        with: with?,
-        condition: condition?,
-        id,
-        time,
-    })
+    let time = reconcile.time.as_ref().map(|time| path(time, &format!("{pointer}/time"), problems));
+    Some(Reconcile { action: reconcile.action.clone(), with: with?, condition: condition?, id, time })
 }
 
 fn check_limits(limits: &[Limit], pointer: &str, problems: &mut Vec<Problem>) {
     for (place, limit) in limits.iter().enumerate() {
         let rate = limit.rate.as_deref().map(str::parse::<Rate>);
         if let Some(Err(message)) = rate {
-            problems.push(Problem::new(
-                format!("{pointer}/{place}/rate"),
-                "rate_invalid",
-                message,
-            ));
+            problems.push(Problem::new(format!("{pointer}/{place}/rate"), "rate_invalid", message));
         }
         if limit.concurrent == Some(0) {
             let message = "`concurrent: 0` would never let a request through";
-            problems.push(Problem::new(
-                format!("{pointer}/{place}/concurrent"),
-                "rate_invalid",
-                message,
-            ));
+            problems.push(Problem::new(format!("{pointer}/{place}/concurrent"), "rate_invalid", message));
         }
     }
 }
 
-fn limit_of(
-    written: Option<&Value>,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<LimitOf> {
+fn limit_of(written: Option<&Value>, pointer: &str, problems: &mut Vec<Problem>) -> Option<LimitOf> {
     match written? {
         Value::String(text) => match Template::compile(text) {
             Ok(template) => Some(LimitOf::Computed(template)),
@@ -222,10 +144,7 @@ fn limit_of(
                 None
             }
         },
-        other => match other
-            .as_u64()
-            .and_then(|number| usize::try_from(number).ok())
-        {
+        other => match other.as_u64().and_then(|number| usize::try_from(number).ok()) {
             Some(number) => Some(LimitOf::Number(number)),
             None => {
                 problems.push(Problem::new(

@@ -15,9 +15,7 @@ impl Errors {
         problems: &mut Vec<Problem>,
     ) -> Errors {
         let words = |source: &Option<String>, name: &str, problems: &mut Vec<Problem>| {
-            source
-                .as_ref()
-                .map(|source| path(source, &format!("{pointer}/{name}"), problems))
+            source.as_ref().map(|source| path(source, &format!("{pointer}/{name}"), problems))
         };
         Errors {
             message: words(&errors.message, "message", problems),
@@ -26,9 +24,7 @@ impl Errors {
                 .rules
                 .iter()
                 .enumerate()
-                .map(|(place, rule)| {
-                    compile_rule(rule, &format!("{pointer}/rules/{place}"), problems)
-                })
+                .map(|(place, rule)| compile_rule(rule, &format!("{pointer}/rules/{place}"), problems))
                 .collect(),
             limit_headers: limits
                 .iter()
@@ -45,28 +41,20 @@ impl Errors {
 fn compile_rule(rule: &written::ErrorRule, pointer: &str, problems: &mut Vec<Problem>) -> Rule {
     let status = rule.status.as_slice().iter().filter_map(|status| {
         let compiled = match status {
-            written::errors::Status::Code(code) if (100..600).contains(code) => {
-                Some(Status::Code(*code))
-            }
+            written::errors::Status::Code(code) if (100..600).contains(code) => Some(Status::Code(*code)),
             written::errors::Status::Code(_) => None,
             written::errors::Status::Class(class) => read_status(class),
         };
         if compiled.is_none() {
             let message = "a status is a number such as 403, or a class such as 5xx";
-            problems.push(Problem::new(
-                format!("{pointer}/status"),
-                "status_invalid",
-                message,
-            ));
+            problems.push(Problem::new(format!("{pointer}/status"), "status_invalid", message));
         }
         compiled
     });
     let status = status.collect();
     let message = rule.message.as_ref().and_then(|message| {
         Template::compile(message)
-            .map_err(|error| {
-                problems.push(Problem::from_template(format!("{pointer}/message"), error))
-            })
+            .map_err(|error| problems.push(Problem::from_template(format!("{pointer}/message"), error)))
             .ok()
     });
     Rule {

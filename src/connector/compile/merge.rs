@@ -10,18 +10,10 @@ use crate::manifest::{Inputs, OneOrMany};
 
 /// The action as it works. Parts that do not exist are passed over; compilation tells them.
 pub fn merged(connector: &Connector, own: &Action) -> Action {
-    let parts: Vec<&Part> = own
-        .uses
-        .as_slice()
-        .iter()
-        .filter_map(|name| connector.parts.get(name))
-        .collect();
+    let parts: Vec<&Part> = own.uses.as_slice().iter().filter_map(|name| connector.parts.get(name)).collect();
     let defaults = &connector.defaults;
     let mut action = own.clone();
-    action.request = Request {
-        headers: defaults.headers.clone(),
-        ..Request::default()
-    };
+    action.request = Request { headers: defaults.headers.clone(), ..Request::default() };
     action.response = Response::default();
     let mut inputs = Inputs::new();
     for part in &parts {
@@ -33,20 +25,13 @@ pub fn merged(connector: &Connector, own: &Action) -> Action {
     lay_response(&mut action.response, &own.response);
     inputs.extend(own.inputs.clone());
     action.inputs = inputs;
-    action.paginate = own
-        .paginate
-        .clone()
-        .or_else(|| parts.iter().rev().find_map(|part| part.paginate.clone()));
+    action.paginate = own.paginate.clone().or_else(|| parts.iter().rev().find_map(|part| part.paginate.clone()));
     action.host = own.host.clone().or_else(|| defaults.host.clone());
     action.timeout = own.timeout.or(defaults.timeout);
     if own.auth.is_empty() {
         action.auth = defaults.auth.clone();
     }
-    action.limits = Some(
-        own.limits
-            .clone()
-            .unwrap_or_else(|| defaults.limits.clone()),
-    );
+    action.limits = Some(own.limits.clone().unwrap_or_else(|| defaults.limits.clone()));
     let layers = std::iter::once(&own.errors)
         .chain(parts.iter().rev().map(|part| &part.errors))
         .chain(std::iter::once(&defaults.errors));
@@ -65,34 +50,16 @@ pub fn relocate(problems: &mut [Problem], connector: &Connector) {
         return;
     };
     for problem in problems {
-        let Some((action, rest)) = problem
-            .pointer
-            .strip_prefix("/actions/")
-            .and_then(|tail| tail.split_once('/'))
+        let Some((action, rest)) = problem.pointer.strip_prefix("/actions/").and_then(|tail| tail.split_once('/'))
         else {
             continue;
         };
         let own = format!("/actions/{action}/{rest}");
-        let uses = connector
-            .actions
-            .get(action)
-            .map(|action| action.uses.as_slice())
-            .unwrap_or_default();
-        let parts = uses
-            .iter()
-            .rev()
-            .map(|part| format!("/parts/{part}/{rest}"));
-        let defaults = format!(
-            "/defaults/{}",
-            rest.strip_prefix("request/").unwrap_or(rest)
-        );
-        let places = std::iter::once(own)
-            .chain(parts)
-            .chain(std::iter::once(defaults));
-        if let Some(place) = places
-            .into_iter()
-            .find(|place| document.pointer(place).is_some())
-        {
+        let uses = connector.actions.get(action).map(|action| action.uses.as_slice()).unwrap_or_default();
+        let parts = uses.iter().rev().map(|part| format!("/parts/{part}/{rest}"));
+        let defaults = format!("/defaults/{}", rest.strip_prefix("request/").unwrap_or(rest));
+        let places = std::iter::once(own).chain(parts).chain(std::iter::once(defaults));
+        if let Some(place) = places.into_iter().find(|place| document.pointer(place).is_some()) {
             problem.pointer = place;
         }
     }

@@ -9,40 +9,20 @@ use crate::manifest::connector::{Paginate, Response, paginate};
 use crate::manifest::problem::Problem;
 
 /// Reads a response; it is `many` where it says so or where there are pages.
-pub fn selector(
-    written: &Response,
-    has_pages: bool,
-    pointer: &str,
-    problems: &mut Vec<Problem>,
-) -> Selector {
+pub fn selector(written: &Response, has_pages: bool, pointer: &str, problems: &mut Vec<Problem>) -> Selector {
     let set = (!written.set.is_empty())
-        .then(|| {
-            tree(
-                &Value::Object(written.set.clone()),
-                &format!("{pointer}/set"),
-                problems,
-            )
-        })
+        .then(|| tree(&Value::Object(written.set.clone()), &format!("{pointer}/set"), problems))
         .flatten();
     Selector {
-        records: path_source(
-            written.records.as_deref().unwrap_or("@"),
-            &format!("{pointer}/records"),
-            problems,
-        ),
+        records: path_source(written.records.as_deref().unwrap_or("@"), &format!("{pointer}/records"), problems),
         many: written.many.unwrap_or(has_pages),
         expand: written
             .expand
             .iter()
             .enumerate()
             .map(|(place, expand)| {
-                let mut at = |source: &str, name: &str| {
-                    path(
-                        source,
-                        &format!("{pointer}/expand/{place}/{name}"),
-                        problems,
-                    )
-                };
+                let mut at =
+                    |source: &str, name: &str| path(source, &format!("{pointer}/expand/{place}/{name}"), problems);
                 Expand {
                     list: at(&expand.list, "list"),
                     key: at(&expand.key, "key"),
@@ -51,21 +31,10 @@ pub fn selector(
                 }
             })
             .collect(),
-        keeps_body: set
-            .as_ref()
-            .is_some_and(|set| set.reads().any(|(_, read)| read.root() == "body")),
+        keeps_body: set.as_ref().is_some_and(|set| set.reads().any(|(_, read)| read.root() == "body")),
         set,
-        condition: optional(
-            written.condition.as_ref(),
-            &format!("{pointer}/where"),
-            problems,
-        ),
-        remove: written
-            .remove
-            .as_slice()
-            .iter()
-            .map(|path| path.split('.').map(str::to_owned).collect())
-            .collect(),
+        condition: optional(written.condition.as_ref(), &format!("{pointer}/where"), problems),
+        remove: written.remove.as_slice().iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
     }
 }
 
@@ -73,74 +42,26 @@ impl Paginator {
     /// Reads how pages are asked for.
     pub fn compile(written: &Paginate, pointer: &str, problems: &mut Vec<Problem>) -> Paginator {
         let (form, max_pages) = match written {
-            Paginate::Cursor {
-                token,
-                header,
-                last_record,
-                into,
-                max_pages,
-            } => {
+            Paginate::Cursor { token, header, last_record, into, max_pages } => {
                 let place = token_place(token, header, last_record, pointer, problems);
-                (
-                    Form::Cursor {
-                        token: place,
-                        into: target(into, pointer, problems),
-                    },
-                    max_pages,
-                )
+                (Form::Cursor { token: place, into: target(into, pointer, problems) }, max_pages)
             }
-            Paginate::NextUrl { url, max_pages } => (
-                Form::NextUrl {
-                    url: path(url, &format!("{pointer}/url"), problems),
-                },
-                max_pages,
-            ),
+            Paginate::NextUrl { url, max_pages } => {
+                (Form::NextUrl { url: path(url, &format!("{pointer}/url"), problems) }, max_pages)
+            }
             Paginate::LinkHeader { max_pages } => (Form::LinkHeader, max_pages),
-            Paginate::Page {
-                into,
-                start,
-                size,
-                total,
-                max_pages,
-            } => {
+            Paginate::Page { into, start, size, total, max_pages } => {
                 let into = target(into, pointer, problems);
-                let total = total
-                    .as_ref()
-                    .map(|total| path(total, &format!("{pointer}/total"), problems));
-                (
-                    Form::Page {
-                        into,
-                        start: start.unwrap_or(1),
-                        size: *size,
-                        total,
-                    },
-                    max_pages,
-                )
+                let total = total.as_ref().map(|total| path(total, &format!("{pointer}/total"), problems));
+                (Form::Page { into, start: start.unwrap_or(1), size: *size, total }, max_pages)
             }
-            Paginate::Offset {
-                into,
-                size,
-                total,
-                max_pages,
-            } => {
+            Paginate::Offset { into, size, total, max_pages } => {
                 let into = target(into, pointer, problems);
-                let total = total
-                    .as_ref()
-                    .map(|total| path(total, &format!("{pointer}/total"), problems));
-                (
-                    Form::Offset {
-                        into,
-                        size: *size,
-                        total,
-                    },
-                    max_pages,
-                )
+                let total = total.as_ref().map(|total| path(total, &format!("{pointer}/total"), problems));
+                (Form::Offset { into, size: *size, total }, max_pages)
             }
         };
-        Paginator {
-            form,
-            max_pages: max_pages.unwrap_or(MAX_PAGES).max(1),
-        }
+        Paginator { form, max_pages: max_pages.unwrap_or(MAX_PAGES).max(1) }
     }
 }
 
@@ -152,16 +73,11 @@ fn token_place(
     problems: &mut Vec<Problem>,
 ) -> TokenPlace {
     match (token, header, last_record) {
-        (Some(token), None, None) => {
-            TokenPlace::Body(path(token, &format!("{pointer}/token"), problems))
-        }
+        (Some(token), None, None) => TokenPlace::Body(path(token, &format!("{pointer}/token"), problems)),
         (None, Some(header), None) => TokenPlace::Header(header.to_lowercase()),
-        (None, None, Some(last)) => {
-            TokenPlace::LastRecord(path(last, &format!("{pointer}/last_record"), problems))
-        }
+        (None, None, Some(last)) => TokenPlace::LastRecord(path(last, &format!("{pointer}/last_record"), problems)),
         _ => {
-            let message =
-                "a cursor's token comes from exactly one of `token`, `header` and `last_record`";
+            let message = "a cursor's token comes from exactly one of `token`, `header` and `last_record`";
             problems.push(Problem::new(pointer, "paginate_invalid", message));
             TokenPlace::Body(JmesPath::whole())
         }
@@ -175,11 +91,7 @@ fn target(into: &paginate::Into, pointer: &str, problems: &mut Vec<Problem>) -> 
         (None, None, Some(body)) => Target::Body(body.clone()),
         _ => {
             let message = "`into` names exactly one of `query`, `header` and `body`";
-            problems.push(Problem::new(
-                format!("{pointer}/into"),
-                "paginate_invalid",
-                message,
-            ));
+            problems.push(Problem::new(format!("{pointer}/into"), "paginate_invalid", message));
             Target::Query(String::new())
         }
     }

@@ -37,19 +37,10 @@ fn layered() -> manifest::Connector {
 fn defaults_lie_below_parts_and_parts_below_the_actions_own() {
     let connector = layered();
     let own = merged(&connector, &connector.actions["own"]);
-    assert_eq!(
-        Value::Object(own.request.query),
-        json!({"a": 1, "b": 2, "c": 3})
-    );
-    assert_eq!(
-        json!(own.request.headers),
-        json!({"X-A": "default", "X-B": "first"})
-    );
+    assert_eq!(Value::Object(own.request.query), json!({"a": 1, "b": 2, "c": 3}));
+    assert_eq!(json!(own.request.headers), json!({"X-A": "default", "X-B": "first"}));
     assert_eq!(own.request.json, Some(json!({"x": 1, "y": 2})));
-    assert_eq!(
-        own.request.method,
-        Some(manifest::connector::request::Method::Post)
-    );
+    assert_eq!(own.request.method, Some(manifest::connector::request::Method::Post));
     assert_eq!(own.response.records.as_deref(), Some("second"));
     assert_eq!(own.response.remove.as_slice(), ["p", "q"]);
     assert_eq!(own.inputs["i"].schema["default"], "own");
@@ -58,16 +49,10 @@ fn defaults_lie_below_parts_and_parts_below_the_actions_own() {
     let rules: Vec<_> = own.errors.rules.iter().map(|rule| rule.then).collect();
     use manifest::connector::Then;
     assert_eq!(rules, [Then::Ignore, Then::Fail, Then::Retry]);
-    assert_eq!(
-        (own.timeout.unwrap().ms, own.host.as_deref()),
-        (1_000, Some("api"))
-    );
+    assert_eq!((own.timeout.unwrap().ms, own.host.as_deref()), (1_000, Some("api")));
     assert_eq!(own.limits.unwrap().len(), 1);
     let plain = merged(&connector, &connector.actions["plain"]);
-    assert_eq!(
-        (plain.timeout.unwrap().ms, plain.host.as_deref()),
-        (5_000, Some("other"))
-    );
+    assert_eq!((plain.timeout.unwrap().ms, plain.host.as_deref()), (5_000, Some("other")));
     assert_eq!(plain.limits, Some(Vec::new()));
     assert!(connector_compiles(&connector));
 }
@@ -93,10 +78,8 @@ fn every_mistake_is_told_at_the_place_of_its_words() {
         "triggers": {"new": {"poll": "lost", "key": "a[", "cursor": {"type": "snowflake", "shift": 99}}}
     })))
     .unwrap_err();
-    let mut told: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{} {}", problem.pointer, problem.code))
-        .collect();
+    let mut told: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.code)).collect();
     told.sort();
     told.dedup();
     for expected in [
@@ -122,21 +105,11 @@ fn every_mistake_is_told_at_the_place_of_its_words() {
         "/triggers/new/key jmespath_invalid",
         "/triggers/new/poll unknown_action",
     ] {
-        assert!(
-            told.iter().any(|told| told == expected),
-            "{expected} is not among\n{}",
-            told.join("\n")
-        );
+        assert!(told.iter().any(|told| told == expected), "{expected} is not among\n{}", told.join("\n"));
     }
-    let helps: Vec<&str> = problems
-        .iter()
-        .filter_map(|problem| problem.help.as_deref())
-        .collect();
+    let helps: Vec<&str> = problems.iter().filter_map(|problem| problem.help.as_deref()).collect();
     for name in ["page", "list", "api", "key"] {
-        assert!(
-            helps.contains(&format!("did you mean `{name}`?").as_str()),
-            "{name}: {helps:?}"
-        );
+        assert!(helps.contains(&format!("did you mean `{name}`?").as_str()), "{name}: {helps:?}");
     }
 }
 
@@ -146,31 +119,17 @@ fn every_mistake_is_told_at_the_place_of_its_words() {
 fn preparing_a_post_is_cheap() {
     let catalog = manifest::Catalog::embedded();
     let twilio = Arc::new(connector(&catalog.connectors["twilio"].value).unwrap());
-    let settings = serde_json::from_value(
-        json!({"connector": "twilio", "defaults": {"from": "+15550100"},
-        "fields": {"account_sid": format!("AC{}", "0".repeat(32)), "auth_token": "token"}}),
-    );
-    let connection = Connection::bind(
-        "t",
-        Arc::clone(&twilio),
-        &settings.unwrap(),
-        &Secrets::default(),
-    )
-    .unwrap();
+    let settings = serde_json::from_value(json!({"connector": "twilio", "defaults": {"from": "+15550100"},
+        "fields": {"account_sid": format!("AC{}", "0".repeat(32)), "auth_token": "token"}}));
+    let connection = Connection::bind("t", Arc::clone(&twilio), &settings.unwrap(), &Secrets::default()).unwrap();
     let (connection, files, limits) = (Arc::new(connection), Files::default(), Limits::new());
     let action = twilio.action("send_sms").unwrap();
     let inputs = json!({"to": ["+15550199"], "body": "Tide is low"});
     let rounds = 20_000;
     let started = std::time::Instant::now();
     for _ in 0..rounds {
-        let call = Call {
-            element: Some(json!("+15550199")),
-            ..Call::new(&connection, action, inputs.clone())
-        };
+        let call = Call { element: Some(json!("+15550199")), ..Call::new(&connection, action, inputs.clone()) };
         std::hint::black_box(Prepared::new(call, &files, &limits).unwrap());
     }
-    println!(
-        "prepare: {:.2} µs",
-        started.elapsed().as_secs_f64() * 1e6 / f64::from(rounds)
-    );
+    println!("prepare: {:.2} µs", started.elapsed().as_secs_f64() * 1e6 / f64::from(rounds));
 }

@@ -30,17 +30,12 @@ impl Schemes {
             let scheme = Scheme::compile(auth, &format!("/connection/auth/{name}"), problems);
             (name.clone(), scheme)
         });
-        Schemes {
-            schemes: schemes.collect(),
-        }
+        Schemes { schemes: schemes.collect() }
     }
 
     /// The credentials of each scheme, or why there are none. `scope` holds all fields.
     pub fn resolve(&self, scope: &Scope) -> BTreeMap<String, Result<Arc<Credentials>, String>> {
-        self.schemes
-            .iter()
-            .map(|(name, scheme)| (name.clone(), scheme.resolve(scope).map(Arc::new)))
-            .collect()
+        self.schemes.iter().map(|(name, scheme)| (name.clone(), scheme.resolve(scope).map(Arc::new))).collect()
     }
 }
 
@@ -53,36 +48,23 @@ impl Scheme {
                 Ok(template) => {
                     templates.insert(member, template);
                 }
-                Err(error) => {
-                    problems.push(Problem::from_template(format!("{pointer}/{member}"), error))
-                }
+                Err(error) => problems.push(Problem::from_template(format!("{pointer}/{member}"), error)),
             }
             Ok(String::new())
         });
-        Scheme {
-            written: written.clone(),
-            templates,
-        }
+        Scheme { written: written.clone(), templates }
     }
 
     fn resolve(&self, scope: &Scope) -> Result<Credentials, String> {
-        let mut lacking: Vec<&str> = self
-            .templates
-            .values()
-            .flat_map(|template| missing(template, scope))
-            .collect();
+        let mut lacking: Vec<&str> = self.templates.values().flat_map(|template| missing(template, scope)).collect();
         lacking.sort_unstable();
         lacking.dedup();
         if !lacking.is_empty() {
             return Err(format!("needs {}", lacking.join(", ")));
         }
-        mapped(&self.written, |member, _| {
-            match self.templates.get(member) {
-                Some(template) => template
-                    .render(scope)
-                    .map_err(|error| super::super::template_failure(&error)),
-                None => Ok(String::new()),
-            }
+        mapped(&self.written, |member, _| match self.templates.get(member) {
+            Some(template) => template.render(scope).map_err(|error| super::super::template_failure(&error)),
+            None => Ok(String::new()),
         })
         .and_then(|auth| Credentials::new(&auth))
         .map_err(|failure| failure.message)
@@ -96,24 +78,14 @@ fn mapped(
 ) -> Result<Auth, Failure> {
     Ok(match auth {
         Auth::None {} => Auth::None {},
-        Auth::Basic { username, password } => Auth::Basic {
-            username: replace("username", username)?,
-            password: replace("password", password)?,
-        },
-        Auth::Bearer { token } => Auth::Bearer {
-            token: replace("token", token)?,
-        },
-        Auth::ApiKey { r#in, name, value } => Auth::ApiKey {
-            r#in: *r#in,
-            name: replace("name", name)?,
-            value: replace("value", value)?,
-        },
-        Auth::Oauth1 {
-            consumer_key,
-            consumer_secret,
-            token,
-            token_secret,
-        } => Auth::Oauth1 {
+        Auth::Basic { username, password } => {
+            Auth::Basic { username: replace("username", username)?, password: replace("password", password)? }
+        }
+        Auth::Bearer { token } => Auth::Bearer { token: replace("token", token)? },
+        Auth::ApiKey { r#in, name, value } => {
+            Auth::ApiKey { r#in: *r#in, name: replace("name", name)?, value: replace("value", value)? }
+        }
+        Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret } => Auth::Oauth1 {
             consumer_key: replace("consumer_key", consumer_key)?,
             consumer_secret: replace("consumer_secret", consumer_secret)?,
             token: replace("token", token)?,
@@ -125,18 +97,13 @@ fn mapped(
 /// The fields of the connection that a template reads and that are not given.
 fn missing<'t>(template: &'t Template, scope: &Scope) -> Vec<&'t str> {
     let given = scope.get("connection");
-    let is_given = |field: &str| {
-        given
-            .and_then(|fields| fields.get(field))
-            .is_some_and(|value| !value.is_null())
-    };
-    let fields = template
-        .reads()
-        .iter()
-        .filter(|read| !read.forgiving && read.root() == "connection")
-        .filter_map(|read| match read.path.get(1) {
-            Some(Segment::Key(field)) => Some(field.as_str()),
-            _ => None,
+    let is_given = |field: &str| given.and_then(|fields| fields.get(field)).is_some_and(|value| !value.is_null());
+    let fields =
+        template.reads().iter().filter(|read| !read.forgiving && read.root() == "connection").filter_map(|read| {
+            match read.path.get(1) {
+                Some(Segment::Key(field)) => Some(field.as_str()),
+                _ => None,
+            }
         });
     fields.filter(|field| !is_given(field)).collect()
 }

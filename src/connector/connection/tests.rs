@@ -39,36 +39,20 @@ fn the_best_scheme_with_all_its_fields_is_used() {
     let action = Arc::clone(connector().action("list").unwrap());
     let used = |fields: Value| {
         let connection = bind(json!({"connector": "shop", "fields": fields})).unwrap();
-        connection
-            .credentials(&action)
-            .map(|credentials| format!("{credentials:?}"))
+        connection.credentials(&action).map(|credentials| format!("{credentials:?}"))
     };
-    assert_eq!(
-        used(json!({"key": "k", "token": "t"})).unwrap(),
-        "Bearer(..)"
-    );
+    assert_eq!(used(json!({"key": "k", "token": "t"})).unwrap(), "Bearer(..)");
     assert_eq!(used(json!({"key": "k"})).unwrap(), "ApiKey(..)");
     let failure = used(json!({})).unwrap_err();
     assert_eq!(failure.code, "auth_missing");
-    assert!(
-        failure
-            .message
-            .contains("`best` needs token; `other` needs key"),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains("`best` needs token; `other` needs key"), "{}", failure.message);
 }
 
 #[test]
 fn requests_see_no_secrets_and_derived_fields() {
-    let connection =
-        bind(json!({"connector": "shop", "fields": {"token": {"env": "TOKEN"}, "region": "us"}}))
-            .unwrap();
+    let connection = bind(json!({"connector": "shop", "fields": {"token": {"env": "TOKEN"}, "region": "us"}})).unwrap();
     assert_eq!(connection.public, json!({"account": "42", "region": "us"}));
-    assert_eq!(
-        connection.hosts["api"].as_str(),
-        "https://us.example.com/v1"
-    );
+    assert_eq!(connection.hosts["api"].as_str(), "https://us.example.com/v1");
     let underived = bind(json!({"connector": "shop", "fields": {"token": "abc"}})).unwrap();
     assert_eq!(underived.public, json!({"region": "eu"}));
     assert!(!format!("{connection:?}").contains("42-abc"));
@@ -78,39 +62,21 @@ fn requests_see_no_secrets_and_derived_fields() {
 fn every_mistake_is_placed() {
     let told = |settings: Value| -> Vec<(String, &'static str)> {
         let problems = bind(settings).unwrap_err();
-        problems
-            .into_iter()
-            .map(|problem| (problem.pointer, problem.code))
-            .collect()
+        problems.into_iter().map(|problem| (problem.pointer, problem.code)).collect()
     };
     assert_eq!(
         told(
             json!({"connector": "shop", "fields": {"tokn": "t", "key": {"env": "NONE"}}, "hosts": {"apy": "x"}, "defaults": {"form": "x"}})
         ),
         [
-            (
-                "/connections/main/fields/key".to_owned(),
-                "field_unreadable"
-            ),
+            ("/connections/main/fields/key".to_owned(), "field_unreadable"),
             ("/connections/main/fields/tokn".to_owned(), "unknown_field"),
             ("/connections/main/hosts/apy".to_owned(), "unknown_host"),
-            (
-                "/connections/main/defaults/form".to_owned(),
-                "unknown_input"
-            ),
+            ("/connections/main/defaults/form".to_owned(), "unknown_input"),
         ]
     );
-    for host in [
-        "nonsense",
-        "ftp://x",
-        "https://user:pass@x",
-        "https://x/?a=1",
-    ] {
+    for host in ["nonsense", "ftp://x", "https://user:pass@x", "https://x/?a=1"] {
         let problems = told(json!({"connector": "shop", "hosts": {"api": host}}));
-        assert_eq!(
-            problems,
-            [("/connections/main/hosts/api".to_owned(), "host_invalid")],
-            "{host}"
-        );
+        assert_eq!(problems, [("/connections/main/hosts/api".to_owned(), "host_invalid")], "{host}");
     }
 }

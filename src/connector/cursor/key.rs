@@ -27,10 +27,11 @@ impl Key {
         match self {
             Key::Field(path) => part(path, record, scope),
             Key::Fields(paths) => {
-                let parts = paths
-                    .iter()
-                    .map(|path| part(path, record, scope).map(Value::String))
-                    .collect::<Result<Vec<Value>, Failure>>()?;
+                let parts = paths.iter().map(|path| part(path, record, scope).map(Value::String)).collect::<Result<
+                    Vec<Value>,
+                    Failure,
+                >>(
+                )?;
                 Ok(Value::Array(parts).to_string())
             }
             Key::Hash(paths) if paths.is_empty() => Ok(hash(record)),
@@ -63,10 +64,7 @@ fn part(path: &PathSource, record: &Value, scope: &Scope) -> Result<String, Fail
     match value.as_ref() {
         Value::Null => Err(Failure::not_sent(
             "key_missing",
-            format!(
-                "a record has no `{}`, which its trigger's key reads",
-                path.source()
-            ),
+            format!("a record has no `{}`, which its trigger's key reads", path.source()),
         )
         .with_help("name a field that every record has, or `{hash: record}`")),
         Value::Array(_) | Value::Object(_) => Ok(hash(value.as_ref())),

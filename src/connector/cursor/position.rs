@@ -47,14 +47,8 @@ impl Integer {
         }
         let significant = digits.trim_start_matches('0');
         Some(match significant {
-            "" => Integer {
-                negative: false,
-                digits: "0".to_owned(),
-            },
-            _ => Integer {
-                negative,
-                digits: significant.to_owned(),
-            },
+            "" => Integer { negative: false, digits: "0".to_owned() },
+            _ => Integer { negative, digits: significant.to_owned() },
         })
     }
 
@@ -85,10 +79,7 @@ impl Integer {
     /// The integer below; `None` below 1, where there is no earlier id.
     pub fn before(&self) -> Option<Integer> {
         match self.as_u128() {
-            Some(number) => number
-                .checked_sub(1)
-                .filter(|below| *below > 0)
-                .map(Integer::from),
+            Some(number) => number.checked_sub(1).filter(|below| *below > 0).map(Integer::from),
             None => Some(self.clone()),
         }
     }
@@ -96,10 +87,7 @@ impl Integer {
 
 impl From<u128> for Integer {
     fn from(number: u128) -> Self {
-        Integer {
-            negative: false,
-            digits: number.to_string(),
-        }
+        Integer { negative: false, digits: number.to_string() }
     }
 }
 

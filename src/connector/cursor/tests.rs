@@ -19,34 +19,19 @@ fn cursor(kind: Kind, field: &str) -> Cursor {
 }
 
 fn snowflake() -> Cursor {
-    cursor(
-        Kind::Snowflake {
-            epoch_ms: EPOCH,
-            shift: 22,
-        },
-        "id",
-    )
+    cursor(Kind::Snowflake { epoch_ms: EPOCH, shift: 22 }, "id")
 }
 
 fn datetime(formats: &[&str], emit: &str) -> Cursor {
     let formats = formats.iter().map(|form| Form::compile(form).unwrap());
-    cursor(
-        Kind::Datetime {
-            formats: formats.collect(),
-            emit: Form::compile(emit).unwrap(),
-        },
-        "sent || created",
-    )
+    cursor(Kind::Datetime { formats: formats.collect(), emit: Form::compile(emit).unwrap() }, "sent || created")
 }
 
 #[test]
 fn a_snowflake_tells_its_time_and_back() {
     let cursor = snowflake();
     // The example of X's own documentation of ids.
-    let position = cursor
-        .position(&json!({"id": "1541815603606036480"}))
-        .unwrap()
-        .unwrap();
+    let position = cursor.position(&json!({"id": "1541815603606036480"})).unwrap().unwrap();
     assert_eq!(cursor.time_ms(&position), Some(1_656_432_460_105));
     let first = cursor.at_ms(1_656_432_460_105).unwrap();
     assert!(first <= position);
@@ -55,16 +40,7 @@ fn a_snowflake_tells_its_time_and_back() {
 
 #[test]
 fn times_are_read_in_every_form_and_written_in_one() {
-    let cursor = datetime(
-        &[
-            "rfc2822",
-            "rfc3339",
-            "epoch",
-            "%Y-%m-%d %H:%M:%S",
-            "%d.%m.%Y",
-        ],
-        "%Y-%m-%d",
-    );
+    let cursor = datetime(&["rfc2822", "rfc3339", "epoch", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y"], "%Y-%m-%d");
     for (value, expected) in [
         (json!("Fri, 24 May 2019 17:44:50 +0000"), 1_558_719_890_000),
         (json!("Fri, 24 May 2019 17:44:50 GMT"), 1_558_719_890_000),
@@ -78,13 +54,8 @@ fn times_are_read_in_every_form_and_written_in_one() {
         let position = cursor.position(&json!({"sent": value})).unwrap();
         assert_eq!(position, Some(Position::Instant(expected)), "{value}");
     }
-    assert_eq!(
-        cursor.emit(&Position::Instant(1_558_719_890_250)),
-        json!("2019-05-24")
-    );
-    let position = cursor
-        .position(&json!({"sent": null, "created": "24.05.2019"}))
-        .unwrap();
+    assert_eq!(cursor.emit(&Position::Instant(1_558_719_890_250)), json!("2019-05-24"));
+    let position = cursor.position(&json!({"sent": null, "created": "24.05.2019"})).unwrap();
     assert_eq!(position, Some(Position::Instant(1_558_656_000_000)));
     for (form, expected) in [
         ("rfc3339", json!("2019-05-24T17:44:50.250Z")),
@@ -92,11 +63,7 @@ fn times_are_read_in_every_form_and_written_in_one() {
         ("epoch", json!(1_558_719_890)),
         ("epoch_ms", json!(1_558_719_890_250_i64)),
     ] {
-        assert_eq!(
-            Form::compile(form).unwrap().emit(1_558_719_890_250),
-            expected,
-            "{form}"
-        );
+        assert_eq!(Form::compile(form).unwrap().emit(1_558_719_890_250), expected, "{form}");
     }
 }
 
@@ -108,9 +75,7 @@ fn unreadable_and_missing_positions_fail_loudly() {
         let failure = snowflake().position(&json!({"id": id})).unwrap_err();
         assert_eq!(failure.code, "cursor_unreadable", "{id}");
     }
-    let failure = datetime(&["rfc3339"], "rfc3339")
-        .position(&json!({"sent": "soon"}))
-        .unwrap_err();
+    let failure = datetime(&["rfc3339"], "rfc3339").position(&json!({"sent": "soon"})).unwrap_err();
     assert!(failure.message.contains("rfc3339"), "{}", failure.message);
 }
 
@@ -152,20 +117,14 @@ fn a_record_of_the_future_counts_as_the_present() {
     let present = cursor.at_ms(now).unwrap();
     assert_eq!(cursor.advance(None, future, now), Some(present.clone()));
     let past = cursor.at_ms(now - 5_000).unwrap();
-    assert_eq!(
-        cursor.advance(Some(present.clone()), past.clone(), now),
-        Some(present)
-    );
+    assert_eq!(cursor.advance(Some(present.clone()), past.clone(), now), Some(present));
     assert_eq!(cursor.advance(None, past.clone(), now), Some(past));
 }
 
 #[test]
 fn before_the_epoch_there_is_no_bound() {
     assert_eq!(snowflake().at_ms(EPOCH - 1), None);
-    assert_eq!(
-        snowflake().since(None, Some(EPOCH + 10), 60_000, EPOCH + 20),
-        None
-    );
+    assert_eq!(snowflake().since(None, Some(EPOCH + 10), 60_000, EPOCH + 20), None);
 }
 
 #[test]
@@ -177,26 +136,11 @@ fn keys_tell_records_apart() {
     assert_eq!(Key::Field(path("id")).of(&record, &scope).unwrap(), "7");
     let both = Key::Fields(vec![path("a"), path("b")]);
     assert_eq!(both.of(&record, &scope).unwrap(), r#"["x","yz"]"#);
-    assert_ne!(
-        both.of(&record, &scope).unwrap(),
-        both.of(&json!({"a": "xy", "b": "z"}), &scope).unwrap()
-    );
+    assert_ne!(both.of(&record, &scope).unwrap(), both.of(&json!({"a": "xy", "b": "z"}), &scope).unwrap());
     let whole = Key::Hash(Vec::new());
-    assert_eq!(
-        whole.of(&record, &scope).unwrap(),
-        whole.of(&turned, &scope).unwrap()
-    );
-    assert_eq!(
-        Key::Field(path("@")).of(&record, &scope).unwrap(),
-        whole.of(&turned, &scope).unwrap()
-    );
-    assert_eq!(
-        Key::Field(path("none"))
-            .of(&record, &scope)
-            .unwrap_err()
-            .code,
-        "key_missing"
-    );
+    assert_eq!(whole.of(&record, &scope).unwrap(), whole.of(&turned, &scope).unwrap());
+    assert_eq!(Key::Field(path("@")).of(&record, &scope).unwrap(), whole.of(&turned, &scope).unwrap());
+    assert_eq!(Key::Field(path("none")).of(&record, &scope).unwrap_err().code, "key_missing");
 }
 
 #[test]
@@ -204,10 +148,7 @@ fn a_key_can_come_from_inputs() {
     let mut scope = Scope::new();
     scope.set("inputs", json!({"id": "meta.uid"}));
     let key = Key::Field(PathSource::compile("{{inputs.id}}").unwrap());
-    assert_eq!(
-        key.of(&json!({"meta": {"uid": "u1"}}), &scope).unwrap(),
-        "u1"
-    );
+    assert_eq!(key.of(&json!({"meta": {"uid": "u1"}}), &scope).unwrap(), "u1");
 }
 
 proptest! {

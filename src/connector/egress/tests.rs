@@ -3,13 +3,7 @@
 use super::*;
 
 fn egress(allow: &[&str]) -> Egress {
-    Egress::new(
-        &allow
-            .iter()
-            .map(|&rule| rule.to_owned())
-            .collect::<Vec<_>>(),
-    )
-    .unwrap()
+    Egress::new(&allow.iter().map(|&rule| rule.to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]
@@ -85,28 +79,16 @@ fn rules_permit_what_they_name_and_no_more() {
         ("x", "::2", 1, false),
     ] {
         let address = address.parse().unwrap();
-        assert_eq!(
-            egress.permits(host, address, port),
-            permitted,
-            "{host} {address} {port}"
-        );
+        assert_eq!(egress.permits(host, address, port), permitted, "{host} {address} {port}");
     }
 }
 
 #[test]
 fn what_can_not_be_read_is_told_with_its_place() {
-    let allow: Vec<String> = [
-        "127.0.0.1",
-        "::1:80",
-        "10.0.0.0/33:443",
-        "127.0.0.1:99999",
-        "*.internal:443",
-        ":80",
-        "a/8:1",
-        "ok.test:80",
-    ]
-    .map(str::to_owned)
-    .into();
+    let allow: Vec<String> =
+        ["127.0.0.1", "::1:80", "10.0.0.0/33:443", "127.0.0.1:99999", "*.internal:443", ":80", "a/8:1", "ok.test:80"]
+            .map(str::to_owned)
+            .into();
     let wrong = Egress::new(&allow).unwrap_err();
     let places: Vec<_> = wrong.iter().map(|(place, _)| *place).collect();
     assert_eq!(places, [0, 1, 2, 3, 4, 5, 6]);
@@ -124,18 +106,9 @@ fn addresses_in_urls_are_judged_in_every_spelling() {
         "http://[::ffff:127.0.0.1]/",
         "http://169.254.169.254/latest/meta-data",
     ] {
-        let refused = Egress::default()
-            .check_literal(&Url::parse(url).unwrap())
-            .unwrap_err();
+        let refused = Egress::default().check_literal(&Url::parse(url).unwrap()).unwrap_err();
         let allowed = egress(&[&refused.rule()]);
-        assert!(
-            allowed.check_literal(&Url::parse(url).unwrap()).is_ok(),
-            "{url}"
-        );
+        assert!(allowed.check_literal(&Url::parse(url).unwrap()).is_ok(), "{url}");
     }
-    assert!(
-        Egress::default()
-            .check_literal(&Url::parse("http://name.test/").unwrap())
-            .is_ok()
-    );
+    assert!(Egress::default().check_literal(&Url::parse("http://name.test/").unwrap()).is_ok());
 }

@@ -20,19 +20,10 @@ fn errors(document: Value) -> Errors {
 }
 
 fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn judge(
-    errors: &Errors,
-    status: u16,
-    headers: &[(String, String)],
-    body: &str,
-    after_uncertain: bool,
-) -> Judgement {
+fn judge(errors: &Errors, status: u16, headers: &[(String, String)], body: &str, after_uncertain: bool) -> Judgement {
     let json: Option<Value> = serde_json::from_str(body).ok();
     let answer = Answer {
         status,
@@ -72,15 +63,8 @@ fn failure(judgement: Judgement) -> Failure {
 fn the_built_in_rules(#[case] status: u16, #[case] outcome: Outcome, #[case] verdict: Verdict) {
     for body in ["", "<html><b>Oh</b></html>", r#"{"message": "m"}"#, "[1"] {
         let failure = failure(judge(&Errors::default(), status, &[], body, false));
-        assert_eq!(
-            (failure.outcome, failure.verdict),
-            (outcome, verdict),
-            "{body}"
-        );
-        assert_eq!(
-            (failure.code, failure.status),
-            (format!("http_{status}"), Some(status))
-        );
+        assert_eq!((failure.outcome, failure.verdict), (outcome, verdict), "{body}");
+        assert_eq!((failure.code, failure.status), (format!("http_{status}"), Some(status)));
     }
 }
 
@@ -99,12 +83,7 @@ fn the_built_in_rules(#[case] status: u16, #[case] outcome: Outcome, #[case] ver
          ("x-user-limit-24hour-remaining", "0"), ("x-user-limit-24hour-reset", "1700004200")], 3_600_000)]
 fn a_limit_waits_for_what_the_service_says(#[case] told: &[(&str, &str)], #[case] wait_ms: i64) {
     let failure = failure(judge(&errors(json!({})), 429, &headers(told), "", false));
-    assert_eq!(
-        failure.verdict,
-        Verdict::RateLimited {
-            until_ms: NOW + wait_ms
-        }
-    );
+    assert_eq!(failure.verdict, Verdict::RateLimited { until_ms: NOW + wait_ms });
 }
 
 #[test]
@@ -121,74 +100,33 @@ fn rules_come_first_and_the_first_that_matches_wins() {
     }));
     let duplicate = r#"{"detail": "This is duplicate content."}"#;
     let reconciled = failure(judge(&errors, 403, &[], duplicate, true));
-    assert_eq!(
-        (reconciled.verdict, reconciled.outcome),
-        (Verdict::Reconcile, Outcome::Unknown)
-    );
+    assert_eq!((reconciled.verdict, reconciled.outcome), (Verdict::Reconcile, Outcome::Unknown));
     let refused = failure(judge(&errors, 403, &[], duplicate, false));
-    assert_eq!(
-        (refused.verdict, refused.outcome),
-        (Verdict::Fail, Outcome::NotDone)
-    );
-    assert_eq!(
-        refused.message,
-        "api.example.com answered 403: This is duplicate content."
-    );
-    assert_eq!(
-        judge(&errors, 409, &[], r#"{"code": 187}"#, false),
-        Judgement::Ignored
-    );
+    assert_eq!((refused.verdict, refused.outcome), (Verdict::Fail, Outcome::NotDone));
+    assert_eq!(refused.message, "api.example.com answered 403: This is duplicate content.");
+    assert_eq!(judge(&errors, 409, &[], r#"{"code": 187}"#, false), Judgement::Ignored);
     assert_eq!(judge(&errors, 418, &[], "", false), Judgement::Success);
     let slow = failure(judge(&errors, 400, &[], r#"{"kind": "slow"}"#, false));
-    assert_eq!(
-        slow.verdict,
-        Verdict::RateLimited {
-            until_ms: NOW + 5_000
-        }
-    );
-    let gone = failure(judge(
-        &errors,
-        404,
-        &[],
-        r#"{"kind": "x", "code": 20404}"#,
-        false,
-    ));
-    assert_eq!(
-        gone.message,
-        "api.example.com answered 404 (20404): there is no tweet 7"
-    );
+    assert_eq!(slow.verdict, Verdict::RateLimited { until_ms: NOW + 5_000 });
+    let gone = failure(judge(&errors, 404, &[], r#"{"kind": "x", "code": 20404}"#, false));
+    assert_eq!(gone.message, "api.example.com answered 404 (20404): there is no tweet 7");
     assert_eq!(gone.service_code.as_deref(), Some("20404"));
 }
 
 #[test]
 fn a_success_is_judged_only_by_rules_that_name_its_status() {
     let loose = errors(json!({"rules": [{"text": "error", "then": "fail"}]}));
-    assert_eq!(
-        judge(&loose, 200, &[], r#"{"error": 1}"#, false),
-        Judgement::Success
-    );
-    let named = errors(
-        json!({"message": "error", "rules": [{"status": 200, "text": "error", "then": "fail"}]}),
-    );
+    assert_eq!(judge(&loose, 200, &[], r#"{"error": 1}"#, false), Judgement::Success);
+    let named = errors(json!({"message": "error", "rules": [{"status": 200, "text": "error", "then": "fail"}]}));
     let refused = failure(judge(&named, 200, &[], r#"{"error": "gone"}"#, false));
-    assert_eq!(
-        (refused.code.as_str(), refused.outcome),
-        ("service_refused", Outcome::NotDone)
-    );
-    assert_eq!(
-        judge(&named, 200, &[], r#"{"data": 1}"#, false),
-        Judgement::Success
-    );
+    assert_eq!((refused.code.as_str(), refused.outcome), ("service_refused", Outcome::NotDone));
+    assert_eq!(judge(&named, 200, &[], r#"{"data": 1}"#, false), Judgement::Success);
 }
 
 #[test]
 fn unreadable_bodies_are_shown_by_their_beginning() {
     let body = format!("<html>\n  <h1>Bad   gateway</h1>{}</html>", "x".repeat(500));
     let failure = failure(judge(&Errors::default(), 502, &[], &body, false));
-    assert!(
-        failure
-            .message
-            .starts_with("api.example.com answered 502: <html> <h1>Bad gateway</h1>xx")
-    );
+    assert!(failure.message.starts_with("api.example.com answered 502: <html> <h1>Bad gateway</h1>xx"));
     assert!(failure.message.chars().count() < 250, "{}", failure.message);
 }

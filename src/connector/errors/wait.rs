@@ -14,11 +14,7 @@ pub struct Wait {
 }
 
 /// `Retry-After` in seconds or as a date.
-pub fn retry_after(
-    headers: &[(String, String)],
-    server_ms: Option<i64>,
-    now_ms: i64,
-) -> Option<Wait> {
+pub fn retry_after(headers: &[(String, String)], server_ms: Option<i64>, now_ms: i64) -> Option<Wait> {
     let value = header(headers, "retry-after")?;
     read(value, server_ms, now_ms)
 }
@@ -40,7 +36,5 @@ pub fn reset(
 
 fn read(value: &str, server_ms: Option<i64>, now_ms: i64) -> Option<Wait> {
     let until_ms = moment_ms(value, server_ms, now_ms)?;
-    Some(Wait {
-        ms: until_ms.saturating_sub(now_ms).clamp(0, LONGEST_MS),
-    })
+    Some(Wait { ms: until_ms.saturating_sub(now_ms).clamp(0, LONGEST_MS) })
 }

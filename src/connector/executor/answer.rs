@@ -28,10 +28,7 @@ pub struct Page {
 impl Page {
     /// The page of an action that has no answer to read.
     pub(super) fn of_output(output: Value) -> Page {
-        Page {
-            records: vec![output],
-            ..Page::default()
-        }
+        Page { records: vec![output], ..Page::default() }
     }
 
     /// What a step sees: the list of records, or the one record (null where there is none).
@@ -46,22 +43,14 @@ impl Page {
 
 impl Prepared {
     /// Reads an answer.
-    pub(super) fn read(
-        &mut self,
-        response: &HttpResponse,
-        mask: &Mask,
-        now_ms: i64,
-    ) -> Result<Page, Failure> {
+    pub(super) fn read(&mut self, response: &HttpResponse, mask: &Mask, now_ms: i64) -> Result<Page, Failure> {
         // serde_json refuses more than 128 levels, keeps integers of 64 bits exactly, and gives larger ones as
         // fractions: services that have such ids write them as text.
         let parsed = match self.action.format {
             Format::Json => serde_json::from_slice(&response.body),
             Format::Text => Ok(Value::from(String::from_utf8_lossy(&response.body))),
         };
-        let json = parsed
-            .as_ref()
-            .ok()
-            .filter(|_| self.action.format == Format::Json);
+        let json = parsed.as_ref().ok().filter(|_| self.action.format == Format::Json);
         let host = response.url.host_str().unwrap_or_default();
         let answer = Answer {
             status: response.status,
@@ -74,25 +63,16 @@ impl Prepared {
             host,
         };
         let judgement = self.action.errors.judge(answer, &mut self.scope, mask);
-        let empty = Page {
-            server_ms: response.date_ms,
-            ..Page::default()
-        };
+        let empty = Page { server_ms: response.date_ms, ..Page::default() };
         match judgement {
             Judgement::Failed(failure) => return Err(failure),
             Judgement::Ignored => {
-                return Ok(Page {
-                    is_list: self.action.is_list(),
-                    ..empty
-                });
+                return Ok(Page { is_list: self.action.is_list(), ..empty });
             }
             Judgement::Success => {}
         }
         if matches!(self.work, Work::AdHoc(_)) {
-            return Ok(Page {
-                server_ms: response.date_ms,
-                ..Page::of_output(whole(response))
-            });
+            return Ok(Page { server_ms: response.date_ms, ..Page::of_output(whole(response)) });
         }
         let mut body = match parsed {
             Ok(body) => body,
@@ -103,11 +83,7 @@ impl Prepared {
             hide(&mut body, member);
         }
         let page = self.page_of(body, response);
-        page.map_err(|failure| Failure {
-            outcome: Outcome::Unknown,
-            message: mask.text(&failure.message),
-            ..failure
-        })
+        page.map_err(|failure| Failure { outcome: Outcome::Unknown, message: mask.text(&failure.message), ..failure })
     }
 
     fn page_of(&mut self, body: Value, response: &HttpResponse) -> Result<Page, Failure> {
@@ -125,12 +101,7 @@ impl Prepared {
                     Value::Array(records) => records.as_slice(),
                     record => std::slice::from_ref(record),
                 };
-                let answer = paginator::Answer {
-                    body: &body,
-                    headers: &response.headers,
-                    url: &request.url,
-                    listed,
-                };
+                let answer = paginator::Answer { body: &body, headers: &response.headers, url: &request.url, listed };
                 paginator.next(self.page.as_ref(), answer)?
             }
             _ => Following::default(),
@@ -148,13 +119,10 @@ impl Prepared {
 
 /// `{status, headers, body}` of an ad-hoc request: JSON where it is JSON, else text.
 fn whole(response: &HttpResponse) -> Value {
-    let body = serde_json::from_slice(&response.body)
-        .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body)));
-    let headers: Map<String, Value> = response
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-        .collect();
+    let body =
+        serde_json::from_slice(&response.body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body)));
+    let headers: Map<String, Value> =
+        response.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     json!({"status": response.status, "headers": headers, "body": body})
 }
 
@@ -163,7 +131,9 @@ fn unreadable(response: &HttpResponse, host: &str, error: &serde_json::Error) ->
     Failure {
         code: "answer_unreadable".to_owned(),
         message: format!("{host} answered {} with a body that is not the JSON it should be: {error}", response.status),
-        help: Some("if the service does not answer with JSON here, give the action `response: {format: text}`".to_owned()),
+        help: Some(
+            "if the service does not answer with JSON here, give the action `response: {format: text}`".to_owned(),
+        ),
         outcome: Outcome::Unknown,
         verdict: Verdict::Retry { after_ms: None },
         status: Some(response.status),

@@ -18,10 +18,7 @@ pub enum Check {
     /// Types and bounds.
     Simple(Simple),
     /// Anything that JSON Schema can say; built when first needed.
-    Full {
-        schema: Value,
-        validator: OnceLock<Result<Validator, String>>,
-    },
+    Full { schema: Value, validator: OnceLock<Result<Validator, String>> },
 }
 
 /// A schema of scalars, or a list of them.
@@ -52,14 +49,7 @@ enum Kind {
 }
 
 /// Words of a schema that check nothing.
-const SILENT: [&str; 6] = [
-    "title",
-    "description",
-    "default",
-    "examples",
-    "deprecated",
-    "readOnly",
-];
+const SILENT: [&str; 6] = ["title", "description", "default", "examples", "deprecated", "readOnly"];
 
 impl Check {
     /// Reads a schema. A simple one is compiled here; any other is tried once by `check`, not at every start.
@@ -73,19 +63,12 @@ impl Check {
             Ok(Some(simple)) => return Check::Simple(simple),
             Ok(None) => {}
             Err((word, message)) => {
-                problems.push(Problem::new(
-                    format!("{pointer}/{word}"),
-                    "schema_invalid",
-                    message,
-                ));
+                problems.push(Problem::new(format!("{pointer}/{word}"), "schema_invalid", message));
             }
         }
         let mut schema = input.schema.clone();
         schema.insert("schemas".to_owned(), json!(schemas));
-        Check::Full {
-            schema: Value::Object(schema),
-            validator: OnceLock::new(),
-        }
+        Check::Full { schema: Value::Object(schema), validator: OnceLock::new() }
     }
 
     /// What is wrong with a value, as the end of a sentence that begins with the input's name.
@@ -113,12 +96,7 @@ impl Simple {
                     }
                     None => false,
                 },
-                "items" => match value
-                    .as_object()
-                    .map(Simple::compile)
-                    .transpose()?
-                    .flatten()
-                {
+                "items" => match value.as_object().map(Simple::compile).transpose()?.flatten() {
                     Some(items) => set(&mut simple.items, Some(Box::new(items))),
                     None => false,
                 },
@@ -129,16 +107,13 @@ impl Simple {
                 "minimum" => set(&mut simple.minimum, value.as_f64()),
                 "maximum" => set(&mut simple.maximum, value.as_f64()),
                 "format" => match value.as_str() {
-                    Some(name) if formats::names().contains(&name) => {
-                        set(&mut simple.format, Some(name.to_owned()))
-                    }
+                    Some(name) if formats::names().contains(&name) => set(&mut simple.format, Some(name.to_owned())),
                     _ => false,
                 },
                 "pattern" => match value.as_str() {
                     Some(pattern) => {
-                        let pattern = Regex::new(pattern).map_err(|error| {
-                            ("pattern", format!("this is no regular expression: {error}"))
-                        })?;
+                        let pattern = Regex::new(pattern)
+                            .map_err(|error| ("pattern", format!("this is no regular expression: {error}")))?;
                         set(&mut simple.pattern, Some(pattern))
                     }
                     None => false,
@@ -163,9 +138,7 @@ impl Simple {
         let permits = |kind: Kind| self.kinds.contains(&kind);
         match value {
             Value::String(text) if permits(Kind::Text) => self.wrong_text(text),
-            Value::Number(number) if permits(Kind::Number) => {
-                self.wrong_number(number.as_f64().unwrap_or_default())
-            }
+            Value::Number(number) if permits(Kind::Number) => self.wrong_number(number.as_f64().unwrap_or_default()),
             Value::Number(number) if permits(Kind::Integer) => match number.as_f64() {
                 Some(float) if float.fract() == 0.0 => self.wrong_number(float),
                 _ => Some("must be an integer".to_owned()),
@@ -174,11 +147,7 @@ impl Simple {
             Value::Array(elements) if permits(Kind::List) => self.wrong_list(elements),
             other => {
                 let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
-                Some(format!(
-                    "must be {}, not {}",
-                    names.join(" or "),
-                    kind(other)
-                ))
+                Some(format!("must be {}, not {}", names.join(" or "), kind(other)))
             }
         }
         .or_else(|| self.wrong_option(value))
@@ -187,22 +156,15 @@ impl Simple {
     fn wrong_list(&self, elements: &[Value]) -> Option<String> {
         let count = elements.len() as u64;
         if let Some(least) = self.min_items.filter(|least| count < *least) {
-            return Some(format!(
-                "has {count} elements; at least {least} must be given"
-            ));
+            return Some(format!("has {count} elements; at least {least} must be given"));
         }
         if let Some(most) = self.max_items.filter(|most| count > *most) {
             return Some(format!("has {count} elements; at most {most} may be given"));
         }
         let items = self.items.as_ref()?;
-        let (place, wrong) = elements
-            .iter()
-            .enumerate()
-            .find_map(|(place, element)| Some((place, items.wrong_with(element)?)))?;
-        Some(format!(
-            "has a wrong element at place {}: it {wrong}",
-            place + 1
-        ))
+        let (place, wrong) =
+            elements.iter().enumerate().find_map(|(place, element)| Some((place, items.wrong_with(element)?)))?;
+        Some(format!("has a wrong element at place {}: it {wrong}", place + 1))
     }
 
     fn wrong_text(&self, text: &str) -> Option<String> {
@@ -210,22 +172,14 @@ impl Simple {
             let length = text.chars().count() as u64;
             if let Some(least) = self.min_length.filter(|least| length < *least) {
                 let verb = if least == 1 { "is" } else { "are" };
-                return Some(format!(
-                    "has {length} characters; at least {least} {verb} needed"
-                ));
+                return Some(format!("has {length} characters; at least {least} {verb} needed"));
             }
             if let Some(most) = self.max_length.filter(|most| length > *most) {
                 let verb = if most == 1 { "is" } else { "are" };
-                return Some(format!(
-                    "has {length} characters; at most {most} {verb} permitted"
-                ));
+                return Some(format!("has {length} characters; at most {most} {verb} permitted"));
             }
         }
-        if let Some(pattern) = self
-            .pattern
-            .as_ref()
-            .filter(|pattern| !pattern.is_match(text))
-        {
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
             return Some(format!("does not match `{pattern}`"));
         }
         let format = self.format.as_deref()?;

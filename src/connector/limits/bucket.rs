@@ -123,9 +123,7 @@ impl Bucket {
         let Some(headers) = &self.shape.headers else {
             return;
         };
-        let left: Option<u64> = response
-            .header(&headers.remaining)
-            .and_then(|text| text.trim().parse().ok());
+        let left: Option<u64> = response.header(&headers.remaining).and_then(|text| text.trim().parse().ok());
         let reset_ms = response
             .header(&headers.reset)
             .and_then(|text| reset::moment_ms(text, response.date_ms, now_ms))
@@ -134,24 +132,16 @@ impl Bucket {
             return;
         };
         // Dates and waits are given in whole seconds, so one window's reset is not always told alike.
-        let same = self.window.filter(|window| {
-            window.reset_ms > now_ms && (window.reset_ms - reset_ms).abs() <= 2_000
-        });
+        let same = self.window.filter(|window| window.reset_ms > now_ms && (window.reset_ms - reset_ms).abs() <= 2_000);
         self.window = Some(match same {
-            Some(window) => Window {
-                left: window.left.min(left),
-                reset_ms: window.reset_ms.max(reset_ms),
-            },
+            Some(window) => Window { left: window.left.min(left), reset_ms: window.reset_ms.max(reset_ms) },
             None => Window { left, reset_ms },
         });
     }
 
     /// Until when nothing goes, if that is in the future: told by the service, or because nothing is left.
     pub fn blocked(&self, now_ms: i64) -> Option<i64> {
-        let emptied_ms = self
-            .window
-            .filter(|window| window.left == 0)
-            .map_or(0, |window| window.reset_ms);
+        let emptied_ms = self.window.filter(|window| window.left == 0).map_or(0, |window| window.reset_ms);
         Some(self.blocked_until_ms.max(emptied_ms)).filter(|until_ms| *until_ms > now_ms)
     }
 }

@@ -109,9 +109,7 @@ impl Limits {
             }
         }
         let told_by = |scope: Scope| -> Vec<usize> {
-            let fits = found
-                .iter()
-                .filter(|(_, of, told, _)| *told && *of == scope);
+            let fits = found.iter().filter(|(_, of, told, _)| *told && *of == scope);
             fits.map(|(index, ..)| *index).collect()
         };
         // The narrowest that fits: one connection's 429 says nothing about another's.
@@ -149,28 +147,18 @@ impl Limits {
         match (until_ms, freed) {
             (None, None) => {
                 gate.each(&keys.all, |bucket| bucket.take(now_ms));
-                let held = (!keys.concurrent.is_empty()).then(|| Held {
-                    gate: self.gate.clone(),
-                    concurrent: keys.concurrent.clone(),
-                });
+                let held = (!keys.concurrent.is_empty())
+                    .then(|| Held { gate: self.gate.clone(), concurrent: keys.concurrent.clone() });
                 Ok(Permit { held })
             }
-            (Some(until_ms), _) => Err(Blocked {
-                until_ms,
-                freed: None,
-            }),
-            (None, freed) => Err(Blocked {
-                until_ms: now_ms.saturating_add(BUSY_MS),
-                freed,
-            }),
+            (Some(until_ms), _) => Err(Blocked { until_ms, freed: None }),
+            (None, freed) => Err(Blocked { until_ms: now_ms.saturating_add(BUSY_MS), freed }),
         }
     }
 
     /// Reads what an answer, good or bad, says is left.
     pub fn learn(&self, keys: &Keys, response: &HttpResponse, now_ms: i64) {
-        self.gate
-            .lock()
-            .each(&keys.all, |bucket| bucket.learn(response, now_ms));
+        self.gate.lock().each(&keys.all, |bucket| bucket.learn(response, now_ms));
     }
 
     /// The service said (429, `Retry-After`) that it will not be asked before then, in UTC epoch milliseconds.
@@ -197,13 +185,10 @@ impl Limits {
     /// Until when a connection has a blocked limit of its own or of its connector, in UTC epoch milliseconds.
     pub fn blocked_until_ms(&self, connector: &str, connection: &str, now_ms: i64) -> Option<i64> {
         let gate = self.gate.lock();
-        let its = gate
-            .buckets
-            .iter()
-            .filter(|bucket| match &bucket.connection {
-                Some(name) => name == connection,
-                None => bucket.connector == connector,
-            });
+        let its = gate.buckets.iter().filter(|bucket| match &bucket.connection {
+            Some(name) => name == connection,
+            None => bucket.connector == connector,
+        });
         its.filter_map(|bucket| bucket.blocked(now_ms)).max()
     }
 
@@ -235,12 +220,7 @@ impl Gate {
             Scope::Connection => Some(asker.connection.to_owned()),
             Scope::App => None,
         };
-        let mut bucket = Bucket::new(
-            name.to_owned(),
-            asker.connector.to_owned(),
-            connection,
-            shape,
-        );
+        let mut bucket = Bucket::new(name.to_owned(), asker.connector.to_owned(), connection, shape);
         bucket.blocked_until_ms = self.restored.remove(name).unwrap_or_default();
         let index = self.buckets.len();
         self.buckets.push(bucket);
@@ -286,11 +266,7 @@ impl Blocked {
 
 impl fmt::Debug for Blocked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Blocked")
-            .field("until_ms", &self.until_ms)
-            .field("is_busy", &self.is_busy())
-            .finish()
+        formatter.debug_struct("Blocked").field("until_ms", &self.until_ms).field("is_busy", &self.is_busy()).finish()
     }
 }
 

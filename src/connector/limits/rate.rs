@@ -37,8 +37,7 @@ impl Rate {
 
     /// How far ahead a bucket may be, in microseconds.
     fn tolerance_us(self) -> i64 {
-        self.spacing_us()
-            .saturating_mul(i64::from(self.burst() - 1))
+        self.spacing_us().saturating_mul(i64::from(self.burst() - 1))
     }
 }
 
@@ -50,19 +49,15 @@ impl FromStr for Rate {
         let (count, period) = text.split_once('/').ok_or_else(wrong)?;
         let count: u32 = count.trim().parse().map_err(|_| wrong())?;
         let period = period.trim();
-        let period: Duration =
-            match period.starts_with(|first: char| first.is_ascii_alphabetic()) {
-                true => format!("1{period}").parse(),
-                false => period.parse(),
-            }
-            .map_err(|_: String| wrong())?;
+        let period: Duration = match period.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            true => format!("1{period}").parse(),
+            false => period.parse(),
+        }
+        .map_err(|_: String| wrong())?;
         if count == 0 || period.ms == 0 {
             return Err(format!("`{text}` would never let a request through"));
         }
-        Ok(Rate {
-            count,
-            period_ms: period.ms,
-        })
+        Ok(Rate { count, period_ms: period.ms })
     }
 }
 
@@ -95,12 +90,9 @@ mod tests {
 
     #[test]
     fn rates_are_read_or_refused() {
-        for (text, count, period_ms) in [
-            ("300/15m", 300, 900_000),
-            ("1/1s", 1, 1_000),
-            ("10/s", 10, 1_000),
-            ("10000/1d", 10_000, 86_400_000),
-        ] {
+        for (text, count, period_ms) in
+            [("300/15m", 300, 900_000), ("1/1s", 1, 1_000), ("10/s", 10, 1_000), ("10000/1d", 10_000, 86_400_000)]
+        {
             assert_eq!(text.parse(), Ok(Rate { count, period_ms }), "{text}");
         }
         for text in ["", "300", "0/1s", "5/0s", "x/1s", "-1/1s", "5/year"] {
@@ -110,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_blocks_for_no_longer_than_the_period() {
-        let rate = Rate {
-            count: 2,
-            period_ms: 1_000,
-        };
+        let rate = Rate { count: 2, period_ms: 1_000 };
         let mut cell = Cell::default();
         cell.count(rate, 10_000_000);
         let until = cell.blocked_until_ms(rate, 5_000_000);

@@ -21,11 +21,7 @@ pub fn moment_ms(text: &str, their_now_ms: Option<i64>, now_ms: i64) -> Option<i
             if ms < FIRST_EPOCH_S * 1_000 {
                 return Some(now_ms.saturating_add(ms));
             }
-            if ms >= FIRST_EPOCH_MS * 1_000 {
-                ms / 1_000
-            } else {
-                ms
-            }
+            if ms >= FIRST_EPOCH_MS * 1_000 { ms / 1_000 } else { ms }
         }
         Err(_) => date_ms(text)?,
     };
@@ -36,10 +32,7 @@ pub fn moment_ms(text: &str, their_now_ms: Option<i64>, now_ms: i64) -> Option<i
 /// An HTTP date (RFC 9110 section 5.6.7, its preferred form) as UTC epoch milliseconds.
 pub fn date_ms(text: &str) -> Option<i64> {
     static PARSER: DateTimeParser = DateTimeParser::new();
-    PARSER
-        .parse_timestamp(text)
-        .ok()
-        .map(jiff::Timestamp::as_millisecond)
+    PARSER.parse_timestamp(text).ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]
@@ -63,21 +56,13 @@ mod tests {
             // A wait is a wait on any clock.
             ("60", Some(NOW_MS - 10_000), Some(NOW_MS + 60_000)),
             ("Fri, 15 Jan 2027 08:01:00 GMT", None, Some(NOW_MS + 60_000)),
-            (
-                "Fri, 15 Jan 2027 08:01:00 GMT",
-                Some(NOW_MS + 10_000),
-                Some(NOW_MS + 50_000),
-            ),
+            ("Fri, 15 Jan 2027 08:01:00 GMT", Some(NOW_MS + 10_000), Some(NOW_MS + 50_000)),
             ("-5", None, None),
             ("soon", None, None),
             ("", None, None),
             ("NaN", None, None),
         ] {
-            assert_eq!(
-                moment_ms(text, date_ms, NOW_MS),
-                expected,
-                "{text} {date_ms:?}"
-            );
+            assert_eq!(moment_ms(text, date_ms, NOW_MS), expected, "{text} {date_ms:?}");
         }
     }
 }

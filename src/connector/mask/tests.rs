@@ -23,10 +23,7 @@ fn a_secret_is_masked_in_every_form() {
     ] {
         let shown = mask.text(&text);
         assert!(shown.contains(MASKED), "{text} -> {shown}");
-        assert!(
-            !shown.contains("ss w") && !shown.contains("rd+"),
-            "{text} -> {shown}"
-        );
+        assert!(!shown.contains("ss w") && !shown.contains("rd+"), "{text} -> {shown}");
     }
 }
 
@@ -40,37 +37,21 @@ fn overlapping_secrets_leave_no_tail() {
 #[test]
 fn other_texts_are_borrowed_and_short_secrets_hide_nothing() {
     let mask = Mask::new(["hunter22", "", "abc"]);
-    assert!(matches!(
-        mask.cover("abc is the alphabet"),
-        Cow::Borrowed("abc is the alphabet")
-    ));
-    assert!(matches!(
-        Mask::default().cover("hunter22"),
-        Cow::Borrowed("hunter22")
-    ));
+    assert!(matches!(mask.cover("abc is the alphabet"), Cow::Borrowed("abc is the alphabet")));
+    assert!(matches!(Mask::default().cover("hunter22"), Cow::Borrowed("hunter22")));
 }
 
 #[test]
 fn a_cut_leaves_no_half_secret() {
     let mask = Mask::new(["hunter22"]);
-    assert_eq!(
-        mask.cover_start("my hunter22 is", 6),
-        format!("my {MASKED}")
-    );
+    assert_eq!(mask.cover_start("my hunter22 is", 6), format!("my {MASKED}"));
     assert_eq!(mask.cover_start("hunter22 öö", 10), format!("{MASKED} "));
     assert_eq!(mask.cover_start("öö", 3), "ö");
 }
 
 #[test]
 fn headers_that_carry_secrets_are_known_by_name() {
-    for name in [
-        "Authorization",
-        "COOKIE",
-        "set-cookie",
-        "X-Api-Key",
-        "x-goog-api-key",
-        "X-Auth-Token",
-    ] {
+    for name in ["Authorization", "COOKIE", "set-cookie", "X-Api-Key", "x-goog-api-key", "X-Auth-Token"] {
         assert!(is_secret_header(name), "{name}");
     }
     for name in ["content-type", "date", "x-rate-limit-remaining", "etag"] {

@@ -5,12 +5,7 @@ pub fn next(headers: &[(String, String)]) -> Option<String> {
     headers
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("link"))
-        .find_map(|(_, value)| {
-            links(value)
-                .into_iter()
-                .find(Link::is_next)
-                .map(|link| link.target)
-        })
+        .find_map(|(_, value)| links(value).into_iter().find(Link::is_next).map(|link| link.target))
 }
 
 struct Link {
@@ -51,10 +46,7 @@ fn links(value: &str) -> Vec<Link> {
             })
             .unwrap_or(after.len());
         let (parameters, remaining) = after.split_at(end);
-        found.push(Link {
-            target: target.to_owned(),
-            parameters: parameters.to_owned(),
-        });
+        found.push(Link { target: target.to_owned(), parameters: parameters.to_owned() });
         rest = remaining;
     }
     found

@@ -8,10 +8,7 @@ fn path(source: &str) -> JmesPath {
 }
 
 fn paginator(form: Form) -> Paginator {
-    Paginator {
-        form,
-        max_pages: 10,
-    }
+    Paginator { form, max_pages: 10 }
 }
 
 fn cursor() -> Paginator {
@@ -28,20 +25,8 @@ fn following(
     headers: &[(String, String)],
 ) -> Result<Following, Failure> {
     let url = Url::parse("https://api.example.com/v1/list?page=1").unwrap();
-    let listed = body
-        .get("data")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    paginator.next(
-        current,
-        Answer {
-            body,
-            headers,
-            url: &url,
-            listed: &listed,
-        },
-    )
+    let listed = body.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+    paginator.next(current, Answer { body, headers, url: &url, listed: &listed })
 }
 
 #[test]
@@ -49,37 +34,19 @@ fn an_empty_page_with_a_token_is_not_the_end() {
     let first = following(&cursor(), None, &json!({"meta": {"next_token": "a"}}), &[]).unwrap();
     let token = first.next.unwrap();
     assert_eq!((token.at.clone(), token.pages), (At::Token("a".into()), 1));
-    let second = following(
-        &cursor(),
-        Some(&token),
-        &json!({"meta": {"next_token": "b"}}),
-        &[],
-    )
-    .unwrap();
-    assert_eq!(
-        second.next.as_ref().map(|token| token.at.clone()),
-        Some(At::Token("b".into()))
-    );
-    for end in [
-        json!({"meta": {}}),
-        json!({}),
-        json!({"meta": {"next_token": null}}),
-        json!({"meta": {"next_token": ""}}),
-    ] {
-        assert_eq!(
-            following(&cursor(), second.next.as_ref(), &end, &[]).unwrap(),
-            Following::default()
-        );
+    let second = following(&cursor(), Some(&token), &json!({"meta": {"next_token": "b"}}), &[]).unwrap();
+    assert_eq!(second.next.as_ref().map(|token| token.at.clone()), Some(At::Token("b".into())));
+    for end in
+        [json!({"meta": {}}), json!({}), json!({"meta": {"next_token": null}}), json!({"meta": {"next_token": ""}})]
+    {
+        assert_eq!(following(&cursor(), second.next.as_ref(), &end, &[]).unwrap(), Following::default());
     }
 }
 
 #[test]
 fn a_repeated_token_and_a_repeated_page_end_with_a_word() {
     let body = |token: &str, id: u32| json!({"data": [{"id": id}], "meta": {"next_token": token}});
-    let first = following(&cursor(), None, &body("a", 1), &[])
-        .unwrap()
-        .next
-        .unwrap();
+    let first = following(&cursor(), None, &body("a", 1), &[]).unwrap().next.unwrap();
     let again = following(&cursor(), Some(&first), &body("a", 2), &[]).unwrap();
     assert!(again.next.is_none());
     assert!(again.problem.unwrap().contains("next page again"));
@@ -92,15 +59,9 @@ fn a_repeated_token_and_a_repeated_page_end_with_a_word() {
 fn next_urls_are_joined_and_kept_on_their_origin() {
     let paginator = paginator(Form::NextUrl { url: path("next") });
     for (written, expected) in [
-        (
-            "/v1/list?page=2&x=%2B",
-            Some("https://api.example.com/v1/list?page=2&x=%2B"),
-        ),
+        ("/v1/list?page=2&x=%2B", Some("https://api.example.com/v1/list?page=2&x=%2B")),
         ("?page=2", Some("https://api.example.com/v1/list?page=2")),
-        (
-            "https://api.example.com:443/x",
-            Some("https://api.example.com/x"),
-        ),
+        ("https://api.example.com:443/x", Some("https://api.example.com/x")),
         ("https://evil.example.com/v1/list", None),
         ("http://api.example.com/v1/list", None),
         ("https://api.example.com:8443/", None),
@@ -108,18 +69,11 @@ fn next_urls_are_joined_and_kept_on_their_origin() {
     ] {
         let result = following(&paginator, None, &json!({"next": written}), &[]);
         match expected {
-            Some(url) => assert_eq!(
-                result.unwrap().next.unwrap().at,
-                At::Url(url.into()),
-                "{written}"
-            ),
+            Some(url) => assert_eq!(result.unwrap().next.unwrap().at, At::Url(url.into()), "{written}"),
             None => assert_eq!(result.unwrap_err().code, "next_page_refused", "{written}"),
         }
     }
-    assert_eq!(
-        following(&paginator, None, &json!({"next": null}), &[]).unwrap(),
-        Following::default()
-    );
+    assert_eq!(following(&paginator, None, &json!({"next": null}), &[]).unwrap(), Following::default());
 }
 
 #[test]
@@ -130,22 +84,13 @@ fn link_headers_are_read_with_commas_and_several_relations() {
             r#"<https://api.example.com/l?a=1,2>; rel="prev", </l?page=3>; title="a, b"; rel="last next""#,
             Some("https://api.example.com/l?page=3"),
         ),
-        (
-            r#"</l?page=2>; rel=next"#,
-            Some("https://api.example.com/l?page=2"),
-        ),
+        (r#"</l?page=2>; rel=next"#, Some("https://api.example.com/l?page=2")),
         (r#"</l?page=2>; rel="prev""#, None),
         ("nonsense", None),
     ] {
         let headers = vec![("link".to_owned(), value.to_owned())];
-        let next = following(&paginator, None, &json!({}), &headers)
-            .unwrap()
-            .next;
-        assert_eq!(
-            next.map(|token| token.at),
-            expected.map(|url| At::Url(url.into())),
-            "{value}"
-        );
+        let next = following(&paginator, None, &json!({}), &headers).unwrap().next;
+        assert_eq!(next.map(|token| token.at), expected.map(|url| At::Url(url.into())), "{value}");
     }
 }
 
@@ -160,61 +105,21 @@ fn pages_and_offsets_count() {
     let full = json!({"data": [1, 2]});
     let second = following(&pages, None, &full, &[]).unwrap().next.unwrap();
     assert_eq!(second.at, At::Number(2));
-    assert!(
-        following(&pages, Some(&second), &json!({"data": [3]}), &[])
-            .unwrap()
-            .next
-            .is_none()
-    );
-    assert!(
-        following(
-            &pages,
-            Some(&second),
-            &json!({"data": [3, 4], "pages": 2}),
-            &[]
-        )
-        .unwrap()
-        .next
-        .is_none()
-    );
+    assert!(following(&pages, Some(&second), &json!({"data": [3]}), &[]).unwrap().next.is_none());
+    assert!(following(&pages, Some(&second), &json!({"data": [3, 4], "pages": 2}), &[]).unwrap().next.is_none());
 
-    let offsets = paginator(Form::Offset {
-        into: Target::Query("offset".into()),
-        size: 2,
-        total: Some(path("total")),
-    });
-    let next = following(&offsets, None, &json!({"data": [1, 2], "total": "3"}), &[])
-        .unwrap()
-        .next
-        .unwrap();
+    let offsets = paginator(Form::Offset { into: Target::Query("offset".into()), size: 2, total: Some(path("total")) });
+    let next = following(&offsets, None, &json!({"data": [1, 2], "total": "3"}), &[]).unwrap().next.unwrap();
     assert_eq!(next.at, At::Number(2));
-    assert!(
-        following(
-            &offsets,
-            Some(&next),
-            &json!({"data": [3], "total": 3}),
-            &[]
-        )
-        .unwrap()
-        .next
-        .is_none()
-    );
+    assert!(following(&offsets, Some(&next), &json!({"data": [3], "total": 3}), &[]).unwrap().next.is_none());
     // a server that caps its pages below the asked size: the total counts, and no record is passed over
-    let next = following(&offsets, None, &json!({"data": [1], "total": 3}), &[])
-        .unwrap()
-        .next
-        .unwrap();
+    let next = following(&offsets, None, &json!({"data": [1], "total": 3}), &[]).unwrap().next.unwrap();
     assert_eq!(next.at, At::Number(1));
 }
 
 #[test]
 fn a_token_survives_the_store() {
-    let token = PageToken {
-        at: At::Url("https://x/".into()),
-        pages: 3,
-        previous: Some("ab".into()),
-        anchor: None,
-    };
+    let token = PageToken { at: At::Url("https://x/".into()), pages: 3, previous: Some("ab".into()), anchor: None };
     let stored = serde_json::to_string(&token).unwrap();
     assert_eq!(serde_json::from_str::<PageToken>(&stored).unwrap(), token);
 }

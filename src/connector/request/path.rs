@@ -48,10 +48,7 @@ impl Path {
             match Template::compile(expression) {
                 Ok(template) => pieces.push(Piece::Value(template)),
                 Err(error) => {
-                    let error = CompileError {
-                        offset: error.offset + read,
-                        ..error
-                    };
+                    let error = CompileError { offset: error.offset + read, ..error };
                     problems.push(Problem::from_template(pointer, error));
                 }
             }
@@ -76,12 +73,7 @@ impl Path {
     }
 
     /// The URL below `base`, with the query's pairs.
-    pub fn below(
-        &self,
-        base: &Url,
-        scope: &Scope,
-        query: &[(String, String)],
-    ) -> Result<Url, Failure> {
+    pub fn below(&self, base: &Url, scope: &Scope, query: &[(String, String)]) -> Result<Url, Failure> {
         let mut text = String::with_capacity(128);
         text.push_str(base.as_str().trim_end_matches('/'));
         let before = text.len();
@@ -96,19 +88,12 @@ impl Path {
         let written = text.get(before..).unwrap_or_default();
         let path = written.split(['?', '#']).next().unwrap_or_default();
         if path.split('/').any(is_dots) {
-            return Err(refused(
-                "holds a `.` or `..` segment, which would name another resource",
-            ));
+            return Err(refused("holds a `.` or `..` segment, which would name another resource"));
         }
         let has_query = written.contains('?');
         if !query.is_empty() {
             // Writing to a `String` cannot fail.
-            let _ = write!(
-                text,
-                "{}{}",
-                if has_query { '&' } else { '?' },
-                encode_query(query)
-            );
+            let _ = write!(text, "{}{}", if has_query { '&' } else { '?' }, encode_query(query));
         }
         Url::parse(&text).map_err(|error| refused(&format!("makes no URL: {error}")))
     }
@@ -135,26 +120,19 @@ impl Piece {
             }
             Piece::Value(template) => template,
         };
-        let value = template
-            .evaluate(scope)
-            .map_err(|error| template_failure(&error))?;
+        let value = template.evaluate(scope).map_err(|error| template_failure(&error))?;
         match scalar_text(&value) {
             Some(value) if !value.is_empty() => {
                 text.extend(utf8_percent_encode(&value, RESERVED));
                 Ok(())
             }
-            _ => Err(refused(&format!(
-                "needs a text for `{}`, which is empty or none",
-                template.source()
-            ))),
+            _ => Err(refused(&format!("needs a text for `{}`, which is empty or none", template.source()))),
         }
     }
 }
 
 fn write_whole(template: &Template, text: &mut String, scope: &Scope) -> Result<(), Failure> {
-    let value = template
-        .evaluate(scope)
-        .map_err(|error| template_failure(&error))?;
+    let value = template.evaluate(scope).map_err(|error| template_failure(&error))?;
     let path = match &value {
         Value::Null => "",
         Value::String(path) => path.as_str(),

@@ -52,48 +52,32 @@ impl JmesPath {
     pub fn compile(source: &str) -> Result<JmesPath, NotReadable> {
         let form = match plain_fields(source) {
             Some(fields) => Form::Fields(fields),
-            None => Form::Interpreted(Arc::new(jpx_core::compile(source).map_err(|error| {
-                NotReadable {
-                    message: format!("`{source}` is not JMESPath: {}", error.reason),
-                    offset: error.offset,
-                }
+            None => Form::Interpreted(Arc::new(jpx_core::compile(source).map_err(|error| NotReadable {
+                message: format!("`{source}` is not JMESPath: {}", error.reason),
+                offset: error.offset,
             })?)),
         };
-        Ok(JmesPath {
-            source: source.to_owned(),
-            form,
-        })
+        Ok(JmesPath { source: source.to_owned(), form })
     }
 
     /// `@`: the value itself.
     pub fn whole() -> JmesPath {
-        JmesPath {
-            source: "@".to_owned(),
-            form: Form::Fields(Vec::new()),
-        }
+        JmesPath { source: "@".to_owned(), form: Form::Fields(Vec::new()) }
     }
 
     /// What it finds; `null` where there is nothing. Fails where a function meets a type that it does not take.
     pub fn search<'value>(&self, value: &'value Value) -> Result<Cow<'value, Value>, Failure> {
         const NOTHING: &Value = &Value::Null;
         match &self.form {
-            Form::Fields(fields) => Ok(Cow::Borrowed(
-                fields
-                    .iter()
-                    .try_fold(value, |place, field| place.get(field))
-                    .unwrap_or(NOTHING),
-            )),
-            Form::Interpreted(expression) => {
-                expression.search(value).map(Cow::Owned).map_err(|error| {
-                    Failure::not_sent(
-                        "selector_failed",
-                        format!(
-                            "the expression `{}` does not fit what it reads: {}",
-                            self.source, error.reason
-                        ),
-                    )
-                })
+            Form::Fields(fields) => {
+                Ok(Cow::Borrowed(fields.iter().try_fold(value, |place, field| place.get(field)).unwrap_or(NOTHING)))
             }
+            Form::Interpreted(expression) => expression.search(value).map(Cow::Owned).map_err(|error| {
+                Failure::not_sent(
+                    "selector_failed",
+                    format!("the expression `{}` does not fit what it reads: {}", self.source, error.reason),
+                )
+            }),
         }
     }
 
@@ -133,10 +117,7 @@ impl PathSource {
         }
         Template::compile(source)
             .map(PathSource::FromInputs)
-            .map_err(|error| NotReadable {
-                message: error.message,
-                offset: error.offset,
-            })
+            .map_err(|error| NotReadable { message: error.message, offset: error.offset })
     }
 
     /// The expression, for these inputs.
@@ -144,9 +125,7 @@ impl PathSource {
         match self {
             PathSource::Fixed(path) => Ok(Cow::Borrowed(path)),
             PathSource::FromInputs(template) => {
-                let source = template
-                    .render(scope)
-                    .map_err(|error| super::template_failure(&error))?;
+                let source = template.render(scope).map_err(|error| super::template_failure(&error))?;
                 remembered(&source).map(Cow::Owned)
             }
         }
@@ -169,8 +148,7 @@ fn remembered(source: &str) -> Result<JmesPath, Failure> {
     if let Some(path) = known.get(source) {
         return Ok(path.clone());
     }
-    let path = JmesPath::compile(source)
-        .map_err(|error| Failure::not_sent("input_invalid", error.message))?;
+    let path = JmesPath::compile(source).map_err(|error| Failure::not_sent("input_invalid", error.message))?;
     if known.len() >= REMEMBERED {
         known.clear();
     }
@@ -186,9 +164,7 @@ fn plain_fields(source: &str) -> Option<Vec<String>> {
         .split('.')
         .map(|field| {
             let mut letters = field.bytes();
-            let starts = letters
-                .next()
-                .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            let starts = letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
             let goes_on = letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             (starts && goes_on).then(|| field.to_owned())
         })
@@ -203,15 +179,7 @@ mod tests {
     #[test]
     fn plain_paths_find_what_the_interpreter_finds() {
         let body = json!({"data": {"id": "7", "list": [1]}, "meta": {"next_token": null}});
-        for source in [
-            "@",
-            "data",
-            "data.id",
-            "data.list",
-            "meta.next_token",
-            "data.id.x",
-            "none.x",
-        ] {
+        for source in ["@", "data", "data.id", "data.list", "meta.next_token", "data.id.x", "none.x"] {
             let plain = JmesPath::compile(source).unwrap();
             assert!(matches!(plain.form, Form::Fields(_)), "{source}");
             let interpreted = jpx_core::compile(source).unwrap().search(&body).unwrap();
@@ -223,24 +191,14 @@ mod tests {
     #[test]
     fn other_expressions_are_interpreted() {
         let path = JmesPath::compile("detail || errors[0].message").unwrap();
-        assert_eq!(
-            path.text(&json!({"errors": [{"message": "no"}]})),
-            Some("no".into())
-        );
-        assert_eq!(
-            path.text(&json!({"detail": "yes", "errors": []})),
-            Some("yes".into())
-        );
+        assert_eq!(path.text(&json!({"errors": [{"message": "no"}]})), Some("no".into()));
+        assert_eq!(path.text(&json!({"detail": "yes", "errors": []})), Some("yes".into()));
         assert_eq!(path.text(&json!({})), None);
     }
 
     #[test]
     fn what_cannot_be_read_says_where() {
         let error = JmesPath::compile("data[").unwrap_err();
-        assert!(
-            error.message.contains("`data[` is not JMESPath"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("`data[` is not JMESPath"), "{}", error.message);
     }
 }

@@ -19,23 +19,11 @@ fn select(response: Value, body: Value) -> Result<Vec<Value>, Failure> {
 #[test]
 fn absent_records_are_none() {
     let many = json!({"records": "data", "many": true});
-    assert_eq!(
-        select(many.clone(), json!({"meta": {"result_count": 0}})).unwrap(),
-        Vec::<Value>::new()
-    );
-    assert_eq!(
-        select(many.clone(), json!({"data": null})).unwrap(),
-        Vec::<Value>::new()
-    );
-    assert_eq!(
-        select(many, json!({"data": [1, 2]})).unwrap(),
-        [json!(1), json!(2)]
-    );
+    assert_eq!(select(many.clone(), json!({"meta": {"result_count": 0}})).unwrap(), Vec::<Value>::new());
+    assert_eq!(select(many.clone(), json!({"data": null})).unwrap(), Vec::<Value>::new());
+    assert_eq!(select(many, json!({"data": [1, 2]})).unwrap(), [json!(1), json!(2)]);
     let one = json!({"records": "data"});
-    assert_eq!(
-        select(one.clone(), json!({"data": {"id": "1"}})).unwrap(),
-        [json!({"id": "1"})]
-    );
+    assert_eq!(select(one.clone(), json!({"data": {"id": "1"}})).unwrap(), [json!({"id": "1"})]);
     assert_eq!(select(one, json!({})).unwrap(), Vec::<Value>::new());
     assert_eq!(select(json!({}), json!([1, 2])).unwrap(), [json!([1, 2])]);
 }
@@ -58,10 +46,7 @@ fn side_lists_are_joined_by_one_key_or_several() {
     )
     .unwrap();
     assert_eq!(records[0]["author"]["username"], "ann");
-    assert_eq!(
-        records[0]["media"],
-        json!([{"media_key": "b"}, {"media_key": "a"}])
-    );
+    assert_eq!(records[0]["media"], json!([{"media_key": "b"}, {"media_key": "a"}]));
     assert_eq!(records[1]["author"]["id"], "8");
     assert_eq!(records[2], json!({"id": "3", "author_id": "deleted"}));
 }
@@ -78,10 +63,7 @@ fn records_are_completed_then_chosen_then_cut() {
         ]}),
     )
     .unwrap();
-    assert_eq!(
-        records,
-        [json!({"id": "1", "lang": "en", "nested": {"kept": 2}, "page": 2, "link": "x/1"})]
-    );
+    assert_eq!(records, [json!({"id": "1", "lang": "en", "nested": {"kept": 2}, "page": 2, "link": "x/1"})]);
 }
 
 #[test]

@@ -27,10 +27,7 @@ const FIELDS: [(&str, &str); 6] = [
     ("hour", "0-23"),
     ("day of the month", "1-31"),
     ("month", "1-12 or jan-dec"),
-    (
-        "day of the week",
-        "0-7 or sun-sat, where 0 and 7 are Sunday",
-    ),
+    ("day of the week", "0-7 or sun-sat, where 0 and 7 are Sunday"),
 ];
 
 /// A cron expression in a time zone.
@@ -68,8 +65,7 @@ impl Cron {
                 "write five: minute, hour, day of the month, month, day of the week; or six with seconds first",
             ));
         };
-        let weekdays =
-            weekdays(weekday).ok_or_else(|| wrong_field(weekday, FIELDS[5].0, FIELDS[5].1))?;
+        let weekdays = weekdays(weekday).ok_or_else(|| wrong_field(weekday, FIELDS[5].0, FIELDS[5].1))?;
         for (place, field) in fields.iter().take(5).enumerate() {
             let mut alone = ["*"; 6];
             alone[place] = field;
@@ -80,8 +76,7 @@ impl Cron {
         let expression = format!("{second} {minute} {hour} {day} {month} *");
         let cron = Cron {
             source: source.to_owned(),
-            fields: Fields::from_str(&expression)
-                .map_err(|error| syntax(format!("`{source}`: {error}")))?,
+            fields: Fields::from_str(&expression).map_err(|error| syntax(format!("`{source}`: {error}")))?,
             weekdays,
             is_either_day_enough: !is_wildcard(day) && !is_wildcard(weekday),
             has_fixed_hours: !is_wildcard(hour),
@@ -105,11 +100,7 @@ impl Cron {
         loop {
             // From here to the next change of the clock the offset stands still: civil time is plain.
             let offset = self.zone.to_offset(from);
-            let change = self
-                .zone
-                .following(from)
-                .next()
-                .map(|change| change.timestamp());
+            let change = self.zone.following(from).next().map(|change| change.timestamp());
             let earliest = offset.to_datetime(from).max(self.repeated_until(from));
             let civil = self.next_civil(earliest)?;
             let instant = offset.to_timestamp(civil).ok()?;
@@ -143,9 +134,7 @@ impl Cron {
     fn next_civil(&self, earliest: DateTime) -> Option<DateTime> {
         let earliest = match earliest.subsec_nanosecond() {
             0 => earliest,
-            fraction => earliest
-                .checked_add(Span::new().nanoseconds(1_000_000_000 - i64::from(fraction)))
-                .ok()?,
+            fraction => earliest.checked_add(Span::new().nanoseconds(1_000_000_000 - i64::from(fraction))).ok()?,
         };
         let mut date = earliest.date();
         let end = date.checked_add(Span::new().days(HORIZON_DAYS)).ok()?;
@@ -177,11 +166,7 @@ impl Cron {
             return None;
         }
         let start = |value: i8| u32::from(value.unsigned_abs());
-        let (hour, minute, second) = (
-            start(since.hour()),
-            start(since.minute()),
-            start(since.second()),
-        );
+        let (hour, minute, second) = (start(since.hour()), start(since.minute()), start(since.second()));
         for h in self.fields.hours().range(hour..) {
             let first_minute = if h == hour { minute } else { 0 };
             for m in self.fields.minutes().range(first_minute..) {
@@ -225,9 +210,9 @@ fn weekdays(field: &str) -> Option<[bool; 7]> {
 fn weekday(text: &str) -> Option<usize> {
     match text.parse::<usize>() {
         Ok(number) => (number <= 7).then_some(number),
-        Err(_) => WEEKDAYS.iter().position(|name| {
-            *name == text || (text.len() > 3 && text.starts_with(name) && text.ends_with("day"))
-        }),
+        Err(_) => WEEKDAYS
+            .iter()
+            .position(|name| *name == text || (text.len() > 3 && text.starts_with(name) && text.ends_with("day"))),
     }
 }
 
@@ -236,15 +221,8 @@ fn find_zone(name: Option<&str>) -> Result<TimeZone, Problem> {
         return Ok(TimeZone::UTC);
     };
     TimeZone::get(name).map_err(|_| {
-        let problem = Problem::new(
-            "/trigger/timezone",
-            "unknown_timezone",
-            format!("there is no time zone `{name}`"),
-        );
-        let known: Vec<String> = jiff::tz::db()
-            .available()
-            .map(|zone| zone.as_str().to_owned())
-            .collect();
+        let problem = Problem::new("/trigger/timezone", "unknown_timezone", format!("there is no time zone `{name}`"));
+        let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
         match closest(name, known.iter().map(String::as_str)) {
             Some(known) => problem.with_help(format!("did you mean `{known}`?")),
             None => problem.with_help("write an IANA name such as `Europe/Zurich`"),
@@ -253,9 +231,8 @@ fn find_zone(name: Option<&str>) -> Result<TimeZone, Problem> {
 }
 
 fn wrong_field(field: &str, name: &str, range: &str) -> Problem {
-    syntax(format!("`{field}` is no {name}")).with_help(format!(
-        "a {name} is {range}; lists `1,2`, ranges `1-5` and steps `*/2` are possible"
-    ))
+    syntax(format!("`{field}` is no {name}"))
+        .with_help(format!("a {name} is {range}; lists `1,2`, ranges `1-5` and steps `*/2` are possible"))
 }
 
 fn syntax(message: String) -> Problem {

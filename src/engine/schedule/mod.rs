@@ -35,28 +35,22 @@ impl Schedule {
     /// `timezone_without_cron`.
     pub fn of_trigger(trigger: &Trigger) -> Result<Option<Schedule>, Problem> {
         match (trigger.every, &trigger.cron) {
-            (Some(_), Some(_)) => Err(Problem::new(
-                "/trigger/cron",
-                "schedule_conflict",
-                "this trigger has both `every` and `cron`",
-            )
-            .with_help("write one of them")),
-            (Some(every), None) if every.ms == 0 => Err(Problem::new(
-                "/trigger/every",
-                "every_zero",
-                "an interval must be longer than nothing",
-            )
-            .with_help("write for example `every: 1h`")),
+            (Some(_), Some(_)) => {
+                Err(Problem::new("/trigger/cron", "schedule_conflict", "this trigger has both `every` and `cron`")
+                    .with_help("write one of them"))
+            }
+            (Some(every), None) if every.ms == 0 => {
+                Err(Problem::new("/trigger/every", "every_zero", "an interval must be longer than nothing")
+                    .with_help("write for example `every: 1h`"))
+            }
             (None, Some(text)) => {
                 let zone = trigger.timezone.as_deref();
                 Cron::parse(text, zone).map(|cron| Some(Schedule::Cron(Box::new(cron))))
             }
-            (_, None) if trigger.timezone.is_some() => Err(Problem::new(
-                "/trigger/timezone",
-                "timezone_without_cron",
-                "`timezone` does nothing here",
-            )
-            .with_help("an interval is the same everywhere; `timezone` belongs to `cron`")),
+            (_, None) if trigger.timezone.is_some() => {
+                Err(Problem::new("/trigger/timezone", "timezone_without_cron", "`timezone` does nothing here")
+                    .with_help("an interval is the same everywhere; `timezone` belongs to `cron`"))
+            }
             (every, None) => Ok(every.map(Schedule::Every)),
         }
     }

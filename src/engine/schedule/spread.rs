@@ -8,10 +8,7 @@ pub(super) fn next_due(every_ms: i64, after_ms: i64, name: &str) -> i64 {
     let every_ms = every_ms.max(1);
     let phase_ms = phase_ms(every_ms, name);
     let passed = after_ms.saturating_sub(phase_ms).div_euclid(every_ms);
-    passed
-        .saturating_add(1)
-        .saturating_mul(every_ms)
-        .saturating_add(phase_ms)
+    passed.saturating_add(1).saturating_mul(every_ms).saturating_add(phase_ms)
 }
 
 fn phase_ms(every_ms: i64, name: &str) -> i64 {

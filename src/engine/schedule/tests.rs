@@ -45,18 +45,9 @@ fn expressions_mean_what_crontab_says() {
 
 #[test]
 fn the_next_time_is_strictly_later() {
-    assert_eq!(
-        next("0 9 * * *", "UTC", "2026-11-20T09:00:00Z"),
-        "2026-11-21T09:00:00Z"
-    );
-    assert_eq!(
-        next("0 9 * * *", "UTC", "2026-11-20T08:59:59.999Z"),
-        "2026-11-20T09:00:00Z"
-    );
-    assert_eq!(
-        next("0 9 * * *", "UTC", "2026-11-20T09:00:00.001Z"),
-        "2026-11-21T09:00:00Z"
-    );
+    assert_eq!(next("0 9 * * *", "UTC", "2026-11-20T09:00:00Z"), "2026-11-21T09:00:00Z");
+    assert_eq!(next("0 9 * * *", "UTC", "2026-11-20T08:59:59.999Z"), "2026-11-20T09:00:00Z");
+    assert_eq!(next("0 9 * * *", "UTC", "2026-11-20T09:00:00.001Z"), "2026-11-21T09:00:00Z");
 }
 
 #[test]
@@ -65,26 +56,10 @@ fn clock_changes_lose_nothing_and_repeat_no_fixed_hour() {
     for (text, after, expected) in [
         ("30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"),
         ("30 2 * * *", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"),
-        (
-            "*/15 2 * * *",
-            "2026-03-28T12:00:00Z",
-            "2026-03-29T01:00:00Z",
-        ),
-        (
-            "*/15 2 * * *",
-            "2026-03-29T01:00:00Z",
-            "2026-03-30T00:00:00Z",
-        ),
-        (
-            "0 2,3 * * *",
-            "2026-03-28T12:00:00Z",
-            "2026-03-29T01:00:00Z",
-        ),
-        (
-            "0 2,3 * * *",
-            "2026-03-29T01:00:00Z",
-            "2026-03-30T00:00:00Z",
-        ),
+        ("*/15 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"),
+        ("*/15 2 * * *", "2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"),
+        ("0 2,3 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"),
+        ("0 2,3 * * *", "2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"),
         ("30 * * * *", "2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"),
         ("30 2 * * *", "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"),
         ("30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
@@ -93,11 +68,7 @@ fn clock_changes_lose_nothing_and_repeat_no_fixed_hour() {
         ("30 * * * *", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"),
         ("30 * * * *", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"),
     ] {
-        assert_eq!(
-            next(text, "Europe/Zurich", after),
-            expected,
-            "{text} after {after}"
-        );
+        assert_eq!(next(text, "Europe/Zurich", after), expected, "{text} after {after}");
     }
 }
 
@@ -105,12 +76,7 @@ fn clock_changes_lose_nothing_and_repeat_no_fixed_hour() {
 fn mistakes_are_told() {
     for (text, zone, code, help) in [
         ("0 0 30 2 *", None, "cron_never_fires", "day of the month"),
-        (
-            "0 0 31 4,6,9,11 *",
-            None,
-            "cron_never_fires",
-            "day of the month",
-        ),
+        ("0 0 31 4,6,9,11 *", None, "cron_never_fires", "day of the month"),
         ("61 * * * *", None, "cron_syntax", "0-59"),
         ("* 24 * * *", None, "cron_syntax", "0-23"),
         ("* * * * 8", None, "cron_syntax", "0-7"),
@@ -119,35 +85,21 @@ fn mistakes_are_told() {
         ("* * *", None, "cron_syntax", "write five"),
         ("@daily", None, "cron_syntax", "write five"),
         ("* * * * * * 2027", None, "cron_syntax", "write five"),
-        (
-            "* * * * *",
-            Some("Europe/Zürich"),
-            "unknown_timezone",
-            "`Europe/Zurich`",
-        ),
+        ("* * * * *", Some("Europe/Zürich"), "unknown_timezone", "`Europe/Zurich`"),
         ("* * * * *", Some("Nowhere"), "unknown_timezone", "IANA"),
     ] {
         let problem = Cron::parse(text, zone).unwrap_err();
         assert_eq!(problem.code, code, "{text}");
-        assert!(
-            problem.help.as_deref().unwrap_or_default().contains(help),
-            "{text}: {problem:?}"
-        );
+        assert!(problem.help.as_deref().unwrap_or_default().contains(help), "{text}: {problem:?}");
     }
 }
 
 #[test]
 fn a_trigger_has_one_schedule() {
     let trigger = |yaml: &str| Schedule::of_trigger(&serde_yaml::from_str(yaml).unwrap());
-    assert_eq!(
-        trigger("{every: 5m}"),
-        Ok(Some(Schedule::Every(Duration::from_secs(300))))
-    );
+    assert_eq!(trigger("{every: 5m}"), Ok(Some(Schedule::Every(Duration::from_secs(300)))));
     assert_eq!(trigger("{poll: x.new_tweet}"), Ok(None));
-    assert!(matches!(
-        trigger("{cron: 0 9 * * *, timezone: Asia/Tokyo}"),
-        Ok(Some(Schedule::Cron(_)))
-    ));
+    assert!(matches!(trigger("{cron: 0 9 * * *, timezone: Asia/Tokyo}"), Ok(Some(Schedule::Cron(_)))));
     for (yaml, code) in [
         ("{every: 5m, cron: 0 9 * * *}", "schedule_conflict"),
         ("{every: 0s}", "every_zero"),
@@ -165,11 +117,7 @@ fn intervals_are_spread_over_names() {
         let due_ms = hourly.next_due(0, &format!("flow-{number}")).unwrap();
         minutes.insert(due_ms / 60_000);
     }
-    assert!(
-        minutes.len() > 55,
-        "500 flows poll in {} of 60 minutes",
-        minutes.len()
-    );
+    assert!(minutes.len() > 55, "500 flows poll in {} of 60 minutes", minutes.len());
     // Written down once: another phase after an update of this program would poll twice or late.
     assert_eq!(hourly.next_due(0, "tweet-to-sms"), Some(2_524_743));
 }
@@ -181,14 +129,8 @@ fn what_was_missed_is_made_up_for_as_told() {
     let first_ms = hourly.next_due(0, "a").unwrap();
     let now_ms = first_ms + 5 * hour_ms + 600_000;
     let missed = |policy, last_ms, now_ms| hourly.missed(policy, last_ms + 1, now_ms, "a");
-    assert_eq!(
-        missed(Missed::RunAll, first_ms, now_ms),
-        (1..=5).map(|n| first_ms + n * hour_ms).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        missed(Missed::RunOnce, first_ms, now_ms),
-        [first_ms + 5 * hour_ms]
-    );
+    assert_eq!(missed(Missed::RunAll, first_ms, now_ms), (1..=5).map(|n| first_ms + n * hour_ms).collect::<Vec<_>>());
+    assert_eq!(missed(Missed::RunOnce, first_ms, now_ms), [first_ms + 5 * hour_ms]);
     assert_eq!(missed(Missed::Skip, first_ms, now_ms), [0_i64; 0]);
     assert_eq!(
         missed(Missed::Skip, first_ms, first_ms + hour_ms + 500),
@@ -202,13 +144,7 @@ fn what_was_missed_is_made_up_for_as_told() {
     assert_eq!((all.len(), all.last()), (MAX_MISSED, Some(&year_ms)));
 }
 
-const ZONES: [&str; 5] = [
-    "UTC",
-    "Europe/Zurich",
-    "America/New_York",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-];
+const ZONES: [&str; 5] = ["UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"];
 
 fn field(from: u8, to: u8) -> impl Strategy<Value = String> {
     prop_oneof![
@@ -225,10 +161,7 @@ fn field(from: u8, to: u8) -> impl Strategy<Value = String> {
 fn times() -> impl Strategy<Value = String> {
     prop_oneof![
         (0_u8..60, 0_u8..24).prop_map(|(minute, hour)| format!("{minute} {hour}")),
-        (
-            field(0, 59),
-            prop_oneof![Just("*"), Just("*/2"), Just("*/5")]
-        )
+        (field(0, 59), prop_oneof![Just("*"), Just("*/2"), Just("*/5")])
             .prop_map(|(minute, hour)| format!("{minute} {hour}")),
     ]
 }

@@ -4,10 +4,7 @@ use super::*;
 
 fn codes(output: &Value) -> Vec<&str> {
     let results = output["results"].as_array().unwrap();
-    results
-        .iter()
-        .map(|result| result["status"].as_str().unwrap())
-        .collect()
+    results.iter().map(|result| result["status"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -20,11 +17,7 @@ fn each_element_is_a_request_and_an_entry_of_its_own() {
         Some("2") => Err(refused()),
         _ => echo(call),
     });
-    assert_eq!(
-        ending,
-        Ending::Succeeded,
-        "one that failed does not fail the step"
-    );
+    assert_eq!(ending, Ending::Succeeded, "one that failed does not fail the step");
     let keys: Vec<&str> = world.calls.iter().map(|call| call.key.as_str()).collect();
     assert_eq!(keys, ["0[0]", "0[1]", "0[2]"]);
     assert_eq!(
@@ -36,14 +29,7 @@ fn each_element_is_a_request_and_an_entry_of_its_own() {
         ]})
     );
     assert_eq!(world.output("1"), json!({"s": "partially_successful"}));
-    assert_eq!(
-        world
-            .entry("0[1]")
-            .error
-            .as_ref()
-            .map(|failure| failure.code.as_str()),
-        Some("http_400")
-    );
+    assert_eq!(world.entry("0[1]").error.as_ref().map(|failure| failure.code.as_str()), Some("http_400"));
     assert_eq!(world.entry("0[1]").scope, "0[]");
 }
 
@@ -58,9 +44,7 @@ fn the_step_fails_when_all_fail_or_when_none_may() {
         ("send_all", 2, "failed", EntryState::Failed),
     ];
     for (action, failing, status, state) in cases {
-        let flow = flow(&format!(
-            "steps: [{{action: service.{action}, with: {{to: [1, 2]}}}}]"
-        ));
+        let flow = flow(&format!("steps: [{{action: service.{action}, with: {{to: [1, 2]}}}}]"));
         let mut world = World::new(&flow, json!({}));
         world.finish(|call| match call.element.as_ref().and_then(Value::as_i64) {
             Some(number) if number <= failing => Err(refused()),
@@ -74,12 +58,7 @@ fn the_step_fails_when_all_fail_or_when_none_may() {
 
 #[test]
 fn lists_of_one_of_none_and_by_default() {
-    for (with, calls) in [
-        ("{to: \"+41\"}", 1),
-        ("{to: []}", 0),
-        ("{body: x}", 1),
-        ("{to: [1, 2]}", 2),
-    ] {
+    for (with, calls) in [("{to: \"+41\"}", 1), ("{to: []}", 0), ("{body: x}", 1), ("{to: [1, 2]}", 2)] {
         let flow = flow(&format!("steps: [{{action: service.send, with: {with}}}]"));
         let mut world = World::new(&flow, json!({}));
         assert_eq!(world.finish(echo), Ending::Succeeded, "{with}");
@@ -93,46 +72,22 @@ fn a_retry_repeats_only_what_was_not_done_even_after_a_restart() {
     let flow = flow("steps: [{action: service.send_all, with: {to: [1, 2, 3]}}]");
     let mut world = World::new(&flow, json!({}));
     call(world.on(Event::Begin));
-    call(world.on(Event::Answered {
-        output: json!("first"),
-    }));
+    call(world.on(Event::Answered { output: json!("first") }));
     let (due_ms, reason) = wait(world.on(Event::Failed(busy())));
     assert_eq!(reason, Reason::Retry);
     world.lose();
     world.now_ms = due_ms;
     let again = call(world.on(Event::Crashed));
-    assert_eq!(
-        (again.key.as_str(), again.attempt, again.element),
-        ("0[1]", 2, Some(json!(2)))
-    );
-    let third = call(world.on(Event::Answered {
-        output: json!("second"),
-    }));
-    assert_eq!(
-        (third.key.as_str(), third.attempt),
-        ("0[2]", 1),
-        "the next element counts its own attempts"
-    );
+    assert_eq!((again.key.as_str(), again.attempt, again.element), ("0[1]", 2, Some(json!(2))));
+    let third = call(world.on(Event::Answered { output: json!("second") }));
+    assert_eq!((third.key.as_str(), third.attempt), ("0[2]", 1), "the next element counts its own attempts");
     world.lose();
     call(world.on(Event::Crashed));
-    assert!(matches!(
-        world.on(Event::Answered {
-            output: json!("third")
-        }),
-        Next::Ended(Ending::Succeeded)
-    ));
-    let outputs: Vec<Value> = world.output("0")["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|result| result["output"].clone())
-        .collect();
+    assert!(matches!(world.on(Event::Answered { output: json!("third") }), Next::Ended(Ending::Succeeded)));
+    let outputs: Vec<Value> =
+        world.output("0")["results"].as_array().unwrap().iter().map(|result| result["output"].clone()).collect();
     assert_eq!(outputs, [json!("first"), json!("second"), json!("third")]);
-    let keys: Vec<&Option<String>> = world
-        .calls
-        .iter()
-        .map(|call| &call.idempotency_key)
-        .collect();
+    let keys: Vec<&Option<String>> = world.calls.iter().map(|call| &call.idempotency_key).collect();
     assert_eq!(keys[1], keys[2], "a repeat has the same key");
     assert_ne!(keys[0], keys[1], "another element has another");
 }
@@ -147,18 +102,9 @@ fn an_element_nobody_knows_about_waits_for_a_person() {
     world.lose();
     let second = call(world.on(Event::Settled(Settlement::Failed)));
     assert_eq!(second.key, "0[1]");
-    world.on(Event::Answered {
-        output: json!("ok"),
-    });
+    world.on(Event::Answered { output: json!("ok") });
     assert_eq!(codes(&world.output("0")), ["failed", "successful"]);
-    assert_eq!(
-        world
-            .entry("0[0]")
-            .error
-            .as_ref()
-            .map(|failure| failure.code.as_str()),
-        Some("timeout")
-    );
+    assert_eq!(world.entry("0[0]").error.as_ref().map(|failure| failure.code.as_str()), Some("timeout"));
 }
 
 #[test]

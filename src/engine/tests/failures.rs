@@ -14,21 +14,11 @@ steps:
 "#,
     );
     let mut world = World::new(&flow, json!({}));
-    let ending = world.finish(|_| {
-        Err(Failure {
-            status: Some(400),
-            ..refused()
-        })
-    });
-    let Ending::Failed(failed) = ending else {
-        panic!("{ending:?}")
-    };
+    let ending = world.finish(|_| Err(Failure { status: Some(400), ..refused() }));
+    let Ending::Failed(failed) = ending else { panic!("{ending:?}") };
     assert_eq!(failed.step, "second");
     assert_eq!(failed.failure.code, "http_400");
-    assert_eq!(
-        world.output("1"),
-        json!({"code": "http_400", "status": "failed", "http": 400})
-    );
+    assert_eq!(world.output("1"), json!({"code": "http_400", "status": "failed", "http": 400}));
     assert!(world.journal.iter().all(|entry| entry.key != "3"));
 }
 
@@ -80,16 +70,9 @@ on_failure:
     let mut world = World::new(&flow, json!({"text": "x"}));
     let told = call(world.on(Event::Begin));
     assert_eq!(told.key, "on_failure.0");
-    assert_eq!(
-        told.inputs["body"],
-        "test failed at broken: template_missing_path 1"
-    );
+    assert_eq!(told.inputs["body"], "test failed at broken: template_missing_path 1");
     world.lose();
-    assert_eq!(
-        call(world.on(Event::Crashed)).inputs,
-        told.inputs,
-        "the error is still known after a restart"
-    );
+    assert_eq!(call(world.on(Event::Crashed)).inputs, told.inputs, "the error is still known after a restart");
     let Next::Ended(Ending::Failed(failed)) = world.on(Event::Answered { output: json!(1) }) else {
         panic!("a failed run")
     };
@@ -107,18 +90,10 @@ on_failure: [{id: two, action: service.post}, {id: three, action: service.post}]
     );
     let mut world = World::new(&flow, json!({}));
     let ending = world.finish(|call| Err(failure(&call.step, Outcome::NotDone, Verdict::Fail)));
-    let Ending::Failed(failed) = ending else {
-        panic!("{ending:?}")
-    };
-    assert_eq!(
-        (failed.step.as_str(), failed.failure.code.as_str()),
-        ("one", "one")
-    );
+    let Ending::Failed(failed) = ending else { panic!("{ending:?}") };
+    assert_eq!((failed.step.as_str(), failed.failure.code.as_str()), ("one", "one"));
     let second = failed.on_failure.unwrap();
-    assert_eq!(
-        (second.step.as_str(), second.failure.code.as_str()),
-        ("two", "two")
-    );
+    assert_eq!((second.step.as_str(), second.failure.code.as_str()), ("two", "two"));
     assert_eq!(world.calls.len(), 2);
 }
 
@@ -127,11 +102,7 @@ fn an_ended_run_stays_ended() {
     let flow = flow("steps: [{set: {a: 1}}]");
     let mut world = World::new(&flow, json!({}));
     world.finish(echo);
-    for event in [
-        Event::Due,
-        Event::Answered { output: json!(1) },
-        Event::Crashed,
-    ] {
+    for event in [Event::Due, Event::Answered { output: json!(1) }, Event::Crashed] {
         let decision = world.decide(event);
         assert!(matches!(decision.next, Next::Ended(Ending::Succeeded)));
         assert!(decision.entries.is_empty());

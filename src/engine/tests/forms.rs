@@ -16,14 +16,8 @@ steps:
     );
     let mut world = World::new(&flow, json!({"text": "hi"}));
     assert_eq!(world.finish(echo), Ending::Succeeded);
-    assert_eq!(
-        world.calls[0].inputs,
-        json!({"to": "+41", "body": "HI test run-1", "count": 2})
-    );
-    assert_eq!(
-        world.output("2"),
-        json!({"status": "succeeded", "body": "HI test run-1"})
-    );
+    assert_eq!(world.calls[0].inputs, json!({"to": "+41", "body": "HI test run-1", "count": 2}));
+    assert_eq!(world.output("2"), json!({"status": "succeeded", "body": "HI test run-1"}));
 }
 
 #[test]
@@ -55,10 +49,7 @@ steps:
   - {if: "eq item.kind 'a'", else: [{set: {never: true}}]}
 "#,
     );
-    for (kind, guarded, of, key) in [
-        ("a", "skipped", "then", "1.then.0"),
-        ("b", "succeeded", "else", "1.else.0"),
-    ] {
+    for (kind, guarded, of, key) in [("a", "skipped", "then", "1.then.0"), ("b", "succeeded", "else", "1.else.0")] {
         let mut world = World::new(&flow, json!({"kind": kind}));
         assert_eq!(world.finish(echo), Ending::Succeeded, "{kind}");
         assert_eq!(world.output("2"), json!({"guarded": guarded, "of": of}));
@@ -85,10 +76,7 @@ steps:
     let item = json!({"rows": [{"name": "a", "tags": ["x", "y"]}, {"name": "b", "tags": []}]});
     let mut world = World::new(&flow, item);
     assert_eq!(world.finish(|_| Ok(json!("!"))), Ending::Succeeded);
-    assert_eq!(
-        world.output("1"),
-        json!({"all": ["a0!", "b1"], "inner": "unseen", "row": "unbound"})
-    );
+    assert_eq!(world.output("1"), json!({"all": ["a0!", "b1"], "inner": "unseen", "row": "unbound"}));
     assert_eq!(world.output("0[0].1[1].0"), json!({"tag": "a/y"}));
     assert_eq!(world.entry("0[0].1[1].0").scope, "0[0].1[1]");
     assert_eq!(world.entry("0[1]").scope, "0[]");
@@ -101,10 +89,7 @@ fn a_loop_needs_a_list() {
     let Ending::Failed(failed) = World::new(&flow, json!({"rows": "text"})).finish(echo) else {
         panic!("a text is no list");
     };
-    assert_eq!(
-        (failed.step.as_str(), failed.failure.code.as_str()),
-        ("0", "foreach_no_list")
-    );
+    assert_eq!((failed.step.as_str(), failed.failure.code.as_str()), ("0", "foreach_no_list"));
 }
 
 #[test]
@@ -119,22 +104,15 @@ fn waits_last_as_long_as_they_say() {
     ];
     for (written, length_ms) in cases {
         let flow = flow(&format!("steps: [{{{written}}}, {{action: service.read}}]"));
-        let item = json!({"pause": "1m30s", "later": crate::clock::rfc3339(START_MS + 5_000), "number": START_MS + 7_000});
+        let item =
+            json!({"pause": "1m30s", "later": crate::clock::rfc3339(START_MS + 5_000), "number": START_MS + 7_000});
         let mut world = World::new(&flow, item);
         let mut next = world.on(Event::Begin);
         if let Some(length_ms) = length_ms {
-            assert_eq!(
-                wait(next),
-                (START_MS + length_ms, Reason::Wait),
-                "{written}"
-            );
+            assert_eq!(wait(next), (START_MS + length_ms, Reason::Wait), "{written}");
             world.now_ms += length_ms - 1;
             world.lose();
-            assert_eq!(
-                wait(world.on(Event::Due)).0,
-                START_MS + length_ms,
-                "{written}: too early"
-            );
+            assert_eq!(wait(world.on(Event::Due)).0, START_MS + length_ms, "{written}: too early");
             world.now_ms += 1;
             next = world.on(Event::Due);
         }
@@ -157,25 +135,12 @@ on_failure: [{set: {told: "{{error.step}}: {{error.message}} ({{error.code}})"}}
 "#,
     );
     let mut world = World::new(&flow, json!({"list": [1, 3]}));
-    assert_eq!(
-        world.finish(echo),
-        Ending::Stopped {
-            message: Some("enough".to_owned())
-        }
-    );
+    assert_eq!(world.finish(echo), Ending::Stopped { message: Some("enough".to_owned()) });
     assert_eq!(world.entry("0").state, EntryState::Succeeded);
     let mut world = World::new(&flow, json!({"list": [1, 2]}));
-    let Ending::Failed(failed) = world.finish(echo) else {
-        panic!("stop failed")
-    };
-    assert_eq!(
-        (failed.step.as_str(), failed.failure.code.as_str()),
-        ("end", "stopped")
-    );
-    assert_eq!(
-        world.output("on_failure.0"),
-        json!({"told": "end: met 2 (stopped)"})
-    );
+    let Ending::Failed(failed) = world.finish(echo) else { panic!("stop failed") };
+    assert_eq!((failed.step.as_str(), failed.failure.code.as_str()), ("end", "stopped"));
+    assert_eq!(world.output("on_failure.0"), json!({"told": "end: met 2 (stopped)"}));
     assert_eq!(world.entry("0").state, EntryState::Failed);
 }
 
@@ -188,23 +153,15 @@ steps:
   - http: {url: "http://host/{{default item.none 'a}}b'}}"}
 "#,
     );
-    let mut world = World::new(
-        &flow,
-        json!({"base": "http://h:1/x", "name": "a b/ü", "q": "1&2"}),
-    );
+    let mut world = World::new(&flow, json!({"base": "http://h:1/x", "name": "a b/ü", "q": "1&2"}));
     let first = call(world.on(Event::Begin));
     assert_eq!((first.target, first.needs_mark), (Target::Http, true));
     assert_eq!(
         *first.inputs,
         json!({"method": "POST", "url": "http://h:1/x/a/a%20b%2F%C3%BC?q=1%262", "query": {"n": 1}, "headers": {"X-Id": "a b/ü"}, "json": {"text": "a b/ü"}})
     );
-    let second = call(world.on(Event::Answered {
-        output: json!({"status": 200}),
-    }));
-    assert_eq!(
-        (&second.inputs["url"], second.needs_mark),
-        (&json!("http://host/a%7D%7Db"), false)
-    );
+    let second = call(world.on(Event::Answered { output: json!({"status": 200}) }));
+    assert_eq!((&second.inputs["url"], second.needs_mark), (&json!("http://host/a%7D%7Db"), false));
 }
 
 #[test]
@@ -218,21 +175,13 @@ steps:
     );
     let mut world = World::new(&flow, json!({}));
     let first = call(world.on(Event::Begin));
-    assert_eq!(
-        (first.step.as_str(), first.title.as_deref()),
-        ("post", Some("Posting"))
-    );
+    assert_eq!((first.step.as_str(), first.title.as_deref()), ("post", Some("Posting")));
     assert_eq!(first.target.to_string(), "service.keyed");
     assert_eq!(*first.inputs, json!({"b": 1}));
     assert_eq!((first.timeout_ms, first.needs_mark), (Some(3_000), false));
     assert!(first.idempotency_key.is_some());
-    let second = call(world.on(Event::Answered {
-        output: Value::Null,
-    }));
-    assert_eq!(
-        (second.step.as_str(), second.timeout_ms),
-        ("1", Some(30_000))
-    );
+    let second = call(world.on(Event::Answered { output: Value::Null }));
+    assert_eq!((second.step.as_str(), second.timeout_ms), ("1", Some(30_000)));
     assert_eq!(second.idempotency_key, None);
 }
 
@@ -251,10 +200,7 @@ steps:
 on_failure: [{if: "eq item.a", set: {a: 1}}]
 "#,
     );
-    let told: Vec<(&str, &str)> = found
-        .iter()
-        .map(|problem| (problem.pointer.as_str(), problem.code))
-        .collect();
+    let told: Vec<(&str, &str)> = found.iter().map(|problem| (problem.pointer.as_str(), problem.code)).collect();
     for expected in [
         ("/steps/0/action", "unknown_connector"),
         ("/steps/1/id", "duplicate_step_id"),
@@ -267,35 +213,13 @@ on_failure: [{if: "eq item.a", set: {a: 1}}]
         ("/steps/5/wait", "wait_invalid"),
         ("/steps/6/then", "if_without_condition"),
     ] {
-        assert!(
-            told.contains(&expected),
-            "{expected:?} is not among {told:#?}"
-        );
+        assert!(told.contains(&expected), "{expected:?} is not among {told:#?}");
     }
-    assert!(
-        told.iter()
-            .any(|(pointer, _)| *pointer == "/steps/1/with/text"),
-        "{told:#?}"
-    );
-    assert!(
-        told.iter()
-            .any(|(pointer, _)| *pointer == "/on_failure/0/if"),
-        "{told:#?}"
-    );
-    let help = |code: &str| {
-        found
-            .iter()
-            .find(|problem| problem.code == code)
-            .and_then(|problem| problem.help.clone())
-    };
-    assert_eq!(
-        help("unknown_connector").as_deref(),
-        Some("did you mean `service`?")
-    );
-    assert_eq!(
-        help("unknown_action").as_deref(),
-        Some("did you mean `read`?")
-    );
+    assert!(told.iter().any(|(pointer, _)| *pointer == "/steps/1/with/text"), "{told:#?}");
+    assert!(told.iter().any(|(pointer, _)| *pointer == "/on_failure/0/if"), "{told:#?}");
+    let help = |code: &str| found.iter().find(|problem| problem.code == code).and_then(|problem| problem.help.clone());
+    assert_eq!(help("unknown_connector").as_deref(), Some("did you mean `service`?"));
+    assert_eq!(help("unknown_action").as_deref(), Some("did you mean `read`?"));
 }
 
 #[test]

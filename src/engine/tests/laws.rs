@@ -32,9 +32,7 @@ on_failure:
 /// Fails now and then, by what is asked and not by when.
 fn moody(call: &Call) -> Result<Value, Failure> {
     let mood = call.key.len() + call.inputs.to_string().len() + call.attempt as usize;
-    if call.inputs.get("fail").is_some()
-        || (call.key.starts_with("3[") && call.element == Some(json!("b")))
-    {
+    if call.inputs.get("fail").is_some() || (call.key.starts_with("3[") && call.element == Some(json!("b"))) {
         return Err(refused());
     }
     match mood % 5 {
@@ -55,11 +53,7 @@ enum Loss {
 }
 
 /// Runs to the end and loses the process wherever `loss` says so. Time passes with commits only.
-fn run<'f>(
-    flow: &'f Flow,
-    item: Value,
-    mut loss: impl FnMut(usize) -> Option<Loss>,
-) -> (World<'f>, Ending) {
+fn run<'f>(flow: &'f Flow, item: Value, mut loss: impl FnMut(usize) -> Option<Loss>) -> (World<'f>, Ending) {
     let mut world = World::new(flow, item);
     let mut event = Event::Begin;
     let mut point = 0;
@@ -120,10 +114,7 @@ fn distinct(world: &World) -> Vec<Seen> {
 }
 
 fn items() -> [Value; 2] {
-    [
-        json!({"kind": "long", "tags": ["a", "b"]}),
-        json!({"kind": "short", "tags": []}),
-    ]
+    [json!({"kind": "long", "tags": ["a", "b"]}), json!({"kind": "short", "tags": []})]
 }
 
 fn assert_same(flow: &Flow, item: &Value, loss: impl FnMut(usize) -> Option<Loss>) {
@@ -180,11 +171,7 @@ fn frames_that_do_not_fit_the_flow_are_refused() {
         r#"{"section":"steps","clock_ms":0,"frames":[{"block":0,"at":0,"turn":0,"started_ms":0}],"current":{"phase":"sending","attempt":1,"entered_ms":0}}"#,
     ] {
         let refused = Run::resume(&flow, facts(json!({})), Some(frames), Vec::new());
-        assert_eq!(
-            refused.err().map(|failure| failure.code).as_deref(),
-            Some("frames_unreadable"),
-            "{frames}"
-        );
+        assert_eq!(refused.err().map(|failure| failure.code).as_deref(), Some("frames_unreadable"), "{frames}");
     }
 }
 
@@ -199,20 +186,11 @@ fn a_long_loop_costs_what_its_length_says() {
     let mut event = Event::Begin;
     loop {
         let decision = world.decide(event);
-        assert!(
-            decision.entries.len() <= 4,
-            "a decision writes what has just happened"
-        );
-        lists += decision
-            .entries
-            .iter()
-            .filter(|entry| entry.input.as_deref().is_some_and(Value::is_array))
-            .count();
+        assert!(decision.entries.len() <= 4, "a decision writes what has just happened");
+        lists += decision.entries.iter().filter(|entry| entry.input.as_deref().is_some_and(Value::is_array)).count();
         world.commit(&decision);
         event = match decision.next {
-            Next::Call(call) => Event::Answered {
-                output: call.inputs["n"].clone(),
-            },
+            Next::Call(call) => Event::Answered { output: call.inputs["n"].clone() },
             Next::Ended(ending) => break assert_eq!(ending, Ending::Succeeded),
             other => panic!("{other:?}"),
         };
@@ -240,10 +218,7 @@ fn much_that_is_decided_at_once_is_committed_in_parts() {
         world.commit(&decision);
         commits += 1;
         match decision.next {
-            Next::Wait {
-                due_ms,
-                reason: Reason::Commit,
-            } => assert_eq!(due_ms, world.now_ms),
+            Next::Wait { due_ms, reason: Reason::Commit } => assert_eq!(due_ms, world.now_ms),
             Next::Ended(ending) => break assert_eq!(ending, Ending::Succeeded),
             other => panic!("{other:?}"),
         }
@@ -253,14 +228,7 @@ fn much_that_is_decided_at_once_is_committed_in_parts() {
         event = Event::Due;
     }
     assert_eq!(commits, 6);
-    assert_eq!(
-        world
-            .journal
-            .iter()
-            .filter(|entry| entry.form == "set")
-            .count(),
-        5_000
-    );
+    assert_eq!(world.journal.iter().filter(|entry| entry.form == "set").count(), 5_000);
 }
 
 #[test]
@@ -275,15 +243,8 @@ fn a_journal_with_holes_is_refused() {
             Next::Call(call) => {
                 let frames = world.frames.clone().unwrap();
                 let without = |key: &str| {
-                    let left = world
-                        .journal
-                        .iter()
-                        .filter(|entry| entry.key != key)
-                        .cloned()
-                        .collect();
-                    Run::resume(&flow, world.facts.clone(), Some(&frames), left)
-                        .err()
-                        .map(|failure| failure.code)
+                    let left = world.journal.iter().filter(|entry| entry.key != key).cloned().collect();
+                    Run::resume(&flow, world.facts.clone(), Some(&frames), left).err().map(|failure| failure.code)
                 };
                 let incomplete = Some("journal_incomplete".to_owned());
                 if call.key == "2.then.1[2].0" {

@@ -45,26 +45,15 @@ pub(super) fn flow(yaml: &str) -> Flow {
 pub(super) fn problems(yaml: &str) -> Vec<manifest::Problem> {
     let written = format!("flow: test\ntrigger: {{manual: true}}\n{yaml}");
     let flow: manifest::Flow = serde_yaml::from_str(&written).unwrap();
-    Flow::compile(&flow, &connectors())
-        .err()
-        .unwrap_or_default()
+    Flow::compile(&flow, &connectors()).err().unwrap_or_default()
 }
 
 pub(super) fn facts(item: Value) -> Facts {
-    Facts {
-        run_id: "run-1".to_owned(),
-        item,
-        inputs: json!({"to": "+41"}),
-        started_ms: START_MS,
-    }
+    Facts { run_id: "run-1".to_owned(), item, inputs: json!({"to": "+41"}), started_ms: START_MS }
 }
 
 pub(super) fn failure(code: &str, outcome: Outcome, verdict: Verdict) -> Failure {
-    Failure {
-        outcome,
-        verdict,
-        ..Failure::not_sent(code, format!("it failed with {code}"))
-    }
+    Failure { outcome, verdict, ..Failure::not_sent(code, format!("it failed with {code}")) }
 }
 
 pub(super) fn refused() -> Failure {
@@ -76,11 +65,7 @@ pub(super) fn busy() -> Failure {
 }
 
 pub(super) fn torn() -> Failure {
-    failure(
-        "timeout",
-        Outcome::Unknown,
-        Verdict::Retry { after_ms: None },
-    )
+    failure("timeout", Outcome::Unknown, Verdict::Retry { after_ms: None })
 }
 
 /// A call as the world saw it.
@@ -167,10 +152,7 @@ impl<'f> World<'f> {
             None => Run::resume(self.flow, self.facts.clone(), None, self.journal.clone()).unwrap(),
             Some(frames) => {
                 let visible = Run::visible_scopes(self.flow, frames).unwrap();
-                let entries = self
-                    .journal
-                    .iter()
-                    .filter(|entry| visible.contains(&entry.scope));
+                let entries = self.journal.iter().filter(|entry| visible.contains(&entry.scope));
                 let entries = entries.cloned().collect();
                 Run::resume(self.flow, self.facts.clone(), Some(frames), entries).unwrap()
             }
@@ -198,9 +180,7 @@ impl<'f> World<'f> {
 
     pub fn entry(&self, key: &str) -> &Entry {
         let found = self.journal.iter().filter(|entry| entry.key == key);
-        found
-            .max_by_key(|entry| entry.attempt)
-            .unwrap_or_else(|| panic!("no entry {key}"))
+        found.max_by_key(|entry| entry.attempt).unwrap_or_else(|| panic!("no entry {key}"))
     }
 
     pub fn output(&self, key: &str) -> Value {

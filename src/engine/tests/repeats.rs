@@ -4,9 +4,7 @@ use super::*;
 
 /// What a run asks for after its first attempt failed.
 fn after(action: &str, failure: Failure) -> Next {
-    let flow = flow(&format!(
-        "steps: [{{action: service.{action}, with: {{text: a}}}}]"
-    ));
+    let flow = flow(&format!("steps: [{{action: service.{action}, with: {{text: a}}}}]"));
     let mut world = World::new(&flow, json!({}));
     call(world.on(Event::Begin));
     world.now_ms += 1_000;
@@ -25,62 +23,19 @@ fn told(next: &Next) -> String {
 #[test]
 fn every_effect_and_outcome_has_its_consequence() {
     let retry = Verdict::Retry { after_ms: None };
-    let limited = Verdict::RateLimited {
-        until_ms: START_MS + 60_000,
-    };
+    let limited = Verdict::RateLimited { until_ms: START_MS + 60_000 };
     let cases = [
-        (
-            Outcome::NotSent,
-            retry,
-            ["Retry", "Retry", "Retry", "Retry", "Retry"],
-        ),
-        (
-            Outcome::NotDone,
-            retry,
-            ["Retry", "Retry", "Retry", "Retry", "Retry"],
-        ),
-        (
-            Outcome::NotDone,
-            limited,
-            [
-                "RateLimit",
-                "RateLimit",
-                "RateLimit",
-                "RateLimit",
-                "RateLimit",
-            ],
-        ),
-        (
-            Outcome::NotDone,
-            Verdict::Fail,
-            ["Failed", "Failed", "Failed", "Failed", "Failed"],
-        ),
-        (
-            Outcome::NotDone,
-            Verdict::Reauth,
-            ["Failed", "Failed", "Failed", "Failed", "Failed"],
-        ),
-        (
-            Outcome::NotDone,
-            Verdict::Reconcile,
-            ["Failed", "Failed", "Failed", "Failed", "Failed"],
-        ),
-        (
-            Outcome::Unknown,
-            retry,
-            ["Retry", "Retry", "Retry", "LookUp", "Unknown"],
-        ),
-        (
-            Outcome::Unknown,
-            Verdict::Fail,
-            ["Failed", "Failed", "Failed", "LookUp", "Unknown"],
-        ),
+        (Outcome::NotSent, retry, ["Retry", "Retry", "Retry", "Retry", "Retry"]),
+        (Outcome::NotDone, retry, ["Retry", "Retry", "Retry", "Retry", "Retry"]),
+        (Outcome::NotDone, limited, ["RateLimit", "RateLimit", "RateLimit", "RateLimit", "RateLimit"]),
+        (Outcome::NotDone, Verdict::Fail, ["Failed", "Failed", "Failed", "Failed", "Failed"]),
+        (Outcome::NotDone, Verdict::Reauth, ["Failed", "Failed", "Failed", "Failed", "Failed"]),
+        (Outcome::NotDone, Verdict::Reconcile, ["Failed", "Failed", "Failed", "Failed", "Failed"]),
+        (Outcome::Unknown, retry, ["Retry", "Retry", "Retry", "LookUp", "Unknown"]),
+        (Outcome::Unknown, Verdict::Fail, ["Failed", "Failed", "Failed", "LookUp", "Unknown"]),
     ];
     for (outcome, verdict, expected) in cases {
-        for (action, expected) in ["read", "upsert", "keyed", "tweet", "post"]
-            .iter()
-            .zip(expected)
-        {
+        for (action, expected) in ["read", "upsert", "keyed", "tweet", "post"].iter().zip(expected) {
             let next = after(action, failure("code", outcome, verdict));
             assert_eq!(told(&next), expected, "{action} {outcome:?} {verdict:?}");
         }
@@ -92,32 +47,19 @@ fn attempts_are_counted_and_waits_grow() {
     let cases = [
         ("action: service.read", 5, 1.0),
         ("action: service.upsert", 3, 1.0),
-        (
-            "action: service.read, retry: {attempts: 2, initial: 1s}",
-            2,
-            0.1,
-        ),
-        (
-            "action: service.post, retry: {attempts: 4, initial: 4m}",
-            4,
-            24.0,
-        ),
+        ("action: service.read, retry: {attempts: 2, initial: 1s}", 2, 0.1),
+        ("action: service.post, retry: {attempts: 4, initial: 4m}", 4, 24.0),
     ];
     for (step, attempts, factor) in cases {
         let flow = flow(&format!("steps: [{{{step}}}]"));
         let mut world = World::new(&flow, json!({}));
-        let Ending::Failed(failed) = world.finish(|_| Err(busy())) else {
-            panic!("{step}")
-        };
+        let Ending::Failed(failed) = world.finish(|_| Err(busy())) else { panic!("{step}") };
         assert_eq!(failed.failure.code, "busy", "{step}");
         assert_eq!(world.calls.len(), attempts, "{step}");
         for (number, pair) in world.calls.windows(2).enumerate() {
             let full = (10_000.0 * factor * f64::from(1 << number)).min(600_000.0);
             let waited = (pair[1].at_ms - pair[0].at_ms) as f64;
-            assert!(
-                waited <= full && waited >= full * 0.8,
-                "{step}: attempt {number} waited {waited} of {full}"
-            );
+            assert!(waited <= full && waited >= full * 0.8, "{step}: attempt {number} waited {waited} of {full}");
         }
         let attempted: Vec<u32> = world.calls.iter().map(|call| call.attempt).collect();
         assert_eq!(attempted, (1..=attempts as u32).collect::<Vec<_>>());
@@ -132,13 +74,7 @@ fn a_fixed_wait_is_fixed_and_the_services_word_is_heeded() {
     assert_eq!(wait(world.on(Event::Failed(busy()))).0, START_MS + 3_000);
     world.now_ms = START_MS + 3_000;
     call(world.on(Event::Due));
-    let told = failure(
-        "busy",
-        Outcome::NotDone,
-        Verdict::Retry {
-            after_ms: Some(9_000),
-        },
-    );
+    let told = failure("busy", Outcome::NotDone, Verdict::Retry { after_ms: Some(9_000) });
     assert_eq!(wait(world.on(Event::Failed(told))).0, START_MS + 12_000);
 }
 
@@ -152,21 +88,14 @@ fn limits_use_up_no_attempts() {
         left -= 1;
         let until_ms = START_MS + 1_000 * (10 - left);
         if left > 0 {
-            Err(failure(
-                "http_429",
-                Outcome::NotDone,
-                Verdict::RateLimited { until_ms },
-            ))
+            Err(failure("http_429", Outcome::NotDone, Verdict::RateLimited { until_ms }))
         } else {
             Ok(json!(1))
         }
     });
     assert_eq!(ending, Ending::Succeeded);
     assert_eq!(world.calls[9].at_ms, START_MS + 9_000);
-    assert!(
-        !world.calls[9].after_uncertain,
-        "a refusal is no uncertainty"
-    );
+    assert!(!world.calls[9].after_uncertain, "a refusal is no uncertainty");
 }
 
 #[test]
@@ -175,55 +104,31 @@ fn a_deadline_ends_the_waiting_not_the_hope() {
         "steps: [{id: s, action: service.read, deadline: 25s, retry: {attempts: 9, backoff: fixed, initial: 10s}}]",
     );
     let mut world = World::new(&flow, json!({}));
-    let Ending::Failed(failed) = world.finish(|_| Err(busy())) else {
-        panic!("too late")
-    };
+    let Ending::Failed(failed) = world.finish(|_| Err(busy())) else { panic!("too late") };
     assert_eq!(failed.failure.code, "deadline_exceeded");
-    assert!(
-        failed.failure.message.contains("it failed with busy"),
-        "{}",
-        failed.failure.message
-    );
+    assert!(failed.failure.message.contains("it failed with busy"), "{}", failed.failure.message);
     assert_eq!(world.calls.len(), 3);
-    assert_eq!(
-        world.now_ms,
-        START_MS + 20_000,
-        "it does not wait for what comes too late"
-    );
+    assert_eq!(world.now_ms, START_MS + 20_000, "it does not wait for what comes too late");
 }
 
 #[test]
 fn what_was_found_is_done() {
-    let flow = flow(
-        "steps: [{id: t, action: service.tweet, with: {text: hello}}, {set: {id: \"{{steps.t.output.id}}\"}}]",
-    );
+    let flow =
+        flow("steps: [{id: t, action: service.tweet, with: {text: hello}}, {set: {id: \"{{steps.t.output.id}}\"}}]");
     let mut world = World::new(&flow, json!({}));
     assert!(call(world.on(Event::Begin)).needs_mark);
     world.mark();
     world.now_ms += 2_000;
-    assert_eq!(
-        wait(world.on(Event::Failed(torn()))),
-        (START_MS + 5_000, Reason::LookUp)
-    );
+    assert_eq!(wait(world.on(Event::Failed(torn()))), (START_MS + 5_000, Reason::LookUp));
     world.now_ms = START_MS + 5_000;
     world.lose();
-    let Next::Reconcile(look) = world.on(Event::Due) else {
-        panic!("a look-up")
-    };
-    assert_eq!(
-        (look.since_ms, &*look.inputs),
-        (START_MS, &json!({"text": "hello"}))
-    );
+    let Next::Reconcile(look) = world.on(Event::Due) else { panic!("a look-up") };
+    assert_eq!((look.since_ms, &*look.inputs), (START_MS, &json!({"text": "hello"})));
     assert_eq!(look.reconcile.action, "read");
-    assert_eq!(
-        wait(world.on(Event::NotFound)),
-        (START_MS + 10_000, Reason::LookUp)
-    );
+    assert_eq!(wait(world.on(Event::NotFound)), (START_MS + 10_000, Reason::LookUp));
     world.now_ms = START_MS + 10_000;
     assert!(matches!(world.on(Event::Due), Next::Reconcile(_)));
-    let next = world.on(Event::Found {
-        output: json!({"id": "7"}),
-    });
+    let next = world.on(Event::Found { output: json!({"id": "7"}) });
     assert!(matches!(next, Next::Ended(Ending::Succeeded)));
     assert_eq!(world.output("1"), json!({"id": "7"}));
     assert_eq!(world.entry("0").state, EntryState::Succeeded);
@@ -232,37 +137,21 @@ fn what_was_found_is_done() {
 #[test]
 fn what_stays_absent_is_repeated_or_left_to_a_person() {
     for (action, is_repeated) in [("tweet", true), ("shy", false)] {
-        let flow = flow(&format!(
-            "steps: [{{action: service.{action}, with: {{text: a}}}}]"
-        ));
+        let flow = flow(&format!("steps: [{{action: service.{action}, with: {{text: a}}}}]"));
         let mut world = World::new(&flow, json!({}));
         call(world.on(Event::Begin));
         world.mark();
         let mut next = world.on(Event::Failed(torn()));
         let mut looks = 0;
-        while let Next::Wait {
-            due_ms,
-            reason: Reason::LookUp,
-        } = next
-        {
-            assert!(
-                due_ms <= START_MS + 60_000,
-                "{action}: never later than `within`"
-            );
+        while let Next::Wait { due_ms, reason: Reason::LookUp } = next {
+            assert!(due_ms <= START_MS + 60_000, "{action}: never later than `within`");
             world.now_ms = due_ms;
             world.lose();
-            assert!(
-                matches!(world.on(Event::Due), Next::Reconcile(_)),
-                "{action}"
-            );
+            assert!(matches!(world.on(Event::Due), Next::Reconcile(_)), "{action}");
             looks += 1;
             next = world.on(Event::NotFound);
         }
-        assert_eq!(
-            (world.now_ms, looks),
-            (START_MS + 60_000, 5),
-            "{action}: the last look is at the end"
-        );
+        assert_eq!((world.now_ms, looks), (START_MS + 60_000, 5), "{action}: the last look is at the end");
         if is_repeated {
             let again = call(next);
             assert_eq!((again.attempt, again.after_uncertain), (2, true));
@@ -283,10 +172,7 @@ fn a_refusal_as_a_repeat_is_looked_up_only_after_uncertainty() {
     world.now_ms = START_MS + 60_000;
     world.on(Event::Due);
     assert!(call(world.on(Event::NotFound)).after_uncertain);
-    assert!(
-        matches!(world.on(Event::Failed(duplicate())), Next::Reconcile(_)),
-        "looked up at once"
-    );
+    assert!(matches!(world.on(Event::Failed(duplicate())), Next::Reconcile(_)), "looked up at once");
     assert_eq!(wait(world.on(Event::NotFound)).1, Reason::LookUp);
     world.now_ms += 60_000;
     world.on(Event::Due);
@@ -304,29 +190,17 @@ fn a_look_up_that_fails_is_made_again_and_proves_nothing() {
     world.on(Event::Failed(torn()));
     world.now_ms = START_MS + 5_000;
     world.on(Event::Due);
-    let limited = failure(
-        "http_429",
-        Outcome::NotDone,
-        Verdict::RateLimited {
-            until_ms: START_MS + 900_000,
-        },
-    );
+    let limited = failure("http_429", Outcome::NotDone, Verdict::RateLimited { until_ms: START_MS + 900_000 });
     assert_eq!(wait(world.on(Event::Failed(limited))).0, START_MS + 900_000);
     world.now_ms = START_MS + 900_000;
     assert!(matches!(world.on(Event::Due), Next::Reconcile(_)));
-    assert!(
-        matches!(world.on(Event::Failed(refused())), Next::Unknown),
-        "absence was never seen"
-    );
+    assert!(matches!(world.on(Event::Failed(refused())), Next::Unknown), "absence was never seen");
 }
 
 #[test]
 fn a_person_settles_what_nobody_knows() {
-    let cases = [
-        (Settlement::Done(json!({"id": 1})), "done"),
-        (Settlement::Retry, "again"),
-        (Settlement::Failed, "failed"),
-    ];
+    let cases =
+        [(Settlement::Done(json!({"id": 1})), "done"), (Settlement::Retry, "again"), (Settlement::Failed, "failed")];
     for (settlement, expected) in cases {
         let flow = flow(
             "steps: [{id: p, action: service.post, deadline: 1m, retry: {attempts: 1}}, {set: {id: \"{{steps.p.output.id}}\"}}]",
@@ -334,10 +208,7 @@ fn a_person_settles_what_nobody_knows() {
         let mut world = World::new(&flow, json!({}));
         call(world.on(Event::Begin));
         assert!(matches!(world.on(Event::Failed(torn())), Next::Unknown));
-        assert!(
-            matches!(world.on(Event::Due), Next::Unknown),
-            "only a person ends it"
-        );
+        assert!(matches!(world.on(Event::Due), Next::Unknown), "only a person ends it");
         world.now_ms += 3_600_000;
         world.lose();
         match (world.on(Event::Settled(settlement)), expected) {
@@ -360,9 +231,7 @@ fn a_crash_after_the_mark_is_an_unknown_outcome_and_before_it_a_repeat() {
     for (action, expected) in [("post", "Unknown"), ("tweet", "LookUp")] {
         for is_marked in [false, true] {
             for event in [Event::Crashed, Event::Begin] {
-                let flow = flow(&format!(
-                    "steps: [{{action: service.{action}, with: {{text: a}}}}]"
-                ));
+                let flow = flow(&format!("steps: [{{action: service.{action}, with: {{text: a}}}}]"));
                 let mut world = World::new(&flow, json!({}));
                 call(world.on(Event::Begin));
                 if is_marked {
@@ -372,21 +241,10 @@ fn a_crash_after_the_mark_is_an_unknown_outcome_and_before_it_a_repeat() {
                 let next = world.on(event);
                 if is_marked {
                     assert_eq!(told(&next), expected, "{action}");
-                    assert_eq!(
-                        world
-                            .entry("0")
-                            .error
-                            .as_ref()
-                            .map(|failure| failure.code.as_str()),
-                        Some("crashed")
-                    );
+                    assert_eq!(world.entry("0").error.as_ref().map(|failure| failure.code.as_str()), Some("crashed"));
                 } else {
                     let again = call(next);
-                    assert_eq!(
-                        (again.attempt, again.after_uncertain),
-                        (1, false),
-                        "{action}"
-                    );
+                    assert_eq!((again.attempt, again.after_uncertain), (1, false), "{action}");
                 }
             }
         }
@@ -395,16 +253,7 @@ fn a_crash_after_the_mark_is_an_unknown_outcome_and_before_it_a_repeat() {
 
 #[test]
 fn a_mark_made_after_a_wait_counts_although_the_frames_are_older() {
-    for first in [
-        busy(),
-        failure(
-            "http_429",
-            Outcome::NotDone,
-            Verdict::RateLimited {
-                until_ms: START_MS + 5_000,
-            },
-        ),
-    ] {
+    for first in [busy(), failure("http_429", Outcome::NotDone, Verdict::RateLimited { until_ms: START_MS + 5_000 })] {
         let flow = flow("steps: [{action: service.post}]");
         let mut world = World::new(&flow, json!({}));
         call(world.on(Event::Begin));

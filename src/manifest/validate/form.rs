@@ -14,11 +14,7 @@ pub fn wanted(forms: &[&Value]) -> String {
     for form in forms.iter().filter(|form| words(form).is_empty()) {
         for name in types(form) {
             let description = match name {
-                "string"
-                    if form
-                        .get("pattern")
-                        .is_some_and(|text| text == duration::PATTERN) =>
-                {
+                "string" if form.get("pattern").is_some_and(|text| text == duration::PATTERN) => {
                     "a length of time such as 30s, 15m or 1h30m".to_owned()
                 }
                 "string" => "text".to_owned(),
@@ -27,11 +23,7 @@ pub fn wanted(forms: &[&Value]) -> String {
                 "number" => "a number".to_owned(),
                 "boolean" => "`true` or `false`".to_owned(),
                 "array" => "a list".to_owned(),
-                _ => match form
-                    .get("required")
-                    .and_then(|keys| keys.get(0))
-                    .and_then(Value::as_str)
-                {
+                _ => match form.get("required").and_then(|keys| keys.get(0)).and_then(Value::as_str) {
                     Some(key) => format!("a mapping with `{key}`"),
                     None => "a mapping".to_owned(),
                 },
@@ -51,8 +43,7 @@ pub fn wanted(forms: &[&Value]) -> String {
 /// Whether it says nothing about what may stand here.
 pub fn is_free(schema: &Value) -> bool {
     let says = ["type", "enum", "const", "properties"];
-    *schema == Value::Bool(true)
-        || (schema.is_object() && says.iter().all(|keyword| schema.get(*keyword).is_none()))
+    *schema == Value::Bool(true) || (schema.is_object() && says.iter().all(|keyword| schema.get(*keyword).is_none()))
 }
 
 /// The types that it names.
@@ -78,16 +69,13 @@ pub fn words(schema: &Value) -> Vec<&str> {
 
 /// The schema of a named member.
 pub fn property<'a>(form: &'a Value, key: &str) -> Option<&'a Value> {
-    form.get("properties")
-        .and_then(|properties| properties.get(key))
+    form.get("properties").and_then(|properties| properties.get(key))
 }
 
 /// The names of the members that are named.
 pub fn property_names(form: &Value) -> impl Iterator<Item = &str> {
     let properties = form.get("properties").and_then(Value::as_object);
-    properties
-        .into_iter()
-        .flat_map(|properties| properties.keys().map(String::as_str))
+    properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str))
 }
 
 /// The schema of members that are not named; none where there can be no others.
@@ -103,19 +91,14 @@ pub fn other_members(form: &Value) -> Option<&Value> {
 /// The key whose one word tells this form from the others.
 pub fn tag(form: &Value) -> Option<&str> {
     let properties = form.get("properties").and_then(Value::as_object)?;
-    let tag = properties
-        .iter()
-        .find(|(_, schema)| schema.get("const").is_some());
+    let tag = properties.iter().find(|(_, schema)| schema.get("const").is_some());
     tag.map(|(name, _)| name.as_str())
 }
 
 /// The least or greatest number, from its keyword or from the number's format.
 pub fn bound(schema: &Value, keyword: &str) -> Option<i128> {
     let written = schema.get(keyword).and_then(Value::as_i64).map(i128::from);
-    let format = schema
-        .get("format")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
     written.or(match (keyword, format) {
         ("maximum", "uint8") => Some(i128::from(u8::MAX)),
         ("maximum", "uint16") => Some(i128::from(u16::MAX)),

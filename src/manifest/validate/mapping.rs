@@ -16,11 +16,7 @@ impl<'a> Reader<'a> {
         forms: &[&'a Value],
         place: Place<'a>,
     ) -> Value {
-        let objects: Vec<&'a Value> = forms
-            .iter()
-            .copied()
-            .filter(|form| has_type(form, "object"))
-            .collect();
+        let objects: Vec<&'a Value> = forms.iter().copied().filter(|form| has_type(form, "object")).collect();
         match objects.as_slice() {
             [] => self.wrong_type(node, forms, place),
             [form] => self.members(node, entries, form, place),
@@ -28,8 +24,7 @@ impl<'a> Reader<'a> {
                 Some(tag) => self.tagged(node, entries, &objects, tag, place),
                 None => {
                     let has = |form: &Value, entry: &Entry| property(form, &entry.key).is_some();
-                    let known =
-                        |form: &Value| entries.iter().filter(|entry| has(form, entry)).count();
+                    let known = |form: &Value| entries.iter().filter(|entry| has(form, entry)).count();
                     let form = objects.iter().copied().rev().max_by_key(|form| known(form));
                     let form = form.unwrap_or(first);
                     if known(form) == 0 {
@@ -53,10 +48,7 @@ impl<'a> Reader<'a> {
         let Some(entry) = entries.first() else {
             return self.wrong_type(node, forms, place);
         };
-        let names: Vec<&str> = objects
-            .iter()
-            .flat_map(|form| property_names(form))
-            .collect();
+        let names: Vec<&str> = objects.iter().flat_map(|form| property_names(form)).collect();
         let help = match did_you_mean(&entry.key, names) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("it can be {}", wanted(forms)),
@@ -73,24 +65,16 @@ impl<'a> Reader<'a> {
         tag: &str,
         place: Place<'a>,
     ) -> Value {
-        let names: Vec<&str> = forms
-            .iter()
-            .flat_map(|form| property(form, tag).into_iter().flat_map(words))
-            .collect();
+        let names: Vec<&str> = forms.iter().flat_map(|form| property(form, tag).into_iter().flat_map(words)).collect();
         let Some(entry) = entries.iter().find(|entry| &*entry.key == tag) else {
             let message = format!("the key `{tag}` is missing in {place}");
             let help = format!("it can be {}", quoted(&names));
             return self.error(opening(node, place), "missing_key", message, Some(help));
         };
-        let form = forms
-            .iter()
-            .copied()
-            .find(|form| match &entry.value.content {
-                Content::Scalar(text, _) => {
-                    property(form, tag).is_some_and(|schema| words(schema).contains(&&**text))
-                }
-                _ => false,
-            });
+        let form = forms.iter().copied().find(|form| match &entry.value.content {
+            Content::Scalar(text, _) => property(form, tag).is_some_and(|schema| words(schema).contains(&&**text)),
+            _ => false,
+        });
         if let Some(form) = form {
             return self.members(node, entries, form, place);
         }
@@ -108,13 +92,7 @@ impl<'a> Reader<'a> {
         self.error(entry.value.span, "unknown_value", message, Some(help))
     }
 
-    fn members(
-        &mut self,
-        node: &'a Node,
-        entries: &'a [Entry],
-        form: &'a Value,
-        place: Place<'a>,
-    ) -> Value {
+    fn members(&mut self, node: &'a Node, entries: &'a [Entry], form: &'a Value, place: Place<'a>) -> Value {
         let mut members = Map::new();
         let mut unknown = Vec::new();
         for entry in entries {
@@ -123,23 +101,13 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let forms = self.forms(schema);
-            let place = Place {
-                name: Name::Key(&entry.key),
-                key: Some(entry.key_span),
-            };
-            members.insert(
-                entry.key.to_string(),
-                self.node(&entry.value, &forms, place),
-            );
+            let place = Place { name: Name::Key(&entry.key), key: Some(entry.key_span) };
+            members.insert(entry.key.to_string(), self.node(&entry.value, &forms, place));
         }
         if !unknown.is_empty() {
             self.unknown_keys(&unknown, &members, form, place);
         }
-        let required = form
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let required = form.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
             if !entries.iter().any(|entry| &*entry.key == key) {
                 let help = property(form, key).and_then(|schema| {
@@ -153,16 +121,8 @@ impl<'a> Reader<'a> {
         Value::Object(members)
     }
 
-    fn unknown_keys(
-        &mut self,
-        unknown: &[&Entry],
-        members: &Map<String, Value>,
-        form: &Value,
-        place: Place<'_>,
-    ) {
-        let left: Vec<&str> = property_names(form)
-            .filter(|name| !members.contains_key(*name))
-            .collect();
+    fn unknown_keys(&mut self, unknown: &[&Entry], members: &Map<String, Value>, form: &Value, place: Place<'_>) {
+        let left: Vec<&str> = property_names(form).filter(|name| !members.contains_key(*name)).collect();
         for entry in unknown.iter().take(MAX_FINDINGS) {
             let help = match did_you_mean(&entry.key, left.iter().copied()) {
                 Some(name) => format!("did you mean `{name}`?"),

@@ -20,17 +20,10 @@ const MAX_FINDINGS: usize = 1_000;
 /// The value of a source's tree as its schema types it, with everything that is wrong. With an error among
 /// the findings the value is incomplete.
 pub fn read(source: &Source, schema: &Value) -> (Value, Vec<Diagnostic>) {
-    let mut reader = Reader {
-        source,
-        schema,
-        found: Vec::new(),
-    };
+    let mut reader = Reader { source, schema, found: Vec::new() };
     let value = match source.root() {
         Some(root) => {
-            let place = Place {
-                name: Name::File,
-                key: None,
-            };
+            let place = Place { name: Name::File, key: None };
             reader.node(root, &reader.forms(schema), place)
         }
         None => Value::Null,
@@ -45,9 +38,7 @@ pub fn free(node: &Node) -> Value {
         Content::Scalar(text, _) => Value::from(&**text),
         Content::Sequence(items) => items.iter().map(free).collect(),
         Content::Mapping(entries) => {
-            let members = entries
-                .iter()
-                .map(|entry| (entry.key.to_string(), free(&entry.value)));
+            let members = entries.iter().map(|entry| (entry.key.to_string(), free(&entry.value)));
             Value::Object(members.collect())
         }
     }
@@ -99,23 +90,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn scalar(
-        &mut self,
-        node: &'a Node,
-        text: &str,
-        style: Style,
-        forms: &[&'a Value],
-        place: Place<'a>,
-    ) -> Value {
+    fn scalar(&mut self, node: &'a Node, text: &str, style: Style, forms: &[&'a Value], place: Place<'a>) -> Value {
         let listed: Vec<&str> = forms.iter().flat_map(|form| words(form)).collect();
         if listed.contains(&text) {
             return Value::from(text);
         }
-        let is_asked = |name: &str| {
-            forms
-                .iter()
-                .any(|form| has_type(form, name) && words(form).is_empty())
-        };
+        let is_asked = |name: &str| forms.iter().any(|form| has_type(form, name) && words(form).is_empty());
         if style == Style::Plain && yaml::is_null(text) {
             let help = format!("give it {}, or remove it", wanted(forms));
             return self.error(
@@ -148,16 +128,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(
-        &mut self,
-        node: &'a Node,
-        text: String,
-        form: Option<&Value>,
-        place: Place<'a>,
-    ) -> Value {
-        let pattern = form
-            .and_then(|form| form.get("pattern"))
-            .and_then(Value::as_str);
+    fn text(&mut self, node: &'a Node, text: String, form: Option<&Value>, place: Place<'a>) -> Value {
+        let pattern = form.and_then(|form| form.get("pattern")).and_then(Value::as_str);
         if pattern == Some(duration::PATTERN) {
             if let Err(message) = text.parse::<Duration>() {
                 return self.error(node.span, "invalid_duration", message, None);
@@ -175,18 +147,10 @@ impl<'a> Reader<'a> {
         Value::from(text)
     }
 
-    fn number(
-        &mut self,
-        node: &'a Node,
-        number: serde_json::Number,
-        forms: &[&'a Value],
-        place: Place<'a>,
-    ) -> Value {
+    fn number(&mut self, node: &'a Node, number: serde_json::Number, forms: &[&'a Value], place: Place<'a>) -> Value {
         let bound = |keyword: &str| forms.iter().find_map(|form| bound(form, keyword));
         let (minimum, maximum) = (bound("minimum"), bound("maximum"));
-        let value = number
-            .as_i128()
-            .or_else(|| number.as_f64().map(|float| float as i128));
+        let value = number.as_i128().or_else(|| number.as_f64().map(|float| float as i128));
         let is_within = value.is_none_or(|value| {
             minimum.is_none_or(|bound| value >= bound) && maximum.is_none_or(|bound| value <= bound)
         });
@@ -213,17 +177,11 @@ impl<'a> Reader<'a> {
             Name::File => Name::File,
         };
         let place = Place { name, key: None };
-        items
-            .iter()
-            .map(|item| self.node(item, &forms, place))
-            .collect()
+        items.iter().map(|item| self.node(item, &forms, place)).collect()
     }
 
     fn wrong_type(&mut self, node: &Node, forms: &[&Value], place: Place<'_>) -> Value {
-        let is_text = matches!(
-            &node.content,
-            Content::Scalar(_, Style::Quoted | Style::Block)
-        );
+        let is_text = matches!(&node.content, Content::Scalar(_, Style::Quoted | Style::Block));
         let written = match &node.content {
             Content::Scalar(text, _) if text.chars().count() <= 40 => format!("`{text}`"),
             Content::Scalar(..) => "text".to_owned(),
@@ -231,11 +189,8 @@ impl<'a> Reader<'a> {
             Content::Mapping(_) => "a mapping".to_owned(),
         };
         let message = format!("{place} must be {}, not {written}", wanted(forms));
-        let takes_bare = forms.iter().any(|form| {
-            ["integer", "number", "boolean"]
-                .iter()
-                .any(|name| has_type(form, name))
-        });
+        let takes_bare =
+            forms.iter().any(|form| ["integer", "number", "boolean"].iter().any(|name| has_type(form, name)));
         let help = (is_text && takes_bare).then(|| "leave the quotes away".to_owned());
         self.error(opening(node, place), "wrong_type", message, help)
     }
@@ -244,9 +199,7 @@ impl<'a> Reader<'a> {
     fn warn_of_hashtags(&mut self, node: &Node) {
         match &node.content {
             Content::Scalar(text, Style::Plain) if !text.is_empty() => {
-                let Some(comment) =
-                    yaml::hashtag_after(self.source.text(node.span.file), node.span)
-                else {
+                let Some(comment) = yaml::hashtag_after(self.source.text(node.span.file), node.span) else {
                     return;
                 };
                 let message = "to YAML this is a comment, and no part of the text before it";
@@ -262,23 +215,13 @@ impl<'a> Reader<'a> {
             Content::Scalar(..) => {}
             Content::Sequence(items) => items.iter().for_each(|item| self.warn_of_hashtags(item)),
             Content::Mapping(entries) => {
-                entries
-                    .iter()
-                    .for_each(|entry| self.warn_of_hashtags(&entry.value));
+                entries.iter().for_each(|entry| self.warn_of_hashtags(&entry.value));
             }
         }
     }
 
-    fn error(
-        &mut self,
-        span: Span,
-        code: &'static str,
-        message: String,
-        help: Option<String>,
-    ) -> Value {
-        let error = self
-            .source
-            .at_span(span, Severity::Error, code, message, help);
+    fn error(&mut self, span: Span, code: &'static str, message: String, help: Option<String>) -> Value {
+        let error = self.source.at_span(span, Severity::Error, code, message, help);
         self.found.push(error);
         Value::Null
     }
@@ -292,19 +235,14 @@ impl<'a> Reader<'a> {
 
     fn collect_forms(&self, schema: &'a Value, forms: &mut Vec<&'a Value>) {
         let reference = schema.get("$ref").and_then(Value::as_str);
-        if let Some(target) = reference
-            .and_then(|reference| reference.strip_prefix('#'))
-            .and_then(|pointer| self.schema.pointer(pointer))
+        if let Some(target) =
+            reference.and_then(|reference| reference.strip_prefix('#')).and_then(|pointer| self.schema.pointer(pointer))
         {
             return self.collect_forms(target, forms);
         }
-        let parts = ["anyOf", "oneOf"]
-            .iter()
-            .find_map(|keyword| schema.get(*keyword));
+        let parts = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(*keyword));
         match parts.and_then(Value::as_array) {
-            Some(parts) => parts
-                .iter()
-                .for_each(|part| self.collect_forms(part, forms)),
+            Some(parts) => parts.iter().for_each(|part| self.collect_forms(part, forms)),
             None => forms.push(schema),
         }
     }
@@ -315,9 +253,7 @@ fn opening(node: &Node, place: Place<'_>) -> Span {
     match (&node.content, place.key) {
         (Content::Scalar(..), _) => node.span,
         (_, Some(key)) => key,
-        (Content::Mapping(entries), None) => {
-            entries.first().map_or(node.span, |entry| entry.key_span)
-        }
+        (Content::Mapping(entries), None) => entries.first().map_or(node.span, |entry| entry.key_span),
         (_, None) => node.span,
     }
 }

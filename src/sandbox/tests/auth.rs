@@ -8,56 +8,29 @@ use super::*;
 const EXAMPLE_MS: i64 = 1_318_622_958_000;
 
 fn pairs<'a>(pairs: &[(&'a str, &'a str)]) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
-    pairs
-        .iter()
-        .map(|&(key, value)| (key.into(), value.into()))
-        .collect()
+    pairs.iter().map(|&(key, value)| (key.into(), value.into())).collect()
 }
 
 #[test]
 fn signs_the_example_of_the_documentation() {
-    let verifier = Oauth1::new(
-        "",
-        "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
-        "",
-        "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
-    );
+    let verifier =
+        Oauth1::new("", "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw", "", "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE");
     let parameters = pairs(&[
-        (
-            "status",
-            "Hello Ladies + Gentlemen, a signed OAuth request!",
-        ),
+        ("status", "Hello Ladies + Gentlemen, a signed OAuth request!"),
         ("include_entities", "true"),
         ("oauth_consumer_key", "xvz1evFS4wEEPTGEFPHBog"),
         ("oauth_nonce", "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg"),
         ("oauth_signature_method", "HMAC-SHA1"),
         ("oauth_timestamp", "1318622958"),
-        (
-            "oauth_token",
-            "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
-        ),
+        ("oauth_token", "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb"),
         ("oauth_version", "1.0"),
     ]);
-    for (host, expected) in [
-        ("api.x.com", "Ls93hJiZbQ3akF3HF3x1Bz8/zU4="),
-        ("API.twitter.com:443", "hCtSmYh+iHYCEqBWrE7C7hYmtUk="),
-    ] {
+    for (host, expected) in
+        [("api.x.com", "Ls93hJiZbQ3akF3HF3x1Bz8/zU4="), ("API.twitter.com:443", "hCtSmYh+iHYCEqBWrE7C7hYmtUk=")]
+    {
         let mut mac = verifier.mac.clone();
-        mac.update(
-            base_string(
-                "POST",
-                "https",
-                host,
-                "/1.1/statuses/update.json",
-                &parameters,
-            )
-            .as_bytes(),
-        );
-        assert_eq!(
-            BASE64.encode(mac.finalize().into_bytes()),
-            expected,
-            "{host}"
-        );
+        mac.update(base_string("POST", "https", host, "/1.1/statuses/update.json", &parameters).as_bytes());
+        assert_eq!(BASE64.encode(mac.finalize().into_bytes()), expected, "{host}");
     }
 }
 
@@ -85,16 +58,10 @@ fn accepted(verifier: &Oauth1, request: &Request, signed: &[(&str, &str)]) -> bo
     mac.update(base_string("POST", "http", "127.0.0.1:8080", "/2/tweets", &parameters).as_bytes());
     let signature = BASE64.encode(mac.finalize().into_bytes());
     oauth.push(("oauth_signature", &signature));
-    let header: Vec<String> = oauth
-        .iter()
-        .map(|(key, value)| format!("{key}=\"{}\"", encode(value)))
-        .collect();
+    let header: Vec<String> = oauth.iter().map(|(key, value)| format!("{key}=\"{}\"", encode(value))).collect();
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("127.0.0.1:8080"));
-    headers.insert(
-        "content-type",
-        HeaderValue::from_static(request.content_type),
-    );
+    headers.insert("content-type", HeaderValue::from_static(request.content_type));
     let call = Call {
         method: &Method::POST,
         path: "/2/tweets",
@@ -117,54 +84,22 @@ fn accepts_what_is_signed_and_nothing_else() {
         nonce: "n1",
         now_ms: EXAMPLE_MS,
     };
-    let form = Request {
-        body: "c=1%2B1",
-        content_type: "application/x-www-form-urlencoded",
-        ..json
-    };
+    let form = Request { body: "c=1%2B1", content_type: "application/x-www-form-urlencoded", ..json };
     let verifier = || Oauth1::new("key", "consumer secret", "token", "token secret");
-    assert!(
-        accepted(&verifier(), &json, &[("a", "x y")]),
-        "a JSON body is not signed"
-    );
+    assert!(accepted(&verifier(), &json, &[("a", "x y")]), "a JSON body is not signed");
     assert!(!accepted(&verifier(), &json, &[]), "the query is signed");
-    assert!(
-        accepted(&verifier(), &form, &[("c", "1+1"), ("a", "x y")]),
-        "a form is signed"
-    );
-    assert!(
-        !accepted(&verifier(), &form, &[("a", "x y")]),
-        "a form is signed"
-    );
-    assert!(!accepted(
-        &Oauth1::new("other", "consumer secret", "token", "token secret"),
-        &json,
-        &[("a", "x y")]
-    ));
+    assert!(accepted(&verifier(), &form, &[("c", "1+1"), ("a", "x y")]), "a form is signed");
+    assert!(!accepted(&verifier(), &form, &[("a", "x y")]), "a form is signed");
+    assert!(!accepted(&Oauth1::new("other", "consumer secret", "token", "token secret"), &json, &[("a", "x y")]));
 }
 
 #[test]
 fn refuses_old_timestamps_and_used_nonces() {
     let verifier = Oauth1::new("key", "s", "token", "t");
-    let at = |nonce, now_ms| Request {
-        query: "",
-        body: "",
-        content_type: "application/json",
-        nonce,
-        now_ms,
-    };
+    let at = |nonce, now_ms| Request { query: "", body: "", content_type: "application/json", nonce, now_ms };
     assert!(accepted(&verifier, &at("n1", EXAMPLE_MS), &[]));
-    assert!(
-        !accepted(&verifier, &at("n1", EXAMPLE_MS + 299_000), &[]),
-        "the nonce was used"
-    );
+    assert!(!accepted(&verifier, &at("n1", EXAMPLE_MS + 299_000), &[]), "the nonce was used");
     assert!(accepted(&verifier, &at("n2", EXAMPLE_MS + 300_000), &[]));
-    assert!(
-        !accepted(&verifier, &at("n3", EXAMPLE_MS + 301_000), &[]),
-        "the timestamp is old"
-    );
-    assert!(
-        !accepted(&verifier, &at("n3", EXAMPLE_MS - 301_000), &[]),
-        "the timestamp is in the future"
-    );
+    assert!(!accepted(&verifier, &at("n3", EXAMPLE_MS + 301_000), &[]), "the timestamp is old");
+    assert!(!accepted(&verifier, &at("n3", EXAMPLE_MS - 301_000), &[]), "the timestamp is in the future");
 }

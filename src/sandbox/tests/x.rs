@@ -7,31 +7,19 @@ async fn credentials_are_checked_per_endpoint() {
     let bench = Bench::start(|_| {}).await;
     let me = || bench.client.get(bench.sandbox.x_url() + "/2/users/me");
     let none = send(me()).await;
-    assert_eq!(
-        (none.status, none.json()["title"].as_str()),
-        (401, Some("Unauthorized"))
-    );
+    assert_eq!((none.status, none.json()["title"].as_str()), (401, Some("Unauthorized")));
     assert_eq!(none.header("x-rate-limit-limit"), "");
     assert_eq!(send(me().bearer_auth("wrong")).await.status, 401);
     let app = send(me().bearer_auth(X_BEARER_TOKEN)).await;
     assert_eq!(app.status, 403);
-    assert!(
-        app.json()["type"]
-            .as_str()
-            .unwrap()
-            .ends_with("/unsupported-authentication")
-    );
+    assert!(app.json()["type"].as_str().unwrap().ends_with("/unsupported-authentication"));
     assert_eq!(app.header("content-type"), "application/problem+json");
 
     let path = "/2/users/me?user.fields=created_at,public_metrics";
     let signed = send(bench.x_signed(Method::GET, path, "n1")).await;
     assert_eq!(signed.json()["data"]["username"], X_USERNAME);
     assert_eq!(signed.header("x-rate-limit-remaining"), "74");
-    assert_eq!(
-        send(bench.x_signed(Method::GET, path, "n1")).await.status,
-        401,
-        "a nonce is good for one call"
-    );
+    assert_eq!(send(bench.x_signed(Method::GET, path, "n1")).await.status, 401, "a nonce is good for one call");
     let counts = send(bench.x_signed(Method::GET, "/2/tweets/counts/recent?query=a", "n2")).await;
     assert_eq!(counts.status, 403);
     let unknown = bench.x("/2/usage/credits").await;
@@ -42,25 +30,15 @@ async fn credentials_are_checked_per_endpoint() {
 async fn pages_go_from_newest_to_oldest_without_loss() {
     let bench = Bench::start(|_| {}).await;
     let noise = bench.tweets("something else {n}", 30);
-    let expected: Vec<String> = bench
-        .tweets("@acme down {n}", 250)
-        .into_iter()
-        .rev()
-        .collect();
+    let expected: Vec<String> = bench.tweets("@acme down {n}", 250).into_iter().rev().collect();
     let mut found = Vec::new();
     let mut token = String::new();
-    let path = format!(
-        "/2/tweets/search/recent?query=%40acme&max_results=100&since_id={}",
-        noise[0]
-    );
+    let path = format!("/2/tweets/search/recent?query=%40acme&max_results=100&since_id={}", noise[0]);
     loop {
         let page = bench.x(&format!("{path}{token}")).await.json();
         let page_ids = ids(&page["data"], "id");
         assert_eq!(page["meta"]["newest_id"], page_ids[0].as_str());
-        assert_eq!(
-            page["meta"]["oldest_id"],
-            page_ids[page_ids.len() - 1].as_str()
-        );
+        assert_eq!(page["meta"]["oldest_id"], page_ids[page_ids.len() - 1].as_str());
         assert_eq!(page["meta"]["result_count"], page_ids.len());
         found.extend(page_ids);
         // What arrives between two pages must not shift them.
@@ -71,15 +49,8 @@ async fn pages_go_from_newest_to_oldest_without_loss() {
         }
     }
     assert_eq!(found, expected);
-    let other = format!(
-        "/2/tweets/search/recent?query=other&since_id={}{token}",
-        noise[0]
-    );
-    assert_eq!(
-        bench.x(&other).await.status,
-        400,
-        "a token is bound to its query"
-    );
+    let other = format!("/2/tweets/search/recent?query=other&since_id={}{token}", noise[0]);
+    assert_eq!(bench.x(&other).await.status, 400, "a token is bound to its query");
     let nothing = bench.x("/2/tweets/search/recent?query=nothing").await.text;
     assert_eq!(nothing, r#"{"meta":{"result_count":0}}"#);
 }
@@ -93,27 +64,9 @@ async fn since_id_is_exclusive_and_must_be_recent() {
         let bench = &bench;
         async move { bench.x(&path).await }
     };
-    assert_eq!(
-        ids(
-            &search(format!("&since_id={}", all[0])).await.json()["data"],
-            "id"
-        ),
-        [&*all[2], &*all[1]]
-    );
-    assert_eq!(
-        ids(
-            &search(format!("&until_id={}", all[1])).await.json()["data"],
-            "id"
-        ),
-        [&*all[0]]
-    );
-    assert!(
-        search(format!("&since_id={}", all[2]))
-            .await
-            .json()
-            .get("data")
-            .is_none()
-    );
+    assert_eq!(ids(&search(format!("&since_id={}", all[0])).await.json()["data"], "id"), [&*all[2], &*all[1]]);
+    assert_eq!(ids(&search(format!("&until_id={}", all[1])).await.json()["data"], "id"), [&*all[0]]);
+    assert!(search(format!("&since_id={}", all[2])).await.json().get("data").is_none());
 
     let week_ms = 7 * 24 * 3_600_000;
     let oldest = ((NOW_MS - week_ms - 1_288_834_974_657) as u64) << 22;
@@ -131,10 +84,7 @@ async fn since_id_is_exclusive_and_must_be_recent() {
             "type": "https://api.twitter.com/2/problems/invalid-request",
         })
     );
-    assert_eq!(
-        search(format!("&since_id={}", oldest + 1)).await.status,
-        200
-    );
+    assert_eq!(search(format!("&since_id={}", oldest + 1)).await.status, 200);
     for wrong in [
         "&since_id=abc",
         "&since_id=12345678901234567890",
@@ -158,42 +108,23 @@ async fn since_id_is_exclusive_and_must_be_recent() {
         assert_eq!(reply.json()["title"], "Invalid Request", "{wrong}");
     }
     bench.clock.advance(week_ms + 1);
-    assert_eq!(
-        search(format!("&since_id={}", all[2])).await.status,
-        400,
-        "ids grow old"
-    );
-    assert!(
-        search(String::new()).await.json().get("data").is_none(),
-        "tweets leave the window"
-    );
+    assert_eq!(search(format!("&since_id={}", all[2])).await.status, 400, "ids grow old");
+    assert!(search(String::new()).await.json().get("data").is_none(), "tweets leave the window");
 }
 
 #[tokio::test]
 async fn times_include_their_start_and_exclude_their_end() {
     let bench = Bench::start(|_| {}).await;
     let minute = |text: &str, at_ms| {
-        let new = NewTweet {
-            text: text.into(),
-            at_ms: Some(at_ms),
-            ..NewTweet::default()
-        };
+        let new = NewTweet { text: text.into(), at_ms: Some(at_ms), ..NewTweet::default() };
         bench.sandbox.control().add_tweets(&new).remove(0)
     };
     let first = minute("at eleven", NOW_MS - 3_600_000);
     minute("at noon", NOW_MS - 1_800_000);
     let window = "&start_time=2026-11-20T12:19:00Z&end_time=2026-11-20T12:49:00.000Z";
-    let found = bench
-        .x(&format!("/2/tweets/search/recent?query=at{window}"))
-        .await
-        .json();
+    let found = bench.x(&format!("/2/tweets/search/recent?query=at{window}")).await.json();
     assert_eq!(ids(&found["data"], "id"), [first]);
-    let counts = bench
-        .x(&format!(
-            "/2/tweets/counts/recent?query=at&granularity=hour{window}"
-        ))
-        .await
-        .json();
+    let counts = bench.x(&format!("/2/tweets/counts/recent?query=at&granularity=hour{window}")).await.json();
     assert_eq!(
         counts,
         json!({
@@ -202,34 +133,15 @@ async fn times_include_their_start_and_exclude_their_end() {
         })
     );
     let week = bench.x("/2/tweets/counts/recent?query=at").await.json();
-    assert_eq!(
-        week["data"].as_array().unwrap().len(),
-        169,
-        "the first and the last hour are cut"
-    );
+    assert_eq!(week["data"].as_array().unwrap().len(), 169, "the first and the last hour are cut");
     assert_eq!(week["meta"]["total_tweet_count"], 2);
-    assert_eq!(
-        bench
-            .x("/2/tweets/counts/recent?query=at&granularity=second")
-            .await
-            .status,
-        400
-    );
+    assert_eq!(bench.x("/2/tweets/counts/recent?query=at&granularity=second").await.status, 400);
 
     let later = minute("at later", NOW_MS + 5_000);
     let found = bench.x("/2/tweets/search/recent?query=later").await;
-    assert!(
-        found.json().get("data").is_none(),
-        "a tweet is not found before its time"
-    );
+    assert!(found.json().get("data").is_none(), "a tweet is not found before its time");
     bench.clock.advance(5_000);
-    assert_eq!(
-        ids(
-            &bench.x("/2/tweets/search/recent?query=later").await.json()["data"],
-            "id"
-        ),
-        [later]
-    );
+    assert_eq!(ids(&bench.x("/2/tweets/search/recent?query=later").await.json()["data"], "id"), [later]);
 }
 
 #[tokio::test]
@@ -246,10 +158,7 @@ async fn fields_and_expansions_are_given_as_asked() {
     let second = control.add_tweets(&answer).remove(0);
 
     let plain = bench.x("/2/tweets/search/recent?query=yes").await.json();
-    assert_eq!(
-        plain["data"],
-        json!([{"id": second, "text": "yes &amp; no", "edit_history_tweet_ids": [second]}])
-    );
+    assert_eq!(plain["data"], json!([{"id": second, "text": "yes &amp; no", "edit_history_tweet_ids": [second]}]));
     assert!(plain.get("includes").is_none());
 
     let path = "/2/tweets/search/recent?query=yes&tweet.fields=lang,created_at,conversation_id,public_metrics&user.fields=verified&expansions=author_id,referenced_tweets.id,in_reply_to_user_id";
@@ -257,10 +166,7 @@ async fn fields_and_expansions_are_given_as_asked() {
     let tweet = &full["data"][0];
     assert_eq!(tweet["created_at"], "2026-11-20T13:19:00.000Z");
     assert_eq!(tweet["conversation_id"], first.as_str());
-    assert_eq!(
-        tweet["referenced_tweets"],
-        json!([{"type": "replied_to", "id": first}])
-    );
+    assert_eq!(tweet["referenced_tweets"], json!([{"type": "replied_to", "id": first}]));
     assert_eq!(tweet["public_metrics"]["impression_count"], 0);
     let mut names = ids(&full["includes"]["users"], "username");
     names.sort();
@@ -268,48 +174,26 @@ async fn fields_and_expansions_are_given_as_asked() {
     assert_eq!(full["includes"]["users"][0]["verified"], false);
     assert_eq!(full["includes"]["tweets"][0]["id"], first.as_str());
 
-    let renamed = bench
-        .x("/2/tweets/search/recent?query=yes&post.fields=lang&expansions=referenced_posts")
-        .await
-        .json();
+    let renamed =
+        bench.x("/2/tweets/search/recent?query=yes&post.fields=lang&expansions=referenced_posts").await.json();
     assert_eq!(renamed["data"][0]["edit_history_post_ids"], json!([second]));
-    assert_eq!(
-        renamed["data"][0]["referenced_posts"][0]["id"],
-        first.as_str()
-    );
+    assert_eq!(renamed["data"][0]["referenced_posts"][0]["id"], first.as_str());
     assert_eq!(renamed["includes"]["posts"][0]["id"], first.as_str());
 
-    let entities = bench
-        .x("/2/tweets/search/recent?query=see&tweet.fields=entities")
-        .await
-        .json();
-    assert_eq!(
-        entities["data"][0]["entities"]["hashtags"],
-        json!([{"tag": "this", "start": 9, "end": 14}])
-    );
-    assert_eq!(
-        entities["data"][0]["entities"]["mentions"][0]["username"],
-        "bob"
-    );
+    let entities = bench.x("/2/tweets/search/recent?query=see&tweet.fields=entities").await.json();
+    assert_eq!(entities["data"][0]["entities"]["hashtags"], json!([{"tag": "this", "start": 9, "end": 14}]));
+    assert_eq!(entities["data"][0]["entities"]["mentions"][0]["username"], "bob");
 
     assert!(control.hide_user("bob", true));
-    let partial = bench
-        .x("/2/tweets/search/recent?query=yes&expansions=author_id")
-        .await;
+    let partial = bench.x("/2/tweets/search/recent?query=yes&expansions=author_id").await;
     assert_eq!(partial.status, 200);
     let partial = partial.json();
     assert_eq!(partial["data"][0]["id"], second.as_str());
     assert_eq!(partial["errors"][0]["parameter"], "author_id");
     assert_eq!(partial["errors"][0]["resource_type"], "user");
     let lookup = bench.x("/2/users/by/username/bob").await;
-    assert_eq!(
-        (lookup.status, lookup.json()["errors"][0]["value"].as_str()),
-        (200, Some("bob"))
-    );
-    assert_eq!(
-        bench.x("/2/users/by/username/alice").await.json()["data"]["username"],
-        "alice"
-    );
+    assert_eq!((lookup.status, lookup.json()["errors"][0]["value"].as_str()), (200, Some("bob")));
+    assert_eq!(bench.x("/2/users/by/username/alice").await.json()["data"]["username"], "alice");
     assert_eq!(bench.x("/2/users/by/username/not-a-name").await.status, 400);
 }
 
@@ -333,29 +217,13 @@ async fn a_timeline_has_one_authors_tweets() {
     control.add_tweets(&reply);
     let path = format!("/2/users/{X_USER_ID}/tweets?max_results=5&exclude=replies");
     let first = bench.x(&path).await.json();
-    assert_eq!(
-        ids(&first["data"], "id"),
-        own[2..].iter().rev().cloned().collect::<Vec<_>>()
-    );
+    assert_eq!(ids(&first["data"], "id"), own[2..].iter().rev().cloned().collect::<Vec<_>>());
     let token = first["meta"]["next_token"].as_str().unwrap();
-    let second = bench
-        .x(&format!("{path}&pagination_token={token}"))
-        .await
-        .json();
+    let second = bench.x(&format!("{path}&pagination_token={token}")).await.json();
     assert_eq!(ids(&second["data"], "id"), [&*own[1], &*own[0]]);
     assert!(second["meta"].get("next_token").is_none());
-    let since = bench
-        .x(&format!(
-            "{path}&since_id={}&start_time=2026-11-20T14:00:00Z",
-            own[5]
-        ))
-        .await
-        .json();
-    assert_eq!(
-        ids(&since["data"], "id"),
-        [&*own[6]],
-        "the id wins over the time"
-    );
+    let since = bench.x(&format!("{path}&since_id={}&start_time=2026-11-20T14:00:00Z", own[5])).await.json();
+    assert_eq!(ids(&since["data"], "id"), [&*own[6]], "the id wins over the time");
     let missing = bench.x("/2/users/42/tweets").await.json();
     assert_eq!(missing["errors"][0]["resource_id"], "42");
     assert!(missing.get("data").is_none());
@@ -375,97 +243,48 @@ async fn a_post_is_stored_once() {
     assert_eq!(posted.status, 201);
     let data = posted.json()["data"].clone();
     let id = data["id"].as_str().unwrap().to_owned();
-    assert_eq!(
-        posted.header("location"),
-        format!("https://api.twitter.com/2/tweets/{id}")
-    );
+    assert_eq!(posted.header("location"), format!("https://api.twitter.com/2/tweets/{id}"));
     assert_eq!(data.as_object().unwrap().len(), 2);
     let stored = data["text"].as_str().unwrap();
-    assert!(
-        stored.starts_with("see https://t.co/") && stored.ends_with(" &lt;now&gt;"),
-        "{stored}"
-    );
+    assert!(stored.starts_with("see https://t.co/") && stored.ends_with(" &lt;now&gt;"), "{stored}");
 
     let again = bench.post_tweet(&body).await;
     assert_eq!(again.status, 403);
-    assert_eq!(
-        again.json()["detail"],
-        "You are not allowed to create a Tweet with duplicate content."
-    );
+    assert_eq!(again.json()["detail"], "You are not allowed to create a Tweet with duplicate content.");
     bench.clock.advance(15 * 60_000);
     assert_eq!(bench.post_tweet(&body).await.status, 201, "not for ever");
     let reply = json!({"text": text, "reply": {"in_reply_to_tweet_id": id}});
-    assert_eq!(
-        bench.post_tweet(&reply).await.status,
-        201,
-        "a reply is another tweet"
-    );
-    let own = bench
-        .x(&format!("/2/users/{X_USER_ID}/tweets"))
-        .await
-        .json();
+    assert_eq!(bench.post_tweet(&reply).await.status, 201, "a reply is another tweet");
+    let own = bench.x(&format!("/2/users/{X_USER_ID}/tweets")).await.json();
     assert_eq!(own["meta"]["result_count"], 3);
 
     for (wrong, message) in [
-        (
-            json!({"text": "a", "location": "here"}),
-            "$.location: is not defined in the schema",
-        ),
+        (json!({"text": "a", "location": "here"}), "$.location: is not defined in the schema"),
         (json!({"text": 1}), "invalid type"),
         (json!({}), "text is required"),
         (json!({"text": "x".repeat(281)}), "too long"),
-        (
-            json!({"text": "a", "media": {"media_ids": ["1"]}}),
-            "media IDs are invalid",
-        ),
-        (
-            json!({"text": "a", "reply": {"in_reply_to_tweet_id": "x"}}),
-            "regex",
-        ),
+        (json!({"text": "a", "media": {"media_ids": ["1"]}}), "media IDs are invalid"),
+        (json!({"text": "a", "reply": {"in_reply_to_tweet_id": "x"}}), "regex"),
     ] {
         let refused = bench.post_tweet(&wrong).await;
         assert_eq!(refused.status, 400, "{wrong}");
-        assert!(
-            refused.json()["errors"][0]["message"]
-                .as_str()
-                .unwrap()
-                .contains(message),
-            "{}",
-            refused.text
-        );
+        assert!(refused.json()["errors"][0]["message"].as_str().unwrap().contains(message), "{}", refused.text);
     }
     let gone = json!({"text": "a", "reply": {"in_reply_to_tweet_id": "42"}});
     assert_eq!(bench.post_tweet(&gone).await.status, 403);
 
     let delete = |id: String| {
-        send(
-            bench
-                .client
-                .delete(format!("{}/2/tweets/{id}", bench.sandbox.x_url()))
-                .bearer_auth(X_USER_TOKEN),
-        )
+        send(bench.client.delete(format!("{}/2/tweets/{id}", bench.sandbox.x_url())).bearer_auth(X_USER_TOKEN))
     };
-    assert_eq!(
-        delete(id.clone()).await.json(),
-        json!({"data": {"deleted": true}})
-    );
-    assert_eq!(
-        delete(id).await.json()["errors"][0]["resource_type"],
-        "tweet"
-    );
+    assert_eq!(delete(id.clone()).await.json(), json!({"data": {"deleted": true}}));
+    assert_eq!(delete(id).await.json()["errors"][0]["resource_type"], "tweet");
     let others = bench.tweets("mine", 1).remove(0);
     assert_eq!(delete(others).await.status, 403);
 
     let count = bench.sandbox.control().count(Service::X, "post_tweet");
     assert_eq!((count.requests, count.done, count.repeated), (11, 3, 2));
-    let receipts = bench.sandbox.control().received(&ReceiptFilter {
-        limit: Some(2),
-        ..ReceiptFilter::default()
-    });
-    assert_eq!(
-        receipts[0].fingerprint, text,
-        "as it was sent, not as it was stored"
-    );
+    let receipts = bench.sandbox.control().received(&ReceiptFilter { limit: Some(2), ..ReceiptFilter::default() });
+    assert_eq!(receipts[0].fingerprint, text, "as it was sent, not as it was stored");
     assert_eq!((receipts[1].status, receipts[1].id.as_deref()), (403, None));
 }
 
@@ -476,17 +295,10 @@ async fn a_window_that_is_used_up_answers_429_until_its_reset() {
     assert_eq!(bench.x(path).await.header("x-rate-limit-remaining"), "1");
     bench.x(path).await;
     let full = bench.x(path).await;
-    assert_eq!(
-        (full.status, full.json()["title"].as_str()),
-        (429, Some("Too Many Requests"))
-    );
+    assert_eq!((full.status, full.json()["title"].as_str()), (429, Some("Too Many Requests")));
     assert_eq!(full.header("x-rate-limit-remaining"), "0");
     let reset_s: i64 = full.header("x-rate-limit-reset").parse().unwrap();
-    assert_eq!(
-        bench.x("/2/tweets/search/recent?query=a").await.status,
-        200,
-        "windows are per endpoint"
-    );
+    assert_eq!(bench.x("/2/tweets/search/recent?query=a").await.status, 200, "windows are per endpoint");
     bench.clock.advance(reset_s * 1000 - NOW_MS);
     assert_eq!(bench.x(path).await.status, 200);
 }

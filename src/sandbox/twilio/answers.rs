@@ -53,12 +53,7 @@ struct Subresources {
 
 impl Failure {
     pub fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Failure {
-            status,
-            code,
-            message: message.into(),
-            detail: None,
-        }
+        Failure { status, code, message: message.into(), detail: None }
     }
 
     pub fn bad_request(code: u32, message: impl Into<String>) -> Self {
@@ -66,11 +61,7 @@ impl Failure {
     }
 
     pub fn not_found(path: &str) -> Self {
-        Failure::new(
-            StatusCode::NOT_FOUND,
-            20404,
-            format!("The requested resource {path} was not found"),
-        )
+        Failure::new(StatusCode::NOT_FOUND, 20404, format!("The requested resource {path} was not found"))
     }
 
     /// In the form that the path asks for.
@@ -83,44 +74,26 @@ impl Failure {
         body["more_info"] = format!("https://www.twilio.com/docs/errors/{}", self.code).into();
         body["status"] = self.status.as_u16().into();
         let answer = if wants_json(call.path) {
-            finish(
-                Answer::new(self.status, "application/json", to_json(&body)),
-                call,
-            )
+            finish(Answer::new(self.status, "application/json", to_json(&body)), call)
         } else {
-            finish(
-                Answer::new(self.status, "application/xml", xml("RestException", &body)),
-                call,
-            )
+            finish(Answer::new(self.status, "application/xml", xml("RestException", &body)), call)
         };
         match self.status {
-            StatusCode::UNAUTHORIZED => answer.with(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"Twilio API\""),
-            ),
+            StatusCode::UNAUTHORIZED => {
+                answer.with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Twilio API\""))
+            }
             _ => answer,
         }
     }
 }
 
 /// An answer in the form that the path asks for. `element` is its XML name.
-pub(super) fn answer(
-    status: StatusCode,
-    element: &str,
-    value: &impl Serialize,
-    call: &Call<'_>,
-) -> Answer {
+pub(super) fn answer(status: StatusCode, element: &str, value: &impl Serialize, call: &Call<'_>) -> Answer {
     if wants_json(call.path) {
-        return finish(
-            Answer::new(status, "application/json", to_json(value)),
-            call,
-        );
+        return finish(Answer::new(status, "application/json", to_json(value)), call);
     }
     let value = serde_json::to_value(value).unwrap_or_default();
-    finish(
-        Answer::new(status, "application/xml", xml(element, &value)),
-        call,
-    )
+    finish(Answer::new(status, "application/xml", xml(element, &value)), call)
 }
 
 /// Adds the headers that every answer of Twilio has.
@@ -131,10 +104,7 @@ pub(super) fn finish(answer: Answer, call: &Call<'_>) -> Answer {
     static REQUESTS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = REQUESTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     answer
-        .with_text(
-            REQUEST_ID,
-            &format!("RQ{:016x}{:016x}", mix(number), mix(!number)),
-        )
+        .with_text(REQUEST_ID, &format!("RQ{:016x}{:016x}", mix(number), mix(!number)))
         .with(CONCURRENT, HeaderValue::from(call.in_flight))
         .with(DURATION, HeaderValue::from_static("0.001"))
 }
@@ -145,14 +115,8 @@ pub(super) fn wants_json(path: &str) -> bool {
 
 pub(super) fn view(message: &Message, now_ms: i64, delivery_ms: i64) -> MessageView<'_> {
     let (status, sent_ms) = status(message, now_ms, delivery_ms);
-    let uri = format!(
-        "/{VERSION}/Accounts/{}/Messages/{}.json",
-        message.account, message.sid
-    );
-    let media = format!(
-        "/{VERSION}/Accounts/{}/Messages/{}/Media.json",
-        message.account, message.sid
-    );
+    let uri = format!("/{VERSION}/Accounts/{}/Messages/{}.json", message.account, message.sid);
+    let media = format!("/{VERSION}/Accounts/{}/Messages/{}/Media.json", message.account, message.sid);
     // A service picks its sender when it sends; until then there is neither a sender nor a segment.
     let is_picked = message.from.is_some() || sent_ms.is_some();
     MessageView {
@@ -162,24 +126,13 @@ pub(super) fn view(message: &Message, now_ms: i64, delivery_ms: i64) -> MessageV
         date_created: rfc2822(message.created_ms),
         date_sent: sent_ms.map(rfc2822),
         date_updated: rfc2822(sent_ms.unwrap_or(message.created_ms)),
-        direction: if message.is_inbound {
-            "inbound"
-        } else {
-            "outbound-api"
-        },
+        direction: if message.is_inbound { "inbound" } else { "outbound-api" },
         error_code: None,
         error_message: None,
-        from: message
-            .from
-            .as_deref()
-            .or(is_picked.then_some(TWILIO_NUMBER)),
+        from: message.from.as_deref().or(is_picked.then_some(TWILIO_NUMBER)),
         messaging_service_sid: message.service.as_deref(),
         num_media: message.media.to_string(),
-        num_segments: if is_picked {
-            segments(&message.body).to_string()
-        } else {
-            "0".into()
-        },
+        num_segments: if is_picked { segments(&message.body).to_string() } else { "0".into() },
         price: matches!(status, "delivered" | "received").then_some("-0.00750"),
         price_unit: "USD",
         sid: &message.sid,
@@ -191,18 +144,10 @@ pub(super) fn view(message: &Message, now_ms: i64, delivery_ms: i64) -> MessageV
 }
 
 /// The status at that time, and when the message was sent if it was.
-pub(super) fn status(
-    message: &Message,
-    now_ms: i64,
-    delivery_ms: i64,
-) -> (&'static str, Option<i64>) {
+pub(super) fn status(message: &Message, now_ms: i64, delivery_ms: i64) -> (&'static str, Option<i64>) {
     let sent_ms = message.place.0;
     if message.is_inbound {
-        let status = if now_ms < message.received_ms {
-            "receiving"
-        } else {
-            "received"
-        };
+        let status = if now_ms < message.received_ms { "receiving" } else { "received" };
         return (status, Some(sent_ms));
     }
     match () {
@@ -249,20 +194,10 @@ pub(super) fn segments(body: &str) -> usize {
     let mut septets = 0;
     let is_gsm = body.chars().all(|character| {
         septets += if EXTENDED.contains(character) { 2 } else { 1 };
-        character.is_ascii_alphanumeric()
-            || BASIC.contains(character)
-            || EXTENDED.contains(character)
+        character.is_ascii_alphanumeric() || BASIC.contains(character) || EXTENDED.contains(character)
     });
-    let (length, whole, part) = if is_gsm {
-        (septets, 160, 153)
-    } else {
-        (body.encode_utf16().count(), 70, 67)
-    };
-    if length <= whole {
-        1
-    } else {
-        length.div_ceil(part)
-    }
+    let (length, whole, part) = if is_gsm { (septets, 160, 153) } else { (body.encode_utf16().count(), 70, 67) };
+    if length <= whole { 1 } else { length.div_ceil(part) }
 }
 
 fn xml(element: &str, value: &Value) -> String {
@@ -288,16 +223,9 @@ fn write_xml(text: &mut String, element: &str, value: &Value) {
     }
     text.push_str(&format!("<{element}>"));
     match value {
-        Value::Object(members) => members
-            .iter()
-            .for_each(|(name, value)| write_xml(text, &pascal_case(name), value)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| write_xml(text, &pascal_case(name), value)),
         Value::String(string) => {
-            text.push_str(
-                &string
-                    .replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;"),
-            );
+            text.push_str(&string.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
         }
         other => text.push_str(&other.to_string()),
     }
@@ -335,8 +263,7 @@ mod tests {
 
     #[test]
     fn values_become_elements() {
-        let value =
-            json!({"messages": [{"num_media": "0", "body": "a<b", "from": null}], "page_size": 1});
+        let value = json!({"messages": [{"num_media": "0", "body": "a<b", "from": null}], "page_size": 1});
         let mut text = String::new();
         write_xml(&mut text, "Page", &value);
         assert_eq!(

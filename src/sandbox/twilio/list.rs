@@ -25,10 +25,7 @@ pub(super) fn list(store: &Store, options: &Options, call: &Call<'_>) -> Result<
     let filter = read_filter(&parameters, options.date_granularity)?;
     let size = read_number(&parameters, "PageSize", 50)?;
     if size == 0 {
-        return Err(Failure::bad_request(
-            20001,
-            "Page size must be greater than 0.",
-        ));
+        return Err(Failure::bad_request(20001, "Page size must be greater than 0."));
     }
     let size = size.min(1_000);
     let number = read_number(&parameters, "Page", 0)?;
@@ -38,27 +35,14 @@ pub(super) fn list(store: &Store, options: &Options, call: &Call<'_>) -> Result<
     let page = store.page(&filter, start, shown, call.now_ms);
     let has_older = page.has_older || call.page_limit.is_some();
     let uri = |page: usize, token: Option<String>| page_uri(&parameters, size, page, token);
-    let older = page
-        .messages
-        .last()
-        .filter(|_| has_older)
-        .map(|last| format!("PA{}", last.sid));
+    let older = page.messages.last().filter(|_| has_older).map(|last| format!("PA{}", last.sid));
     // An empty page that was injected goes on from where it began.
-    let older = older.or_else(|| {
-        Some(parameters.get("PageToken").unwrap_or("").into()).filter(|_| call.page_limit.is_some())
-    });
-    let newer = page
-        .messages
-        .first()
-        .filter(|_| number > 0)
-        .map(|first| format!("PB{}", first.sid));
+    let older =
+        older.or_else(|| Some(parameters.get("PageToken").unwrap_or("").into()).filter(|_| call.page_limit.is_some()));
+    let newer = page.messages.first().filter(|_| number > 0).map(|first| format!("PB{}", first.sid));
     let first = number * size;
     let own = parameters.get("PageToken").map(Into::into);
-    let views: Vec<_> = page
-        .messages
-        .iter()
-        .map(|message| view(message, call.now_ms, options.delivery_ms))
-        .collect();
+    let views: Vec<_> = page.messages.iter().map(|message| view(message, call.now_ms, options.delivery_ms)).collect();
     Ok(json!({
         "end": if views.is_empty() { 0 } else { first + views.len() - 1 },
         "first_page_uri": uri(0, None),
@@ -72,10 +56,7 @@ pub(super) fn list(store: &Store, options: &Options, call: &Call<'_>) -> Result<
     }))
 }
 
-fn read_filter(
-    parameters: &Parameters<'_>,
-    granularity: DateGranularity,
-) -> Result<Filter, Failure> {
+fn read_filter(parameters: &Parameters<'_>, granularity: DateGranularity) -> Result<Filter, Failure> {
     let mut filter = Filter {
         to: parameters.filled("To").map(Into::into),
         from: parameters.filled("From").map(Into::into),
@@ -88,19 +69,9 @@ fn read_filter(
     let by_day = granularity == DateGranularity::Day;
     filter.from_ms = from.map(|(ms, _)| if by_day { day(ms) } else { ms });
     // Dates have a precision of seconds: a bound includes the second that it names.
-    filter.until_ms = until.map(|(ms, _)| {
-        if by_day {
-            day(ms) + DAY_MS - 1
-        } else {
-            ms + 999
-        }
-    });
+    filter.until_ms = until.map(|(ms, _)| if by_day { day(ms) + DAY_MS - 1 } else { ms + 999 });
     if let Some((ms, is_bare)) = on {
-        let (first, last) = if by_day || is_bare {
-            (day(ms), day(ms) + DAY_MS - 1)
-        } else {
-            (ms, ms + 999)
-        };
+        let (first, last) = if by_day || is_bare { (day(ms), day(ms) + DAY_MS - 1) } else { (ms, ms + 999) };
         filter.from_ms = Some(filter.from_ms.map_or(first, |from| from.max(first)));
         filter.until_ms = Some(filter.until_ms.map_or(last, |until| until.min(last)));
     }
@@ -115,11 +86,10 @@ fn read_date(text: &str) -> Result<(i64, bool), Failure> {
     {
         return Ok((midnight.timestamp().as_millisecond(), true));
     }
-    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(text)
-            .ok()
-    });
+    let time = text
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .or_else(|| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok());
     match time {
         Some(time) => Ok((time.as_millisecond().div_euclid(1000) * 1000, false)),
         None => Err(Failure::bad_request(20001, "Invalid date value.")),
@@ -129,9 +99,7 @@ fn read_date(text: &str) -> Result<(i64, bool), Failure> {
 fn read_number(parameters: &Parameters<'_>, name: &str, default: usize) -> Result<usize, Failure> {
     match parameters.filled(name) {
         None => Ok(default),
-        Some(text) => text
-            .parse()
-            .map_err(|_| Failure::bad_request(20001, format!("Invalid {name} value: {text}"))),
+        Some(text) => text.parse().map_err(|_| Failure::bad_request(20001, format!("Invalid {name} value: {text}"))),
     }
 }
 
@@ -150,45 +118,25 @@ fn read_token(parameters: &Parameters<'_>, store: &Store) -> Result<Start, Failu
 }
 
 /// Relative, with the filters as they were given.
-fn page_uri(
-    parameters: &Parameters<'_>,
-    size: usize,
-    page: usize,
-    token: Option<String>,
-) -> String {
+fn page_uri(parameters: &Parameters<'_>, size: usize, page: usize, token: Option<String>) -> String {
     const FILTERS: [&str; 5] = ["To", "From", "DateSent", "DateSent<", "DateSent>"];
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in parameters
-        .pairs
-        .iter()
-        .filter(|(name, _)| FILTERS.contains(&name.as_ref()))
-    {
+    for (name, value) in parameters.pairs.iter().filter(|(name, _)| FILTERS.contains(&name.as_ref())) {
         query.append_pair(name, value);
     }
-    query
-        .append_pair("PageSize", &size.to_string())
-        .append_pair("Page", &page.to_string());
+    query.append_pair("PageSize", &size.to_string()).append_pair("Page", &page.to_string());
     if let Some(token) = token {
         query.append_pair("PageToken", &token);
     }
-    format!(
-        "/{VERSION}/Accounts/{TWILIO_ACCOUNT_SID}/Messages.json?{}",
-        query.finish()
-    )
+    format!("/{VERSION}/Accounts/{TWILIO_ACCOUNT_SID}/Messages.json?{}", query.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn window(
-        granularity: DateGranularity,
-        pairs: &[(&'static str, &'static str)],
-    ) -> (Option<i64>, Option<i64>) {
-        let pairs = pairs
-            .iter()
-            .map(|&(name, value)| (name.into(), value.into()))
-            .collect();
+    fn window(granularity: DateGranularity, pairs: &[(&'static str, &'static str)]) -> (Option<i64>, Option<i64>) {
+        let pairs = pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect();
         let filter = read_filter(&Parameters { pairs }, granularity).unwrap();
         (filter.from_ms, filter.until_ms)
     }
@@ -200,63 +148,26 @@ mod tests {
         let noon = midnight + DAY_MS / 2;
         let (from, until, on) = ("DateSent>", "DateSent<", "DateSent");
         for (granularity, pairs, expected) in [
-            (
-                DateGranularity::Day,
-                vec![(from, "2026-01-02T12:00:00Z")],
-                (Some(midnight), None),
-            ),
-            (
-                DateGranularity::Time,
-                vec![(from, "2026-01-02T12:00:00Z")],
-                (Some(noon), None),
-            ),
-            (
-                DateGranularity::Day,
-                vec![(until, "2026-01-02")],
-                (None, Some(midnight + DAY_MS - 1)),
-            ),
-            (
-                DateGranularity::Time,
-                vec![(until, "2026-01-02")],
-                (None, Some(midnight + 999)),
-            ),
-            (
-                DateGranularity::Time,
-                vec![(until, "Fri, 02 Jan 2026 12:00:00 +0000")],
-                (None, Some(noon + 999)),
-            ),
-            (
-                DateGranularity::Time,
-                vec![(on, "2026-01-02")],
-                (Some(midnight), Some(midnight + DAY_MS - 1)),
-            ),
+            (DateGranularity::Day, vec![(from, "2026-01-02T12:00:00Z")], (Some(midnight), None)),
+            (DateGranularity::Time, vec![(from, "2026-01-02T12:00:00Z")], (Some(noon), None)),
+            (DateGranularity::Day, vec![(until, "2026-01-02")], (None, Some(midnight + DAY_MS - 1))),
+            (DateGranularity::Time, vec![(until, "2026-01-02")], (None, Some(midnight + 999))),
+            (DateGranularity::Time, vec![(until, "Fri, 02 Jan 2026 12:00:00 +0000")], (None, Some(noon + 999))),
+            (DateGranularity::Time, vec![(on, "2026-01-02")], (Some(midnight), Some(midnight + DAY_MS - 1))),
             (
                 DateGranularity::Day,
                 vec![(on, "2026-01-02"), (from, "2026-01-03")],
                 (Some(midnight + DAY_MS), Some(midnight + DAY_MS - 1)),
             ),
-            (
-                DateGranularity::Day,
-                vec![("DateSentAfter", "2026-01-02")],
-                (None, None),
-            ),
+            (DateGranularity::Day, vec![("DateSentAfter", "2026-01-02")], (None, None)),
         ] {
-            assert_eq!(
-                window(granularity, &pairs),
-                expected,
-                "{granularity:?} {pairs:?}"
-            );
+            assert_eq!(window(granularity, &pairs), expected, "{granularity:?} {pairs:?}");
         }
     }
 
     #[test]
     fn other_dates_are_refused() {
-        for text in [
-            "yesterday",
-            ">=2026-01-02",
-            "2026-13-01",
-            "2026-01-02 12:00",
-        ] {
+        for text in ["yesterday", ">=2026-01-02", "2026-13-01", "2026-01-02 12:00"] {
             assert_eq!(read_date(text).unwrap_err().code, 20001, "{text}");
         }
     }

@@ -44,14 +44,8 @@ pub(super) struct Twilio {
 
 impl Api for Twilio {
     const SERVICE: Service = Service::Twilio;
-    const OPERATIONS: &'static [&'static str] = &[
-        "fetch_account",
-        "send_sms",
-        "list_sms",
-        "fetch_message",
-        "update_message",
-        "delete_message",
-    ];
+    const OPERATIONS: &'static [&'static str] =
+        &["fetch_account", "send_sms", "list_sms", "fetch_message", "update_message", "delete_message"];
     type Operation = Operation;
 
     fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
@@ -66,9 +60,7 @@ impl Api for Twilio {
             (&Method::POST, "Messages") => Some((Operation::SendSms, account)),
             (&Method::GET, "Messages") => Some((Operation::ListSms, account)),
             _ => {
-                let sid = rest
-                    .strip_prefix("Messages/")
-                    .filter(|sid| !sid.is_empty() && !sid.contains('/'))?;
+                let sid = rest.strip_prefix("Messages/").filter(|sid| !sid.is_empty() && !sid.contains('/'))?;
                 match *method {
                     Method::GET => Some((Operation::FetchMessage, sid)),
                     Method::POST => Some((Operation::UpdateMessage, sid)),
@@ -84,9 +76,7 @@ impl Api for Twilio {
     }
 
     fn answer(&self, operation: Operation, argument: &str, call: &Call<'_>) -> Answer {
-        let worked = self
-            .admit(operation, call)
-            .and_then(|caller| self.work(caller, operation, argument, call));
+        let worked = self.admit(operation, call).and_then(|caller| self.work(caller, operation, argument, call));
         let mut answered = worked.unwrap_or_else(|failure| failure.answer(call));
         if operation == Operation::SendSms && answered.written.is_none() {
             answered = answered.wrote(fingerprint(call), None);
@@ -104,10 +94,7 @@ impl Api for Twilio {
             429 => (20429, "Too Many Requests"),
             500 => (20500, "An internal server error has occurred"),
             503 => (20503, "Service unavailable"),
-            other => (
-                20_000 + u32::from(other),
-                status.canonical_reason().unwrap_or("Unknown"),
-            ),
+            other => (20_000 + u32::from(other), status.canonical_reason().unwrap_or("Unknown")),
         };
         Failure::new(status, code, message).answer(call)
     }
@@ -116,10 +103,7 @@ impl Api for Twilio {
 impl Twilio {
     pub fn new(options: &Options) -> Self {
         let seed = options.clock.now_ms().unsigned_abs();
-        Twilio {
-            options: options.clone(),
-            store: Mutex::new(Store::new(seed)),
-        }
+        Twilio { options: options.clone(), store: Mutex::new(Store::new(seed)) }
     }
 
     /// Makes incoming messages; gives their sids.
@@ -142,9 +126,7 @@ impl Twilio {
             received_ms: visible_ms + new.receiving_ms,
             is_canceled: false,
         };
-        (0..new.count)
-            .map(|index| store.insert(message(index), sent_ms).sid.clone())
-            .collect()
+        (0..new.count).map(|index| store.insert(message(index), sent_ms).sid.clone()).collect()
     }
 
     pub fn remove(&self, sid: &str) -> bool {
@@ -152,12 +134,7 @@ impl Twilio {
     }
 
     pub fn clear(&self) {
-        let seed = self
-            .options
-            .clock
-            .now_ms()
-            .unsigned_abs()
-            .wrapping_add(1 << 40);
+        let seed = self.options.clock.now_ms().unsigned_abs().wrapping_add(1 << 40);
         *self.store.lock() = Store::new(seed);
     }
 
@@ -166,52 +143,24 @@ impl Twilio {
         let caller = caller(call)?;
         // A standard key reaches everything but accounts and keys.
         if caller == Caller::ApiKey && operation == Operation::FetchAccount {
-            return Err(Failure {
-                detail: Some(""),
-                ..Failure::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
-            });
+            return Err(Failure { detail: Some(""), ..Failure::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate") });
         }
         if caller == Caller::Test && operation != Operation::SendSms {
             let message = "Resource not accessible with Test Account Credentials";
             return Err(Failure::new(StatusCode::FORBIDDEN, 20008, message));
         }
-        if self
-            .options
-            .twilio_concurrent
-            .is_some_and(|most| call.in_flight > most)
-        {
-            return Err(Failure::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                20429,
-                "Too Many Requests",
-            ));
+        if self.options.twilio_concurrent.is_some_and(|most| call.in_flight > most) {
+            return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests"));
         }
         Ok(caller)
     }
 
-    fn work(
-        &self,
-        caller: Caller,
-        operation: Operation,
-        argument: &str,
-        call: &Call<'_>,
-    ) -> Result<Answer, Failure> {
+    fn work(&self, caller: Caller, operation: Operation, argument: &str, call: &Call<'_>) -> Result<Answer, Failure> {
         let mut store = self.store.lock();
         let (options, now_ms) = (&self.options, call.now_ms);
-        let found = |store: &Store| {
-            store
-                .find(argument, now_ms)
-                .cloned()
-                .ok_or_else(|| Failure::not_found(call.path))
-        };
-        let shown = |message: &Message| {
-            answer(
-                StatusCode::OK,
-                "Message",
-                &view(message, now_ms, options.delivery_ms),
-                call,
-            )
-        };
+        let found = |store: &Store| store.find(argument, now_ms).cloned().ok_or_else(|| Failure::not_found(call.path));
+        let shown =
+            |message: &Message| answer(StatusCode::OK, "Message", &view(message, now_ms, options.delivery_ms), call);
         match operation {
             Operation::FetchAccount => Ok(answer(StatusCode::OK, "Account", &account(), call)),
             Operation::ListSms => {
@@ -234,24 +183,14 @@ impl Twilio {
                 };
                 drop(store);
                 let fingerprint = format!("{} {}", message.to, message.body);
-                let answered = answer(
-                    StatusCode::CREATED,
-                    "Message",
-                    &view(&message, now_ms, options.delivery_ms),
-                    call,
-                );
+                let answered =
+                    answer(StatusCode::CREATED, "Message", &view(&message, now_ms, options.delivery_ms), call);
                 Ok(answered.wrote(fingerprint, Some(message.sid.clone())))
             }
             Operation::FetchMessage => Ok(shown(&*found(&store)?)),
             Operation::UpdateMessage => {
                 let message = found(&store)?;
-                let changed = send::update(
-                    &mut store,
-                    options,
-                    &call.parameters(true),
-                    &message,
-                    now_ms,
-                )?;
+                let changed = send::update(&mut store, options, &call.parameters(true), &message, now_ms)?;
                 Ok(shown(&changed).wrote(changed.sid.clone(), Some(changed.sid.clone())))
             }
             Operation::DeleteMessage => {
@@ -267,10 +206,7 @@ impl Twilio {
 /// Checks user and password, and that the path names the account that they belong to.
 fn caller(call: &Call<'_>) -> Result<Caller, Failure> {
     let refused = |message: &str, detail| {
-        Err(Failure {
-            detail: Some(detail),
-            ..Failure::new(StatusCode::UNAUTHORIZED, 20003, message)
-        })
+        Err(Failure { detail: Some(detail), ..Failure::new(StatusCode::UNAUTHORIZED, 20003, message) })
     };
     let Some((user, password)) = auth::basic(call) else {
         return refused("Authenticate", "");
@@ -278,39 +214,20 @@ fn caller(call: &Call<'_>) -> Result<Caller, Failure> {
     let (caller, account) = match (user.as_str(), password.as_str()) {
         (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN) => (Caller::Account, TWILIO_ACCOUNT_SID),
         (TWILIO_API_KEY, TWILIO_API_KEY_SECRET) => (Caller::ApiKey, TWILIO_ACCOUNT_SID),
-        (TWILIO_TEST_ACCOUNT_SID, TWILIO_TEST_AUTH_TOKEN) => {
-            (Caller::Test, TWILIO_TEST_ACCOUNT_SID)
-        }
+        (TWILIO_TEST_ACCOUNT_SID, TWILIO_TEST_AUTH_TOKEN) => (Caller::Test, TWILIO_TEST_ACCOUNT_SID),
         (TWILIO_ACCOUNT_SID | TWILIO_API_KEY | TWILIO_TEST_ACCOUNT_SID, _) => {
-            return refused(
-                "Authenticate",
-                "Your AccountSid or AuthToken was incorrect.",
-            );
+            return refused("Authenticate", "Your AccountSid or AuthToken was incorrect.");
         }
         _ => {
-            return refused(
-                "Authentication Error - invalid username",
-                "Your AccountSid or AuthToken was incorrect.",
-            );
+            return refused("Authentication Error - invalid username", "Your AccountSid or AuthToken was incorrect.");
         }
     };
-    let named = call
-        .path
-        .strip_prefix("/2010-04-01/Accounts/")
-        .and_then(|rest| rest.get(..account.len()));
-    if named == Some(account) {
-        Ok(caller)
-    } else {
-        refused("Authenticate", "")
-    }
+    let named = call.path.strip_prefix("/2010-04-01/Accounts/").and_then(|rest| rest.get(..account.len()));
+    if named == Some(account) { Ok(caller) } else { refused("Authenticate", "") }
 }
 
 /// Recipient and body of a message that was refused.
 fn fingerprint(call: &Call<'_>) -> String {
     let parameters = call.parameters(true);
-    format!(
-        "{} {}",
-        parameters.get("To").unwrap_or_default(),
-        parameters.get("Body").unwrap_or_default()
-    )
+    format!("{} {}", parameters.get("To").unwrap_or_default(), parameters.get("Body").unwrap_or_default())
 }

@@ -28,17 +28,11 @@ pub(super) fn send(
     let service = parameters.filled("MessagingServiceSid");
     let content = parameters.filled("ContentSid");
     let body = parameters.get("Body").unwrap_or_default();
-    let media: Vec<&str> = parameters
-        .all("MediaUrl")
-        .filter(|url| !url.is_empty())
-        .collect();
+    let media: Vec<&str> = parameters.all("MediaUrl").filter(|url| !url.is_empty()).collect();
 
     let to = to.ok_or_else(|| Failure::bad_request(21604, "A 'To' phone number is required."))?;
     if from.is_none() && service.is_none() {
-        return Err(Failure::bad_request(
-            21603,
-            "A 'From' phone number is required.",
-        ));
+        return Err(Failure::bad_request(21603, "A 'From' phone number is required."));
     }
     if body.is_empty() && media.is_empty() && content.is_none() {
         return Err(Failure::bad_request(21602, "Message body is required."));
@@ -55,30 +49,17 @@ pub(super) fn send(
     }
     check_recipient(to, from.unwrap_or(TWILIO_NUMBER))?;
     if body.chars().count() > BODY_LIMIT {
-        let message =
-            format!("The concatenated message body exceeds the {BODY_LIMIT} character limit.");
+        let message = format!("The concatenated message body exceeds the {BODY_LIMIT} character limit.");
         return Err(Failure::bad_request(21617, message));
     }
     if media.len() > MEDIA_LIMIT {
-        return Err(Failure::bad_request(
-            21623,
-            "Number of media files exceeds allowed limit.",
-        ));
+        return Err(Failure::bad_request(21623, "Number of media files exceeds allowed limit."));
     }
     if let Some(bad) = media.iter().find(|url| !is_web_url(url)) {
-        return Err(Failure::bad_request(
-            21620,
-            format!("Invalid media URL(s): {bad}"),
-        ));
+        return Err(Failure::bad_request(21620, format!("Invalid media URL(s): {bad}")));
     }
-    if let Some(callback) = parameters
-        .filled("StatusCallback")
-        .filter(|url| !is_web_url(url))
-    {
-        return Err(Failure::bad_request(
-            21609,
-            format!("The StatusCallback URL {callback} is not a valid URL."),
-        ));
+    if let Some(callback) = parameters.filled("StatusCallback").filter(|url| !is_web_url(url)) {
+        return Err(Failure::bad_request(21609, format!("The StatusCallback URL {callback} is not a valid URL.")));
     }
     let message = Message {
         sid: String::new(),
@@ -110,17 +91,11 @@ pub(super) fn update(
         None => false,
         Some("canceled") => true,
         Some(other) => {
-            return Err(Failure::bad_request(
-                20001,
-                format!("Invalid status: {other}"),
-            ));
+            return Err(Failure::bad_request(20001, format!("Invalid status: {other}")));
         }
     };
     if parameters.get("Body").is_some_and(|body| !body.is_empty()) {
-        return Err(Failure::bad_request(
-            20001,
-            "Only an empty Body may be given: it redacts the message.",
-        ));
+        return Err(Failure::bad_request(20001, "Only an empty Body may be given: it redacts the message."));
     }
     let (status, sent_ms) = answers::status(message, now_ms, options.delivery_ms);
     if cancels && sent_ms.is_some() {
@@ -139,8 +114,7 @@ pub(super) fn update(
 
 /// A prefix and 32 hexadecimal digits.
 pub(super) fn is_sid(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix)
-        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    text.strip_prefix(prefix).is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn check_sender(from: Option<&str>) -> Result<(), Failure> {
@@ -151,25 +125,16 @@ fn check_sender(from: Option<&str>) -> Result<(), Failure> {
             return Err(not_owned(from));
         }
         "+15005550008" => {
-            return Err(Failure::bad_request(
-                21611,
-                format!("This 'From' number {from} has exceeded its queue."),
-            ));
+            return Err(Failure::bad_request(21611, format!("This 'From' number {from} has exceeded its queue.")));
         }
         _ if is_number(from) || is_short_code(from) || is_sender_name(from) => return Ok(()),
         _ => {}
     }
-    Err(Failure::bad_request(
-        21212,
-        format!("Invalid 'From' Phone Number: {from}"),
-    ))
+    Err(Failure::bad_request(21212, format!("Invalid 'From' Phone Number: {from}")))
 }
 
 fn not_owned(from: &str) -> Failure {
-    Failure::bad_request(
-        21606,
-        format!("The 'From' phone number {from} is not a valid, SMS-capable Twilio number."),
-    )
+    Failure::bad_request(21606, format!("The 'From' phone number {from} is not a valid, SMS-capable Twilio number."))
 }
 
 fn check_recipient(to: &str, from: &str) -> Result<(), Failure> {
@@ -188,15 +153,9 @@ fn check_recipient(to: &str, from: &str) -> Result<(), Failure> {
             ),
         ),
         "+15005550004" => refused(21610, "Attempt to send to unsubscribed recipient".into()),
-        "+15005550009" => refused(
-            21614,
-            format!("'To' number is not a valid mobile number: {to}"),
-        ),
+        "+15005550009" => refused(21614, format!("'To' number is not a valid mobile number: {to}")),
         _ if to != "+15005550001" && is_number(to) => Ok(()),
-        _ => refused(
-            21211,
-            format!("The 'To' number {to} is not a valid phone number."),
-        ),
+        _ => refused(21211, format!("The 'To' number {to} is not a valid phone number.")),
     }
 }
 
@@ -204,9 +163,7 @@ fn check_recipient(to: &str, from: &str) -> Result<(), Failure> {
 fn is_number(text: &str) -> bool {
     let number = text.split_once(':').map_or(text, |(_, number)| number);
     number.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len())
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
-            && !digits.starts_with('0')
+        (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0')
     })
 }
 
@@ -217,15 +174,12 @@ fn is_short_code(text: &str) -> bool {
 /// An alphanumeric sender: up to 11 letters, digits and blanks, a letter among them.
 fn is_sender_name(text: &str) -> bool {
     text.len() <= 11
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_web_url(text: &str) -> bool {
-    text.len() <= 4_000
-        && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    text.len() <= 4_000 && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 #[cfg(test)]
@@ -233,91 +187,37 @@ mod tests {
     use super::*;
 
     fn code(pairs: &[(&'static str, &str)]) -> Option<u32> {
-        let pairs = pairs
-            .iter()
-            .map(|&(key, value)| (key.into(), value.into()))
-            .collect();
+        let pairs = pairs.iter().map(|&(key, value)| (key.into(), value.into())).collect();
         let parameters = Parameters { pairs };
-        send(
-            &mut Store::new(1),
-            &Options::default(),
-            crate::sandbox::TWILIO_ACCOUNT_SID,
-            &parameters,
-            0,
-        )
-        .err()
-        .map(|failure| failure.code)
+        send(&mut Store::new(1), &Options::default(), crate::sandbox::TWILIO_ACCOUNT_SID, &parameters, 0)
+            .err()
+            .map(|failure| failure.code)
     }
 
     #[test]
     fn messages_are_checked_as_twilio_does() {
-        let (to, from, body) = (
-            ("To", "+41791234567"),
-            ("From", "+15005550006"),
-            ("Body", "hello"),
-        );
+        let (to, from, body) = (("To", "+41791234567"), ("From", "+15005550006"), ("Body", "hello"));
         assert_eq!(code(&[to, from, body]), None);
         assert_eq!(code(&[from, body]), Some(21604));
         assert_eq!(code(&[to, body]), Some(21603));
         assert_eq!(code(&[to, from]), Some(21602));
-        assert_eq!(
-            code(&[to, from, ("MediaUrl", "https://example.org/a.png")]),
-            None
-        );
+        assert_eq!(code(&[to, from, ("MediaUrl", "https://example.org/a.png")]), None);
         assert_eq!(code(&[to, from, ("MediaUrl", "a.png")]), Some(21620));
-        assert_eq!(
-            code(&[
-                to,
-                ("MessagingServiceSid", "MG5a9db0c5000000000000000000000001"),
-                body
-            ]),
-            None
-        );
-        assert_eq!(
-            code(&[to, ("MessagingServiceSid", "MG1"), body]),
-            Some(21701)
-        );
-        assert_eq!(
-            code(&[("To", " 41791234567"), from, body]),
-            Some(21211),
-            "a bare + arrives as a blank"
-        );
-        assert_eq!(
-            code(&[
-                ("To", "whatsapp:+41791234567"),
-                ("From", "whatsapp:+14155550100"),
-                body
-            ]),
-            None
-        );
+        assert_eq!(code(&[to, ("MessagingServiceSid", "MG5a9db0c5000000000000000000000001"), body]), None);
+        assert_eq!(code(&[to, ("MessagingServiceSid", "MG1"), body]), Some(21701));
+        assert_eq!(code(&[("To", " 41791234567"), from, body]), Some(21211), "a bare + arrives as a blank");
+        assert_eq!(code(&[("To", "whatsapp:+41791234567"), ("From", "whatsapp:+14155550100"), body]), None);
         assert_eq!(code(&[to, ("From", "Tidegate"), body]), None);
-        assert_eq!(
-            code(&[to, ("From", "a sender too long"), body]),
-            Some(21212)
-        );
+        assert_eq!(code(&[to, ("From", "a sender too long"), body]), Some(21212));
         assert_eq!(code(&[to, from, ("Body", &"é".repeat(1_600))]), None);
         assert_eq!(code(&[to, from, ("Body", &"é".repeat(1_601))]), Some(21617));
-        for (number, expected) in [
-            ("1", 21211),
-            ("2", 21612),
-            ("3", 21408),
-            ("4", 21610),
-            ("9", 21614),
-        ] {
+        for (number, expected) in [("1", 21211), ("2", 21612), ("3", 21408), ("4", 21610), ("9", 21614)] {
             let magic = format!("+1500555000{number}");
-            assert_eq!(
-                code(&[("To", &magic), from, body]),
-                Some(expected),
-                "{magic}"
-            );
+            assert_eq!(code(&[("To", &magic), from, body]), Some(expected), "{magic}");
         }
         for (number, expected) in [("1", 21212), ("7", 21606), ("8", 21611)] {
             let magic = format!("+1500555000{number}");
-            assert_eq!(
-                code(&[to, ("From", &magic), body]),
-                Some(expected),
-                "{magic}"
-            );
+            assert_eq!(code(&[to, ("From", &magic), body]), Some(expected), "{magic}");
         }
     }
 }

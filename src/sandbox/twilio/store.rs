@@ -78,11 +78,8 @@ impl Store {
     pub fn insert(&mut self, mut message: Message, sent_ms: i64) -> Arc<Message> {
         self.last += 1;
         let kind = if message.media > 0 { "MM" } else { "SM" };
-        message.sid = format!(
-            "{kind}{:016x}{:016x}",
-            mix(self.seed ^ self.last),
-            mix(self.last.wrapping_add(self.seed << 1))
-        );
+        message.sid =
+            format!("{kind}{:016x}{:016x}", mix(self.seed ^ self.last), mix(self.last.wrapping_add(self.seed << 1)));
         message.place = (sent_ms, self.last);
         let message = Arc::new(message);
         self.by_sid.insert(message.sid.clone(), message.place);
@@ -95,23 +92,14 @@ impl Store {
     }
 
     pub fn find(&self, sid: &str, now_ms: i64) -> Option<&Arc<Message>> {
-        self.messages
-            .get(self.by_sid.get(sid)?)
-            .filter(|message| message.visible_ms <= now_ms)
+        self.messages.get(self.by_sid.get(sid)?).filter(|message| message.visible_ms <= now_ms)
     }
 
     pub fn remove(&mut self, sid: &str) -> bool {
-        let Some(message) = self
-            .by_sid
-            .remove(sid)
-            .and_then(|place| self.messages.remove(&place))
-        else {
+        let Some(message) = self.by_sid.remove(sid).and_then(|place| self.messages.remove(&place)) else {
             return false;
         };
-        for (numbers, number) in [
-            (&mut self.by_to, Some(&message.to)),
-            (&mut self.by_from, message.from.as_ref()),
-        ] {
+        for (numbers, number) in [(&mut self.by_to, Some(&message.to)), (&mut self.by_from, message.from.as_ref())] {
             if let Some(places) = number.and_then(|number| numbers.get_mut(number)) {
                 places.remove(&message.place);
             }
@@ -133,42 +121,25 @@ impl Store {
             let message = self.messages.get(place)?;
             let fits = message.visible_ms <= now_ms
                 && filter.to.as_ref().is_none_or(|to| *to == message.to)
-                && filter
-                    .from
-                    .as_ref()
-                    .is_none_or(|from| Some(from) == message.from.as_ref());
+                && filter.from.as_ref().is_none_or(|from| Some(from) == message.from.as_ref());
             fits.then(|| message.clone())
         };
         if let Start::NewerThan(place) = start {
             let range = self.range(filter, Bound::Excluded(place), highest);
-            let mut messages: Vec<_> = range
-                .filter_map(|place| wanted(&place))
-                .take(size)
-                .collect();
+            let mut messages: Vec<_> = range.filter_map(|place| wanted(&place)).take(size).collect();
             messages.reverse();
-            return Page {
-                messages,
-                has_older: true,
-            };
+            return Page { messages, has_older: true };
         }
         let highest = match start {
-            Start::OlderThan(place)
-                if (place.0, place.1) <= (filter.until_ms.unwrap_or(i64::MAX), u64::MAX) =>
-            {
+            Start::OlderThan(place) if (place.0, place.1) <= (filter.until_ms.unwrap_or(i64::MAX), u64::MAX) => {
                 Bound::Excluded(place)
             }
             _ => highest,
         };
-        let mut found = self
-            .range(filter, lowest, highest)
-            .rev()
-            .filter_map(|place| wanted(&place));
+        let mut found = self.range(filter, lowest, highest).rev().filter_map(|place| wanted(&place));
         let messages: Vec<_> = found.by_ref().take(size).collect();
         let has_older = found.next().is_some();
-        Page {
-            messages,
-            has_older,
-        }
+        Page { messages, has_older }
     }
 
     /// The places in the range, oldest first, of the number that the filter names if it names one.
@@ -190,18 +161,10 @@ impl Store {
             (Some(to), _) => self.by_to.get(to),
             (None, Some(from)) => self.by_from.get(from),
             (None, None) => {
-                return Box::new(
-                    self.messages
-                        .range((lowest, highest))
-                        .map(|(place, _)| *place),
-                );
+                return Box::new(self.messages.range((lowest, highest)).map(|(place, _)| *place));
             }
         };
-        Box::new(
-            places
-                .into_iter()
-                .flat_map(move |places| places.range((lowest, highest)).copied()),
-        )
+        Box::new(places.into_iter().flat_map(move |places| places.range((lowest, highest)).copied()))
     }
 }
 

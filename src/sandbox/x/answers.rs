@@ -16,21 +16,10 @@ use crate::clock::rfc3339;
 const LONG: usize = super::text::MAX_WEIGHT;
 
 /// A list of tweets with what they refer to. `meta` is added unless it is null; `data` is left out when empty.
-pub(super) fn tweet_list(
-    store: &Store,
-    tweets: &[Arc<Tweet>],
-    selection: &Selection,
-    meta: Value,
-) -> Value {
+pub(super) fn tweet_list(store: &Store, tweets: &[Arc<Tweet>], selection: &Selection, meta: Value) -> Value {
     let mut answer = Map::new();
     if !tweets.is_empty() {
-        answer.insert(
-            "data".into(),
-            tweets
-                .iter()
-                .map(|tweet| tweet_value(store, tweet, selection))
-                .collect(),
-        );
+        answer.insert("data".into(), tweets.iter().map(|tweet| tweet_value(store, tweet, selection)).collect());
     }
     let (includes, errors) = expand(store, tweets, selection);
     if !includes.is_empty() {
@@ -48,14 +37,9 @@ pub(super) fn tweet_list(
 /// One user, with the tweet that an expansion asks for.
 pub(super) fn user_answer(store: &Store, user: &User, selection: &Selection) -> Value {
     let mut answer = json!({"data": user_value(store, user, selection)});
-    let latest = latest_tweet(store, user.id)
-        .filter(|_| selection.expansions.contains("most_recent_tweet_id"));
+    let latest = latest_tweet(store, user.id).filter(|_| selection.expansions.contains("most_recent_tweet_id"));
     if let Some(tweet) = latest {
-        let key = if selection.new_names {
-            "posts"
-        } else {
-            "tweets"
-        };
+        let key = if selection.new_names { "posts" } else { "tweets" };
         answer["includes"] = json!({key: [tweet_value(store, tweet, selection)]});
     }
     answer
@@ -92,16 +76,13 @@ fn tweet_value(store: &Store, tweet: &Tweet, selection: &Selection) -> Value {
                 }
             }
             "referenced_tweets" => {
-                let references: Vec<Value> = references(tweet)
-                    .map(|(kind, id)| json!({"type": kind, "id": id.to_string()}))
-                    .collect();
+                let references: Vec<Value> =
+                    references(tweet).map(|(kind, id)| json!({"type": kind, "id": id.to_string()})).collect();
                 if !references.is_empty() {
                     add(field, references.into());
                 }
             }
-            "entities" if !tweet.entities.is_empty() => {
-                add(field, entities_value(store, &tweet.entities))
-            }
+            "entities" if !tweet.entities.is_empty() => add(field, entities_value(store, &tweet.entities)),
             "note_tweet" if is_long(tweet) => add(field, json!({"text": tweet.text})),
             // Media, places, polls and private metrics: nothing in the sandbox has them.
             _ => {}
@@ -120,8 +101,7 @@ fn user_value(store: &Store, user: &User, selection: &Selection) -> Value {
             "created_at" => rfc3339(user.created_ms).into(),
             "description" => format!("{} of the sandbox", user.name).into(),
             "profile_image_url" => {
-                "https://abs.twimg.com/sticky/default_profile_images/default_profile_normal.png"
-                    .into()
+                "https://abs.twimg.com/sticky/default_profile_images/default_profile_normal.png".into()
             }
             "protected" | "verified" => false.into(),
             "verified_type" => "none".into(),
@@ -154,22 +134,12 @@ fn entities_value(store: &Store, entities: &[Entity]) -> Value {
         value["end"] = entity.end.into();
         if let Some(target) = &entity.target {
             value["expanded_url"] = target.as_str().into();
-            value["display_url"] = target
-                .split_once("://")
-                .map_or(target.as_str(), |(_, rest)| rest)
-                .into();
+            value["display_url"] = target.split_once("://").map_or(target.as_str(), |(_, rest)| rest).into();
         }
-        if let Some(user) = store
-            .user_named(&entity.text)
-            .filter(|_| entity.kind == Kind::Mention)
-        {
+        if let Some(user) = store.user_named(&entity.text).filter(|_| entity.kind == Kind::Mention) {
             value["id"] = user.id.to_string().into();
         }
-        if let Some(list) = lists
-            .entry(list)
-            .or_insert_with(|| json!([]))
-            .as_array_mut()
-        {
+        if let Some(list) = lists.entry(list).or_insert_with(|| json!([])).as_array_mut() {
             list.push(value);
         }
     }
@@ -177,30 +147,19 @@ fn entities_value(store: &Store, entities: &[Entity]) -> Value {
 }
 
 /// The users and tweets that the expansions name, and an error for each that is missing.
-fn expand(
-    store: &Store,
-    tweets: &[Arc<Tweet>],
-    selection: &Selection,
-) -> (Map<String, Value>, Vec<Value>) {
+fn expand(store: &Store, tweets: &[Arc<Tweet>], selection: &Selection) -> (Map<String, Value>, Vec<Value>) {
     let wants = |expansion| selection.expansions.contains(expansion);
     let mut users = Found::default();
     let mut referenced = Found::default();
     for tweet in tweets {
         if wants("author_id") {
-            users.look_up(
-                "author_id",
-                tweet.author_id,
-                store.user(tweet.author_id).is_some(),
-            );
+            users.look_up("author_id", tweet.author_id, store.user(tweet.author_id).is_some());
         }
         if let Some(user) = tweet.reply_to_user.filter(|_| wants("in_reply_to_user_id")) {
             users.look_up("in_reply_to_user_id", user, store.user(user).is_some());
         }
         if wants("entities.mentions.username") {
-            let mentions = tweet
-                .entities
-                .iter()
-                .filter(|entity| entity.kind == Kind::Mention);
+            let mentions = tweet.entities.iter().filter(|entity| entity.kind == Kind::Mention);
             for user in mentions.filter_map(|mention| store.user_named(&mention.text)) {
                 users.look_up("entities.mentions.username", user.id, true);
             }
@@ -209,11 +168,7 @@ fn expand(
             let target = store.tweet(id);
             if wants("referenced_tweets.id") {
                 referenced.look_up(
-                    if selection.new_names {
-                        "referenced_posts"
-                    } else {
-                        "referenced_tweets.id"
-                    },
+                    if selection.new_names { "referenced_posts" } else { "referenced_tweets.id" },
                     id,
                     target.is_some(),
                 );
@@ -228,12 +183,8 @@ fn expand(
         }
     }
     let mut includes = Map::new();
-    let shown: Vec<Value> = users
-        .ids
-        .iter()
-        .filter_map(|&id| store.user(id))
-        .map(|user| user_value(store, user, selection))
-        .collect();
+    let shown: Vec<Value> =
+        users.ids.iter().filter_map(|&id| store.user(id)).map(|user| user_value(store, user, selection)).collect();
     if !shown.is_empty() {
         includes.insert("users".into(), shown.into());
     }
@@ -244,24 +195,12 @@ fn expand(
         .map(|tweet| tweet_value(store, tweet, selection))
         .collect();
     if !shown.is_empty() {
-        includes.insert(
-            if selection.new_names {
-                "posts"
-            } else {
-                "tweets"
-            }
-            .into(),
-            shown.into(),
-        );
+        includes.insert(if selection.new_names { "posts" } else { "tweets" }.into(), shown.into());
     }
-    let missing_users = users
-        .missing
-        .iter()
-        .map(|(parameter, id)| problems::not_found("user", parameter, &id.to_string()));
-    let missing_tweets = referenced
-        .missing
-        .iter()
-        .map(|(parameter, id)| problems::not_found("tweet", parameter, &id.to_string()));
+    let missing_users =
+        users.missing.iter().map(|(parameter, id)| problems::not_found("user", parameter, &id.to_string()));
+    let missing_tweets =
+        referenced.missing.iter().map(|(parameter, id)| problems::not_found("tweet", parameter, &id.to_string()));
     (includes, missing_users.chain(missing_tweets).collect())
 }
 
@@ -283,11 +222,7 @@ impl Found {
 }
 
 fn references(tweet: &Tweet) -> impl Iterator<Item = (&'static str, u64)> {
-    let all = [
-        ("retweeted", tweet.retweet_of),
-        ("quoted", tweet.quote_of),
-        ("replied_to", tweet.reply_to),
-    ];
+    let all = [("retweeted", tweet.retweet_of), ("quoted", tweet.quote_of), ("replied_to", tweet.reply_to)];
     all.into_iter().filter_map(|(kind, id)| Some((kind, id?)))
 }
 

@@ -29,19 +29,14 @@ pub(super) enum Test {
 impl Test {
     pub fn matches(&self, tweet: &Tweet) -> bool {
         let has = |kind, name: &str| {
-            tweet
-                .entities
-                .iter()
-                .any(|entity| entity.kind == kind && entity.text.to_lowercase() == name)
+            tweet.entities.iter().any(|entity| entity.kind == kind && entity.text.to_lowercase() == name)
         };
         match self {
             Test::Phrase(phrase) => contains_words(&tweet.lower, phrase),
             Test::Hashtag(name) => has(Kind::Hashtag, name),
             Test::Mention(name) => has(Kind::Mention, name),
             Test::Cashtag(name) => has(Kind::Cashtag, name),
-            Test::From(author) => {
-                tweet.author_username == *author || tweet.author_id.to_string() == *author
-            }
+            Test::From(author) => tweet.author_username == *author || tweet.author_id.to_string() == *author,
             Test::To(name) => tweet.reply_to_username.as_deref() == Some(name),
             Test::Language(language) => tweet.lang.eq_ignore_ascii_case(language),
             Test::Conversation(id) => tweet.conversation_id == *id,
@@ -49,10 +44,7 @@ impl Test {
             Test::QuoteOf(id) => tweet.quote_of == Some(*id),
             Test::RetweetOf(name) => tweet.retweet_of_username.as_deref() == Some(name),
             Test::Link(part) => tweet.entities.iter().any(|entity| {
-                entity
-                    .target
-                    .as_ref()
-                    .is_some_and(|target| contains_words(&target.to_lowercase(), part))
+                entity.target.as_ref().is_some_and(|target| contains_words(&target.to_lowercase(), part))
             }),
             Test::IsRetweet => tweet.retweet_of.is_some(),
             Test::IsReply => tweet.reply_to.is_some(),
@@ -66,12 +58,7 @@ impl Test {
     pub fn stands_alone(&self) -> bool {
         !matches!(
             self,
-            Test::Language(_)
-                | Test::IsRetweet
-                | Test::IsReply
-                | Test::IsQuote
-                | Test::Has(_)
-                | Test::Never
+            Test::Language(_) | Test::IsRetweet | Test::IsReply | Test::IsQuote | Test::Has(_) | Test::Never
         )
     }
 }
@@ -93,11 +80,7 @@ pub(super) fn read(operator: Option<&str>, value: &str, quoted: bool) -> Result<
     if value.is_empty() {
         return Err(format!("the operator '{operator}' needs a value"));
     }
-    let id = || {
-        value
-            .parse()
-            .map_err(|_| format!("'{value}' is not a valid id for the operator '{operator}'"))
-    };
+    let id = || value.parse().map_err(|_| format!("'{value}' is not a valid id for the operator '{operator}'"));
     let unsigned = lower.strip_prefix('@').unwrap_or(&lower).to_owned();
     Ok(match (operator, lower.as_str()) {
         ("from", _) => Test::From(unsigned),
@@ -118,9 +101,7 @@ pub(super) fn read(operator: Option<&str>, value: &str, quoted: bool) -> Result<
         ("has", "cashtags") => Test::Has(Kind::Cashtag),
         ("has", "media" | "images" | "video_link" | "videos" | "geo") => Test::Never,
         ("is" | "has", other) => {
-            return Err(format!(
-                "invalid value '{other}' for the operator '{operator}'"
-            ));
+            return Err(format!("invalid value '{other}' for the operator '{operator}'"));
         }
         _ => {
             return Err(format!(
@@ -132,16 +113,13 @@ pub(super) fn read(operator: Option<&str>, value: &str, quoted: bool) -> Result<
 
 /// Whether `phrase` is in `text` as whole words. Scripts that do not divide words match anywhere.
 fn contains_words(text: &str, phrase: &str) -> bool {
-    let undivided = phrase
-        .chars()
-        .any(|character| u32::from(character) >= 0x2E80);
+    let undivided = phrase.chars().any(|character| u32::from(character) >= 0x2E80);
     text.match_indices(phrase).any(|(start, found)| {
         let before = text[..start].chars().next_back();
         let after = text[start + found.len()..].chars().next();
         let inside = |neighbour: Option<char>, edge: Option<char>| {
             neighbour.is_some_and(char::is_alphanumeric) && edge.is_some_and(char::is_alphanumeric)
         };
-        undivided
-            || !(inside(before, phrase.chars().next()) || inside(after, phrase.chars().next_back()))
+        undivided || !(inside(before, phrase.chars().next()) || inside(after, phrase.chars().next_back()))
     })
 }

@@ -24,8 +24,8 @@ use super::auth::{self, Oauth1};
 use super::exchange::{Answer, Api, Call, Service, to_json};
 use super::limits::{RateLimits, Taken, Windows};
 use super::{
-    NewTweet, Options, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET, X_BEARER_TOKEN, X_CONSUMER_KEY,
-    X_CONSUMER_SECRET, X_USER_TOKEN,
+    NewTweet, Options, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET, X_BEARER_TOKEN, X_CONSUMER_KEY, X_CONSUMER_SECRET,
+    X_USER_TOKEN,
 };
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -74,10 +74,7 @@ impl Api for X {
 
     fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
         let rest = path.strip_prefix("/2/")?;
-        let one = |prefix: &str| {
-            rest.strip_prefix(prefix)
-                .filter(|name| !name.is_empty() && !name.contains('/'))
-        };
+        let one = |prefix: &str| rest.strip_prefix(prefix).filter(|name| !name.is_empty() && !name.contains('/'));
         match *method {
             Method::POST if rest == "tweets" => Some((Operation::PostTweet, "")),
             Method::DELETE => Some((Operation::DeleteTweet, one("tweets/")?)),
@@ -138,18 +135,8 @@ impl Api for X {
 
 impl X {
     pub fn new(options: &Options) -> Self {
-        let oauth1 = Oauth1::new(
-            X_CONSUMER_KEY,
-            X_CONSUMER_SECRET,
-            X_ACCESS_TOKEN,
-            X_ACCESS_TOKEN_SECRET,
-        );
-        X {
-            options: options.clone(),
-            oauth1,
-            windows: Windows::new(),
-            store: Mutex::new(Store::new()),
-        }
+        let oauth1 = Oauth1::new(X_CONSUMER_KEY, X_CONSUMER_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET);
+        X { options: options.clone(), oauth1, windows: Windows::new(), store: Mutex::new(Store::new()) }
     }
 
     /// Makes tweets; gives their ids.
@@ -164,8 +151,7 @@ impl X {
                 author_id,
                 text: &text,
                 lang: &new.lang,
-                at_ms: new.at_ms.unwrap_or(now_ms)
-                    + new.spacing_ms * i64::try_from(index).unwrap_or(0),
+                at_ms: new.at_ms.unwrap_or(now_ms) + new.spacing_ms * i64::try_from(index).unwrap_or(0),
                 reply_to: id(&new.reply_to),
                 quote_of: id(&new.quote_of),
                 retweet_of: id(&new.retweet_of),
@@ -191,10 +177,7 @@ impl X {
 
     fn caller(&self, call: &Call<'_>) -> Option<Caller> {
         if let Some(header) = auth::oauth1(call) {
-            return self
-                .oauth1
-                .verify(call, header)
-                .then_some(Caller::Oauth1User);
+            return self.oauth1.verify(call, header).then_some(Caller::Oauth1User);
         }
         match auth::bearer(call)? {
             X_BEARER_TOKEN => Some(Caller::App),
@@ -210,21 +193,16 @@ impl X {
             Operation::DeleteTweet => return delete(&mut store, argument),
             Operation::SearchTweets => search::recent(&store, &self.options, call),
             Operation::CountTweets => search::counts(&store, &self.options, call),
-            Operation::GetUserTweets => {
-                match argument.parse().ok().filter(|id| store.user(*id).is_some()) {
-                    Some(id) => search::timeline(&store, id, &self.options, call),
-                    None => Ok(json!({"errors": [problems::not_found("user", "id", argument)]})),
-                }
-            }
+            Operation::GetUserTweets => match argument.parse().ok().filter(|id| store.user(*id).is_some()) {
+                Some(id) => search::timeline(&store, id, &self.options, call),
+                None => Ok(json!({"errors": [problems::not_found("user", "id", argument)]})),
+            },
             Operation::GetUser => user(&store, call, argument),
             Operation::GetMe => user(&store, call, super::X_USERNAME),
             Operation::GetTweet => tweet(&store, call, argument),
         };
         drop(store);
-        answered.map_or_else(
-            |refusal| refusal,
-            |value| Answer::new(StatusCode::OK, JSON, to_json(&value)),
-        )
+        answered.map_or_else(|refusal| refusal, |value| Answer::new(StatusCode::OK, JSON, to_json(&value)))
     }
 }
 
@@ -243,14 +221,11 @@ fn user(store: &Store, call: &Call<'_>, username: &str) -> Result<Value, Answer>
     let parameters = call.parameters(false);
     window::refuse_unknown(&parameters, &[], USER_FIELDS)?;
     let selection = Selection::read(&parameters, USER_EXPANSIONS)?;
-    let valid = (1..=15).contains(&username.len())
-        && username
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let valid =
+        (1..=15).contains(&username.len()) && username.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !valid {
-        let message = format!(
-            "The `username` query parameter value [{username}] does not match ^[A-Za-z0-9_]{{1,15}}$"
-        );
+        let message =
+            format!("The `username` query parameter value [{username}] does not match ^[A-Za-z0-9_]{{1,15}}$");
         return Err(problems::invalid("username", &[username], &message));
     }
     Ok(match store.user_named(username) {
@@ -261,15 +236,8 @@ fn user(store: &Store, call: &Call<'_>, username: &str) -> Result<Value, Answer>
 
 fn tweet(store: &Store, call: &Call<'_>, id: &str) -> Result<Value, Answer> {
     let parameters = call.parameters(false);
-    let fields = [
-        "tweet.fields",
-        "post.fields",
-        "expansions",
-        "media.fields",
-        "poll.fields",
-        "user.fields",
-        "place.fields",
-    ];
+    let fields =
+        ["tweet.fields", "post.fields", "expansions", "media.fields", "poll.fields", "user.fields", "place.fields"];
     window::refuse_unknown(&parameters, &[], &fields)?;
     let selection = Selection::read(&parameters, TWEET_EXPANSIONS)?;
     let number = read_tweet_id(id)?;
@@ -291,23 +259,20 @@ fn delete(store: &mut Store, id: &str) -> Answer {
             let body = json!({"errors": [problems::not_found("tweet", "id", id)]});
             Answer::new(StatusCode::OK, JSON, to_json(&body)).wrote(id.into(), None)
         }
-        Some(author) if author != own_id() => problems::plain(
-            StatusCode::FORBIDDEN,
-            "You are not authorized to delete this Tweet.",
-        )
-        .wrote(id.into(), None),
+        Some(author) if author != own_id() => {
+            problems::plain(StatusCode::FORBIDDEN, "You are not authorized to delete this Tweet.")
+                .wrote(id.into(), None)
+        }
         Some(_) => {
             store.remove(number);
-            Answer::new(StatusCode::OK, JSON, r#"{"data":{"deleted":true}}"#)
-                .wrote(id.into(), Some(id.into()))
+            Answer::new(StatusCode::OK, JSON, r#"{"data":{"deleted":true}}"#).wrote(id.into(), Some(id.into()))
         }
     }
 }
 
 fn read_tweet_id(id: &str) -> Result<u64, Answer> {
     id.parse().ok().filter(|_| post::is_id(id)).ok_or_else(|| {
-        let message =
-            format!("The `id` query parameter value [{id}] does not match ^[0-9]{{1,19}}$");
+        let message = format!("The `id` query parameter value [{id}] does not match ^[0-9]{{1,19}}$");
         problems::invalid("id", &[id], &message)
     })
 }
@@ -315,14 +280,11 @@ fn read_tweet_id(id: &str) -> Result<u64, Answer> {
 /// The security that X's OpenAPI document gives each operation.
 fn accepted_callers(operation: Operation) -> &'static [Caller] {
     match operation {
-        Operation::SearchTweets
-        | Operation::GetUserTweets
-        | Operation::GetUser
-        | Operation::GetTweet => &[Caller::App, Caller::Oauth1User, Caller::Oauth2User],
-        Operation::CountTweets => &[Caller::App],
-        Operation::GetMe | Operation::PostTweet | Operation::DeleteTweet => {
-            &[Caller::Oauth1User, Caller::Oauth2User]
+        Operation::SearchTweets | Operation::GetUserTweets | Operation::GetUser | Operation::GetTweet => {
+            &[Caller::App, Caller::Oauth1User, Caller::Oauth2User]
         }
+        Operation::CountTweets => &[Caller::App],
+        Operation::GetMe | Operation::PostTweet | Operation::DeleteTweet => &[Caller::Oauth1User, Caller::Oauth2User],
     }
 }
 
@@ -349,10 +311,7 @@ fn add_headers(answer: Answer, taken: Taken, is_app: bool) -> Answer {
     const LEVEL: HeaderName = HeaderName::from_static("x-access-level");
     answer
         .with(VERSION, HeaderValue::from_static("2.166"))
-        .with(
-            LEVEL,
-            HeaderValue::from_static(if is_app { "read" } else { "read-write" }),
-        )
+        .with(LEVEL, HeaderValue::from_static(if is_app { "read" } else { "read-write" }))
         .with(LIMIT, HeaderValue::from(taken.limit))
         .with(REMAINING, HeaderValue::from(taken.remaining))
         .with(RESET, HeaderValue::from(taken.reset_s))

@@ -12,10 +12,7 @@ use crate::sandbox::exchange::{Answer, Call};
 /// The members of X's `TweetCreateRequest`; any other is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "members that the sandbox has no use for are still checked for their form"
-)]
+#[expect(dead_code, reason = "members that the sandbox has no use for are still checked for their form")]
 struct Body {
     text: Option<String>,
     reply: Option<Reply>,
@@ -98,10 +95,7 @@ pub(super) fn post(store: &mut Store, options: &Options, call: &Call<'_>) -> Ans
         Ok((id, stored)) => {
             let json = json!({"data": {"id": id, "text": stored}}).to_string();
             Answer::new(StatusCode::CREATED, super::JSON, json)
-                .with_text(
-                    axum::http::header::LOCATION,
-                    &format!("https://api.twitter.com/2/tweets/{id}"),
-                )
+                .with_text(axum::http::header::LOCATION, &format!("https://api.twitter.com/2/tweets/{id}"))
                 .wrote(written, Some(id))
         }
         Err(refusal) => refusal.wrote(written, None),
@@ -109,22 +103,14 @@ pub(super) fn post(store: &mut Store, options: &Options, call: &Call<'_>) -> Ans
 }
 
 /// The id and the text as it was stored.
-fn take(
-    store: &mut Store,
-    options: &Options,
-    body: &Body,
-    now_ms: i64,
-) -> Result<(String, String), Answer> {
+fn take(store: &mut Store, options: &Options, body: &Body, now_ms: i64) -> Result<(String, String), Answer> {
     check_form(body)?;
     let draft = Draft {
         author_id: own_id(),
         text: body.text.as_deref().unwrap_or_default(),
         lang: "",
         at_ms: now_ms,
-        reply_to: body
-            .reply
-            .as_ref()
-            .and_then(|reply| reply.in_reply_to_tweet_id.parse().ok()),
+        reply_to: body.reply.as_ref().and_then(|reply| reply.in_reply_to_tweet_id.parse().ok()),
         quote_of: body.quote_tweet_id.as_ref().and_then(|id| id.parse().ok()),
         retweet_of: None,
     };
@@ -142,17 +128,9 @@ fn take(
 
 fn check_form(body: &Body) -> Result<(), Answer> {
     let ids = [
-        (
-            "$.reply.in_reply_to_tweet_id",
-            body.reply.as_ref().map(|reply| &reply.in_reply_to_tweet_id),
-        ),
+        ("$.reply.in_reply_to_tweet_id", body.reply.as_ref().map(|reply| &reply.in_reply_to_tweet_id)),
         ("$.quote_tweet_id", body.quote_tweet_id.as_ref()),
-        (
-            "$.edit_options.previous_post_id",
-            body.edit_options
-                .as_ref()
-                .map(|edit| &edit.previous_post_id),
-        ),
+        ("$.edit_options.previous_post_id", body.edit_options.as_ref().map(|edit| &edit.previous_post_id)),
     ];
     for (path, id) in ids {
         if let Some(id) = id.filter(|id| !is_id(id)) {
@@ -162,26 +140,15 @@ fn check_form(body: &Body) -> Result<(), Answer> {
     }
     if let Some(media) = &body.media {
         if !(1..=4).contains(&media.media_ids.len()) {
-            return Err(problems::invalid(
-                "$.media.media_ids",
-                &[],
-                "$.media.media_ids: there must be 1 to 4 items",
-            ));
+            return Err(problems::invalid("$.media.media_ids", &[], "$.media.media_ids: there must be 1 to 4 items"));
         }
         // Nothing can be uploaded to the sandbox, so no media id exists.
         let ids: Vec<&str> = media.media_ids.iter().map(String::as_str).collect();
-        return Err(problems::invalid(
-            "media.media_ids",
-            &ids,
-            "Your media IDs are invalid.",
-        ));
+        return Err(problems::invalid("media.media_ids", &ids, "Your media IDs are invalid."));
     }
     if let Some(poll) = &body.poll {
         let fits = (2..=4).contains(&poll.options.len())
-            && poll
-                .options
-                .iter()
-                .all(|option| (1..=25).contains(&option.chars().count()))
+            && poll.options.iter().all(|option| (1..=25).contains(&option.chars().count()))
             && (5..=10_080).contains(&poll.duration_minutes);
         if !fits {
             return Err(problems::invalid(
@@ -191,18 +158,11 @@ fn check_form(body: &Body) -> Result<(), Answer> {
             ));
         }
         if body.quote_tweet_id.is_some() {
-            return Err(problems::invalid(
-                "$.poll",
-                &[],
-                "'poll' and 'quote_tweet_id' are mutually exclusive",
-            ));
+            return Err(problems::invalid("$.poll", &[], "'poll' and 'quote_tweet_id' are mutually exclusive"));
         }
     }
     if body.text.as_deref().unwrap_or_default().trim().is_empty() {
-        return Err(problems::invalid_all(
-            &[],
-            "Tweet text is required when there is no media.",
-        ));
+        return Err(problems::invalid_all(&[], "Tweet text is required when there is no media."));
     }
     if text::weight(body.text.as_deref().unwrap_or_default()) > text::MAX_WEIGHT {
         let message = "Your Tweet text is too long. For more information on how Twitter determines text length see https://github.com/twitter/twitter-text.";
@@ -217,14 +177,9 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// What X's validator says about a body that does not have the right members.
 fn schema_message(error: &str) -> String {
-    match error
-        .strip_prefix("unknown field `")
-        .and_then(|rest| rest.split_once('`'))
-    {
+    match error.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
         Some((name, _)) => {
-            format!(
-                "$.{name}: is not defined in the schema and the schema does not allow additional properties"
-            )
+            format!("$.{name}: is not defined in the schema and the schema does not allow additional properties")
         }
         None => format!("$: {error}"),
     }

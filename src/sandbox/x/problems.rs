@@ -17,10 +17,8 @@ pub(super) fn invalid(parameter: &str, values: &[&str], message: &str) -> Answer
 
 /// 400 for several parameters that do not go together.
 pub(super) fn invalid_all(parameters: &[(&str, &[&str])], message: &str) -> Answer {
-    let parameters: Map<String, Value> = parameters
-        .iter()
-        .map(|(name, values)| ((*name).to_owned(), json!(values)))
-        .collect();
+    let parameters: Map<String, Value> =
+        parameters.iter().map(|(name, values)| ((*name).to_owned(), json!(values))).collect();
     let body = json!({
         "errors": [{"parameters": parameters, "message": message}],
         "title": "Invalid Request",
@@ -33,8 +31,7 @@ pub(super) fn invalid_all(parameters: &[(&str, &[&str])], message: &str) -> Answ
 /// A problem that is told by its status alone.
 pub(super) fn plain(status: StatusCode, detail: &str) -> Answer {
     let title = status.canonical_reason().unwrap_or("Unknown");
-    let body =
-        json!({"title": title, "detail": detail, "type": "about:blank", "status": status.as_u16()});
+    let body = json!({"title": title, "detail": detail, "type": "about:blank", "status": status.as_u16()});
     Answer::new(status, PROBLEM, to_json(&body))
 }
 

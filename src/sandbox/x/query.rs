@@ -30,30 +30,19 @@ enum Token<'a> {
     Close,
     Or,
     Minus,
-    Term {
-        operator: Option<&'a str>,
-        value: &'a str,
-        quoted: bool,
-    },
+    Term { operator: Option<&'a str>, value: &'a str, quoted: bool },
 }
 
 impl Query {
     pub fn parse(text: &str) -> Result<Query, Refused> {
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            next: 0,
-            length: text.chars().count(),
-        };
+        let mut parser = Parser { tokens: tokens(text)?, next: 0, length: text.chars().count() };
         let node = parser.any()?;
         if parser.next < parser.tokens.len() {
             return Err(parser.refuse("mismatched input ')'"));
         }
         if !node.stands_alone() {
             let reason = "Rule must contain at least one positive, non-stopword clause";
-            return Err(Refused {
-                reason: reason.into(),
-                position: 1,
-            });
+            return Err(Refused { reason: reason.into(), position: 1 });
         }
         Ok(Query(node))
     }
@@ -108,13 +97,8 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(inner)
             }
-            Some(&Token::Term {
-                operator,
-                value,
-                quoted,
-            }) => {
-                let test = condition::read(operator, value, quoted)
-                    .map_err(|reason| self.refuse(&reason))?;
+            Some(&Token::Term { operator, value, quoted }) => {
+                let test = condition::read(operator, value, quoted).map_err(|reason| self.refuse(&reason))?;
                 self.next += 1;
                 Ok(Node::Is(test))
             }
@@ -127,14 +111,8 @@ impl Parser<'_> {
     }
 
     fn refuse(&self, reason: &str) -> Refused {
-        let position = self
-            .tokens
-            .get(self.next)
-            .map_or(self.length, |&(_, position)| position);
-        Refused {
-            reason: reason.into(),
-            position: position + 1,
-        }
+        let position = self.tokens.get(self.next).map_or(self.length, |&(_, position)| position);
+        Refused { reason: reason.into(), position: position + 1 }
     }
 }
 
@@ -172,23 +150,10 @@ fn tokens(text: &str) -> Result<Vec<(Token<'_>, usize)>, Refused> {
             }
             '(' => (Token::Open, 1),
             ')' => (Token::Close, 1),
-            '-' if rest[1..]
-                .chars()
-                .next()
-                .is_some_and(|next| !next.is_whitespace()) =>
-            {
-                (Token::Minus, 1)
-            }
+            '-' if rest[1..].chars().next().is_some_and(|next| !next.is_whitespace()) => (Token::Minus, 1),
             '"' => {
                 let (value, taken) = quoted(rest, position)?;
-                (
-                    Token::Term {
-                        operator: None,
-                        value,
-                        quoted: true,
-                    },
-                    taken,
-                )
+                (Token::Term { operator: None, value, quoted: true }, taken)
             }
             _ => term(rest, position)?,
         };
@@ -200,9 +165,7 @@ fn tokens(text: &str) -> Result<Vec<(Token<'_>, usize)>, Refused> {
 
 /// A word, or an operator with its value, which may be quoted.
 fn term(rest: &str, position: usize) -> Result<(Token<'_>, usize), Refused> {
-    let end = rest
-        .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"')).unwrap_or(rest.len());
     let word = &rest[..end];
     if word == "OR" {
         return Ok((Token::Or, end));
@@ -210,40 +173,16 @@ fn term(rest: &str, position: usize) -> Result<(Token<'_>, usize), Refused> {
     match word.split_once(':') {
         Some((operator, "")) if rest[end..].starts_with('"') => {
             let (value, taken) = quoted(&rest[end..], position)?;
-            Ok((
-                Token::Term {
-                    operator: Some(operator),
-                    value,
-                    quoted: true,
-                },
-                end + taken,
-            ))
+            Ok((Token::Term { operator: Some(operator), value, quoted: true }, end + taken))
         }
-        Some((operator, value)) => Ok((
-            Token::Term {
-                operator: Some(operator),
-                value,
-                quoted: false,
-            },
-            end,
-        )),
-        None => Ok((
-            Token::Term {
-                operator: None,
-                value: word,
-                quoted: false,
-            },
-            end,
-        )),
+        Some((operator, value)) => Ok((Token::Term { operator: Some(operator), value, quoted: false }, end)),
+        None => Ok((Token::Term { operator: None, value: word, quoted: false }, end)),
     }
 }
 
 fn quoted(rest: &str, position: usize) -> Result<(&str, usize), Refused> {
     let closed = rest[1..].find('"').filter(|&length| length > 0);
-    let length = closed.ok_or_else(|| Refused {
-        reason: "missing '\"'".into(),
-        position: position + 1,
-    })?;
+    let length = closed.ok_or_else(|| Refused { reason: "missing '\"'".into(), position: position + 1 })?;
     Ok((&rest[1..=length], length + 2))
 }
 
@@ -265,11 +204,7 @@ mod tests {
 
     #[test]
     fn queries_match_what_they_say() {
-        let subject = tweet(
-            "alice",
-            "en",
-            "Is @Acme down again? #Outage see https://status.example.org/now AT&T",
-        );
+        let subject = tweet("alice", "en", "Is @Acme down again? #Outage see https://status.example.org/now AT&T");
         for (query, expected) in [
             ("down", true),
             ("dow", false),
@@ -303,11 +238,7 @@ mod tests {
             ("at&t", true),
             ("@acme (down OR outage) -is:retweet", true),
         ] {
-            assert_eq!(
-                Query::parse(query).unwrap().matches(&subject),
-                expected,
-                "{query}"
-            );
+            assert_eq!(Query::parse(query).unwrap().matches(&subject), expected, "{query}");
         }
     }
 

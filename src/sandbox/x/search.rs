@@ -10,22 +10,14 @@ use super::query::Query;
 use super::selection::{Selection, TWEET_EXPANSIONS};
 use super::store::{Store, Tweet};
 use super::window::{
-    Window, bind, continue_from, read_choice, read_number, recent_window, refuse_unknown,
-    timeline_window, token,
+    Window, bind, continue_from, read_choice, read_number, recent_window, refuse_unknown, timeline_window, token,
 };
 use crate::clock::rfc3339;
 use crate::sandbox::Options;
 use crate::sandbox::exchange::{Answer, Call, Parameters};
 
-const FIELDS: &[&str] = &[
-    "tweet.fields",
-    "post.fields",
-    "expansions",
-    "media.fields",
-    "poll.fields",
-    "user.fields",
-    "place.fields",
-];
+const FIELDS: &[&str] =
+    &["tweet.fields", "post.fields", "expansions", "media.fields", "poll.fields", "user.fields", "place.fields"];
 
 /// `GET /2/tweets/search/recent`
 pub(super) fn recent(store: &Store, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
@@ -48,47 +40,25 @@ pub(super) fn recent(store: &Store, options: &Options, call: &Call<'_>) -> Resul
     read_choice(&parameters, "sort_order", &["recency", "relevancy"])?;
     let window = recent_window(&parameters, options, call.now_ms)?;
     let binding = bind(&parameters, 0);
-    let window = continue_from(
-        &parameters,
-        &["next_token", "pagination_token"],
-        binding,
-        window,
-    )?;
+    let window = continue_from(&parameters, &["next_token", "pagination_token"], binding, window)?;
 
-    let found = store.between(window.after, window.before).filter(|tweet| {
-        (options.search_retweets || tweet.retweet_of.is_none()) && query.matches(tweet)
-    });
+    let found = store
+        .between(window.after, window.before)
+        .filter(|tweet| (options.search_retweets || tweet.retweet_of.is_none()) && query.matches(tweet));
     Ok(page(store, found, size, window, binding, &selection, call))
 }
 
 /// `GET /2/users/:id/tweets`
-pub(super) fn timeline(
-    store: &Store,
-    user_id: u64,
-    options: &Options,
-    call: &Call<'_>,
-) -> Result<Value, Answer> {
+pub(super) fn timeline(store: &Store, user_id: u64, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
     let parameters = call.parameters(false);
-    const OWN: &[&str] = &[
-        "since_id",
-        "until_id",
-        "max_results",
-        "pagination_token",
-        "exclude",
-        "start_time",
-        "end_time",
-    ];
+    const OWN: &[&str] =
+        &["since_id", "until_id", "max_results", "pagination_token", "exclude", "start_time", "end_time"];
     refuse_unknown(&parameters, OWN, FIELDS)?;
     let selection = Selection::read(&parameters, TWEET_EXPANSIONS)?;
     let size = read_number(&parameters, "max_results", 10, 5, 100)?;
     let exclude = parameters.get("exclude").unwrap_or_default();
-    if let Some(other) = exclude
-        .split(',')
-        .find(|kind| !matches!(*kind, "" | "replies" | "retweets"))
-    {
-        let message = format!(
-            "The `exclude` query parameter value [{other}] is not one of [replies,retweets]"
-        );
+    if let Some(other) = exclude.split(',').find(|kind| !matches!(*kind, "" | "replies" | "retweets")) {
+        let message = format!("The `exclude` query parameter value [{other}] is not one of [replies,retweets]");
         return Err(problems::invalid("exclude", &[exclude], &message));
     }
     let window = timeline_window(&parameters, options, call.now_ms)?;
@@ -99,9 +69,7 @@ pub(super) fn timeline(
     let (no_replies, no_retweets) = (excludes("replies"), excludes("retweets"));
     let found = store
         .between_of(user_id, window.after, window.before)
-        .filter(|tweet| {
-            !(no_replies && tweet.reply_to.is_some() || no_retweets && tweet.retweet_of.is_some())
-        });
+        .filter(|tweet| !(no_replies && tweet.reply_to.is_some() || no_retweets && tweet.retweet_of.is_some()));
     Ok(page(store, found, size, window, binding, &selection, call))
 }
 
@@ -121,32 +89,22 @@ pub(super) fn counts(store: &Store, options: &Options, call: &Call<'_>) -> Resul
     ];
     refuse_unknown(&parameters, OWN, &[])?;
     let query = read_query(&parameters, options)?;
-    let granularity_ms = match read_choice(&parameters, "granularity", &["minute", "hour", "day"])?
-    {
+    let granularity_ms = match read_choice(&parameters, "granularity", &["minute", "hour", "day"])? {
         Some("minute") => 60_000,
         Some("day") => 86_400_000,
         _ => 3_600_000,
     };
     let window = recent_window(&parameters, options, call.now_ms)?;
     // All buckets fit into one answer, so there is never a token to continue with.
-    continue_from(
-        &parameters,
-        &["next_token", "pagination_token"],
-        bind(&parameters, 0),
-        window,
-    )?;
+    continue_from(&parameters, &["next_token", "pagination_token"], bind(&parameters, 0), window)?;
 
     let start_ms = super::store::EPOCH_MS + ((window.after + 1) >> 22) as i64;
     let end_ms = super::store::EPOCH_MS + (window.before >> 22) as i64;
     let first_bucket = start_ms.div_euclid(granularity_ms);
     let last_bucket = (end_ms - 1).max(start_ms).div_euclid(granularity_ms);
     let mut counts = vec![0_u64; usize::try_from(last_bucket - first_bucket + 1).unwrap_or(1)];
-    for tweet in store
-        .between(window.after, window.before)
-        .filter(|tweet| query.matches(tweet))
-    {
-        let bucket = usize::try_from(tweet.created_ms.div_euclid(granularity_ms) - first_bucket)
-            .unwrap_or(0);
+    for tweet in store.between(window.after, window.before).filter(|tweet| query.matches(tweet)) {
+        let bucket = usize::try_from(tweet.created_ms.div_euclid(granularity_ms) - first_bucket).unwrap_or(0);
         if let Some(count) = counts.get_mut(bucket) {
             *count += 1;
         }
@@ -189,25 +147,16 @@ fn page<'a>(
 
 fn read_query(parameters: &Parameters<'_>, options: &Options) -> Result<Query, Answer> {
     let Some(text) = parameters.filled("query") else {
-        return Err(problems::invalid(
-            "query",
-            &[],
-            "The `query` query parameter can not be empty",
-        ));
+        return Err(problems::invalid("query", &[], "The `query` query parameter can not be empty"));
     };
     let length = text.chars().count();
     if length > options.query_length {
-        let message = format!(
-            "Rule length must be at most {} characters, but it was {length}",
-            options.query_length
-        );
+        let message = format!("Rule length must be at most {} characters, but it was {length}", options.query_length);
         return Err(problems::invalid("query", &[text], &message));
     }
     Query::parse(text).map_err(|refused| {
-        let message = format!(
-            "There were errors processing your request: {} (at position {})",
-            refused.reason, refused.position
-        );
+        let message =
+            format!("There were errors processing your request: {} (at position {})", refused.reason, refused.position);
         problems::invalid("query", &[text], &message)
     })
 }

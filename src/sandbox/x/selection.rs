@@ -48,10 +48,7 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    pub fn read(
-        parameters: &Parameters<'_>,
-        expansions: &'static str,
-    ) -> Result<Selection, Answer> {
+    pub fn read(parameters: &Parameters<'_>, expansions: &'static str) -> Result<Selection, Answer> {
         let mut new_names = parameters.get("post.fields").is_some();
         let old = read_list(parameters, "tweet.fields", TWEET_FIELDS, &mut new_names)?;
         let mut tweet = read_list(parameters, "post.fields", TWEET_FIELDS, &mut new_names)?;
@@ -70,19 +67,12 @@ impl Selection {
                 tweet.insert(field);
             }
         }
-        Ok(Selection {
-            tweet,
-            user,
-            expansions,
-            new_names,
-        })
+        Ok(Selection { tweet, user, expansions, new_names })
     }
 
     /// The name that answers use for what the old documents call `old`.
     pub fn name<'a>(&self, old: &'a str) -> &'a str {
-        let renamed = RENAMED
-            .iter()
-            .find(|(_, name)| self.new_names && *name == old);
+        let renamed = RENAMED.iter().find(|(_, name)| self.new_names && *name == old);
         renamed.map_or(old, |(new, _)| new)
     }
 }
@@ -98,10 +88,7 @@ fn read_list(
         return Ok(fields);
     };
     for given in list.split(',') {
-        let renamed = RENAMED
-            .iter()
-            .find(|(new, _)| *new == given)
-            .map(|(_, old)| *old);
+        let renamed = RENAMED.iter().find(|(new, _)| *new == given).map(|(_, old)| *old);
         *new_names |= renamed.is_some();
         // The expansion of `referenced_posts` is `referenced_tweets.id` in the old names.
         let wanted = match renamed {
@@ -113,8 +100,7 @@ fn read_list(
             Some(field) => fields.insert(field),
             None => {
                 let all = allowed.replace(' ', ",");
-                let message =
-                    format!("The `{name}` query parameter value [{given}] is not one of [{all}]");
+                let message = format!("The `{name}` query parameter value [{given}] is not one of [{all}]");
                 return Err(problems::invalid(name, &[list], &message));
             }
         };

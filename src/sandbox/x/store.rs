@@ -135,14 +135,8 @@ impl Store {
         let id = self.free_id(draft.at_ms);
         let stored = text::store(draft.text);
         let replied = draft.reply_to.and_then(|id| self.tweets.get(&id)).cloned();
-        let retweeted = draft
-            .retweet_of
-            .and_then(|id| self.tweets.get(&id))
-            .cloned();
-        let author_username = self
-            .users
-            .get(&draft.author_id)
-            .map(|user| user.username.to_lowercase());
+        let retweeted = draft.retweet_of.and_then(|id| self.tweets.get(&id)).cloned();
+        let author_username = self.users.get(&draft.author_id).map(|user| user.username.to_lowercase());
         let tweet = Arc::new(Tweet {
             id,
             author_id: draft.author_id,
@@ -150,15 +144,9 @@ impl Store {
             text: stored.text,
             lower: draft.text.to_lowercase(),
             entities: stored.entities,
-            lang: if draft.lang.is_empty() {
-                "und".into()
-            } else {
-                draft.lang.into()
-            },
+            lang: if draft.lang.is_empty() { "und".into() } else { draft.lang.into() },
             created_ms: draft.at_ms,
-            conversation_id: replied
-                .as_ref()
-                .map_or(id, |replied| replied.conversation_id),
+            conversation_id: replied.as_ref().map_or(id, |replied| replied.conversation_id),
             reply_to: draft.reply_to,
             reply_to_user: replied.as_ref().map(|replied| replied.author_id),
             reply_to_username: replied.map(|replied| replied.author_username.clone()),
@@ -167,10 +155,7 @@ impl Store {
             retweet_of_username: retweeted.map(|retweeted| retweeted.author_username.clone()),
         });
         self.tweets.insert(id, tweet.clone());
-        self.by_author
-            .entry(draft.author_id)
-            .or_default()
-            .insert(id);
+        self.by_author.entry(draft.author_id).or_default().insert(id);
         tweet
     }
 
@@ -188,25 +173,14 @@ impl Store {
     /// Whether the author posted this text within `window_ms`; notes it when not.
     pub fn note_post(&mut self, draft: &Draft<'_>, window_ms: i64) -> bool {
         let mut hasher = DefaultHasher::new();
-        (
-            draft.author_id,
-            draft.text.trim(),
-            draft.reply_to,
-            draft.quote_of,
-        )
-            .hash(&mut hasher);
+        (draft.author_id, draft.text.trim(), draft.reply_to, draft.quote_of).hash(&mut hasher);
         let key = hasher.finish();
         let now_ms = draft.at_ms;
-        if self
-            .posted
-            .get(&key)
-            .is_some_and(|&posted_ms| now_ms - posted_ms < window_ms)
-        {
+        if self.posted.get(&key).is_some_and(|&posted_ms| now_ms - posted_ms < window_ms) {
             return true;
         }
         if self.posted.len() >= 1 << 20 {
-            self.posted
-                .retain(|_, posted_ms| now_ms - *posted_ms < window_ms);
+            self.posted.retain(|_, posted_ms| now_ms - *posted_ms < window_ms);
         }
         self.posted.insert(key, now_ms);
         false
@@ -230,25 +204,14 @@ impl Store {
 
     /// Tweets with an id between the two (both excluded), newest first.
     pub fn between(&self, after: u64, before: u64) -> impl Iterator<Item = &Arc<Tweet>> {
-        open_range(after, before)
-            .into_iter()
-            .flat_map(|range| self.tweets.range(range).rev())
-            .map(|(_, tweet)| tweet)
+        open_range(after, before).into_iter().flat_map(|range| self.tweets.range(range).rev()).map(|(_, tweet)| tweet)
     }
 
     /// The same of one author.
-    pub fn between_of(
-        &self,
-        author_id: u64,
-        after: u64,
-        before: u64,
-    ) -> impl Iterator<Item = &Arc<Tweet>> {
+    pub fn between_of(&self, author_id: u64, after: u64, before: u64) -> impl Iterator<Item = &Arc<Tweet>> {
         let ids = self.by_author.get(&author_id);
         let range = open_range(after, before);
-        ids.zip(range)
-            .into_iter()
-            .flat_map(|(ids, range)| ids.range(range).rev())
-            .filter_map(|id| self.tweets.get(id))
+        ids.zip(range).into_iter().flat_map(|(ids, range)| ids.range(range).rev()).filter_map(|id| self.tweets.get(id))
     }
 
     fn insert_user(&mut self, user: User) {
@@ -260,12 +223,7 @@ impl Store {
     fn free_id(&self, at_ms: i64) -> u64 {
         let first = id_at(at_ms);
         let last = first + (1 << SEQUENCE_BITS) - 1;
-        let mut id = self
-            .tweets
-            .range(first..=last)
-            .next_back()
-            .map_or(first, |(&id, _)| id)
-            + 1;
+        let mut id = self.tweets.range(first..=last).next_back().map_or(first, |(&id, _)| id) + 1;
         while self.deleted.contains(&id) {
             id += 1;
         }
@@ -280,10 +238,7 @@ fn open_range(after: u64, before: u64) -> Option<(Bound<u64>, Bound<u64>)> {
 
 fn display_name(username: &str) -> String {
     let mut characters = username.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -294,13 +249,7 @@ pub(super) mod tests {
     pub fn tweet(author: &str, lang: &str, text: &str) -> Tweet {
         let mut store = Store::new();
         let author_id = store.ensure_user(author);
-        let draft = Draft {
-            author_id,
-            text,
-            lang,
-            at_ms: 1_790_000_000_000,
-            ..Draft::default()
-        };
+        let draft = Draft { author_id, text, lang, at_ms: 1_790_000_000_000, ..Draft::default() };
         Tweet::clone(&store.insert(&draft))
     }
 
@@ -310,19 +259,11 @@ pub(super) mod tests {
         assert_eq!(id_at(1_785_498_350_444), 2_083_157_183_716_917_248);
         let mut store = Store::new();
         let author_id = store.ensure_user("alice");
-        let draft = |at_ms| Draft {
-            author_id,
-            text: "x",
-            at_ms,
-            ..Draft::default()
-        };
+        let draft = |at_ms| Draft { author_id, text: "x", at_ms, ..Draft::default() };
         let later = store.insert(&draft(EPOCH_MS + 2_000)).id;
         let first = store.insert(&draft(EPOCH_MS + 1_000)).id;
         let second = store.insert(&draft(EPOCH_MS + 1_000)).id;
-        assert_eq!(
-            [first, second, later],
-            [(1_000 << 22) + 1, (1_000 << 22) + 2, (2_000 << 22) + 1]
-        );
+        assert_eq!([first, second, later], [(1_000 << 22) + 1, (1_000 << 22) + 2, (2_000 << 22) + 1]);
         assert!(store.remove(second));
         assert_eq!(store.insert(&draft(EPOCH_MS + 1_000)).id, (1_000 << 22) + 3);
     }
@@ -332,22 +273,9 @@ pub(super) mod tests {
         let mut store = Store::new();
         let author_id = store.ensure_user("alice");
         let ids: Vec<u64> = (1..=4)
-            .map(|second| {
-                store
-                    .insert(&Draft {
-                        author_id,
-                        at_ms: EPOCH_MS + second * 1_000,
-                        ..Draft::default()
-                    })
-                    .id
-            })
+            .map(|second| store.insert(&Draft { author_id, at_ms: EPOCH_MS + second * 1_000, ..Draft::default() }).id)
             .collect();
-        let between = |after, before| {
-            store
-                .between(after, before)
-                .map(|tweet| tweet.id)
-                .collect::<Vec<_>>()
-        };
+        let between = |after, before| store.between(after, before).map(|tweet| tweet.id).collect::<Vec<_>>();
         assert_eq!(between(ids[0], ids[3]), [ids[2], ids[1]]);
         assert_eq!(between(ids[3], u64::MAX), Vec::<u64>::new());
         assert_eq!(between(ids[3], ids[0]), Vec::<u64>::new());

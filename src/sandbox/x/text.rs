@@ -60,13 +60,7 @@ pub(super) fn store(written: &str) -> Stored {
                 text.push_str(shown);
                 length += shown.chars().count();
                 let target = (kind == Kind::Link).then(|| source.to_owned());
-                entities.push(Entity {
-                    start,
-                    end: length,
-                    kind,
-                    text: name,
-                    target,
-                });
+                entities.push(Entity { start, end: length, kind, text: name, target });
             }
             None => {
                 let escaped = match character {
@@ -76,11 +70,7 @@ pub(super) fn store(written: &str) -> Stored {
                     _ => source,
                 };
                 text.push_str(escaped);
-                length += if escaped.len() == source.len() {
-                    1
-                } else {
-                    escaped.len()
-                };
+                length += if escaped.len() == source.len() { 1 } else { escaped.len() };
             }
         }
         before = source.chars().next_back();
@@ -105,11 +95,7 @@ pub(super) fn weight(text: &str) -> usize {
                 taken
             }
             None => {
-                weight += if is_emoji(cluster) {
-                    2
-                } else {
-                    cluster.chars().map(character_weight).sum()
-                };
+                weight += if is_emoji(cluster) { 2 } else { cluster.chars().map(character_weight).sum() };
                 cluster.len()
             }
         };
@@ -128,9 +114,7 @@ fn character_weight(character: char) -> usize {
 
 fn is_emoji(cluster: &str) -> bool {
     let pictured = |character| matches!(u32::from(character), 0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF);
-    cluster
-        .chars()
-        .any(|character| pictured(character) || matches!(character, '\u{FE0F}' | '\u{20E3}'))
+    cluster.chars().any(|character| pictured(character) || matches!(character, '\u{FE0F}' | '\u{20E3}'))
 }
 
 /// The length in bytes of the link that `rest` begins with.
@@ -138,22 +122,17 @@ fn link_at(rest: &str, before: Option<char>) -> Option<usize> {
     if before.is_some_and(char::is_alphanumeric) {
         return None;
     }
-    let scheme = ["https://", "http://"].into_iter().find(|scheme| {
-        rest.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    })?;
-    let end = rest
-        .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>'))
-        .unwrap_or(rest.len());
+    let scheme = ["https://", "http://"]
+        .into_iter()
+        .find(|scheme| rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>')).unwrap_or(rest.len());
     let link = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'']);
     (link.len() > scheme.len()).then_some(link.len())
 }
 
 /// The length in bytes and the kind of the tag or mention that `rest` begins with.
 fn sign_at(rest: &str, before: Option<char>) -> Option<(usize, Kind)> {
-    if before.is_some_and(|character| {
-        character.is_alphanumeric() || matches!(character, '_' | '&' | '@' | '#')
-    }) {
+    if before.is_some_and(|character| character.is_alphanumeric() || matches!(character, '_' | '&' | '@' | '#')) {
         return None;
     }
     let mut characters = rest.chars();
@@ -164,14 +143,10 @@ fn sign_at(rest: &str, before: Option<char>) -> Option<(usize, Kind)> {
         '$' => (Kind::Cashtag, 6, |c| c.is_ascii_alphabetic()),
         _ => return None,
     };
-    let name: String = characters
-        .take_while(|&character| fits(character))
-        .take(most + 1)
-        .collect();
+    let name: String = characters.take_while(|&character| fits(character)).take(most + 1).collect();
     let length = name.chars().count();
     let valid = length > 0 && length <= most && !name.chars().all(char::is_numeric);
-    (valid || (kind == Kind::Mention && length > 0 && length <= most))
-        .then_some((1 + name.len(), kind))
+    (valid || (kind == Kind::Mention && length > 0 && length <= most)).then_some((1 + name.len(), kind))
 }
 
 /// `https://t.co/` and ten characters that depend on the target alone.
@@ -180,9 +155,7 @@ fn short_link(target: &str) -> String {
     // FNV-1a: stable between runs and builds, which the standard hasher does not promise.
     let mut hash = target
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mut link = String::from("https://t.co/");
     for _ in 0..10 {
         link.push(char::from(DIGITS[(hash % 62) as usize]));
@@ -199,10 +172,7 @@ mod tests {
     fn a_text_is_stored_as_x_answers_it() {
         let stored = store("Ä @acme & #down: https://example.org/a?b=1. $ACME a@b #1");
         let link = short_link("https://example.org/a?b=1");
-        assert_eq!(
-            stored.text,
-            format!("Ä @acme &amp; #down: {link}. $ACME a@b #1")
-        );
+        assert_eq!(stored.text, format!("Ä @acme &amp; #down: {link}. $ACME a@b #1"));
         let found: Vec<_> = stored
             .entities
             .iter()
@@ -217,10 +187,7 @@ mod tests {
                 (Kind::Cashtag, 46, 51, "ACME"),
             ]
         );
-        assert_eq!(
-            stored.entities[2].target.as_deref(),
-            Some("https://example.org/a?b=1")
-        );
+        assert_eq!(stored.entities[2].target.as_deref(), Some("https://example.org/a?b=1"));
         assert_eq!(link.len(), 23);
     }
 
@@ -232,10 +199,7 @@ mod tests {
             ("e\u{301}", 1),
             ("日本", 4),
             ("👨‍👩‍👧‍👦", 2),
-            (
-                "a https://example.org/a/very/long/path/indeed/beyond/23 b",
-                27,
-            ),
+            ("a https://example.org/a/very/long/path/indeed/beyond/23 b", 27),
             ("…", 2),
         ] {
             assert_eq!(weight(text), expected, "{text}");

@@ -23,30 +23,19 @@ pub(super) struct Window {
 }
 
 /// The window of recent search and counts.
-pub(super) fn recent_window(
-    parameters: &Parameters<'_>,
-    options: &Options,
-    now_ms: i64,
-) -> Result<Window, Answer> {
+pub(super) fn recent_window(parameters: &Parameters<'_>, options: &Options, now_ms: i64) -> Result<Window, Answer> {
     let given = |names: &[&str]| names.iter().any(|name| parameters.get(name).is_some());
     if given(&["since_id", "until_id"]) && given(&["start_time", "end_time"]) {
         let names = ["since_id", "until_id", "start_time", "end_time"];
-        let values: Vec<(&str, Vec<&str>)> = names
-            .iter()
-            .filter_map(|name| Some((*name, vec![parameters.get(name)?])))
-            .collect();
-        let values: Vec<(&str, &[&str])> = values
-            .iter()
-            .map(|(name, values)| (*name, values.as_slice()))
-            .collect();
+        let values: Vec<(&str, Vec<&str>)> =
+            names.iter().filter_map(|name| Some((*name, vec![parameters.get(name)?]))).collect();
+        let values: Vec<(&str, &[&str])> = values.iter().map(|(name, values)| (*name, values.as_slice())).collect();
         let message = "Invalid use of 'since_id' or 'until_id' in conjunction with 'start_time' or 'end_time'.";
         return Err(problems::invalid_all(&values, message));
     }
     let oldest_ms = now_ms - RECENT_MS;
-    let mut window = Window {
-        after: id_at(oldest_ms).saturating_sub(1),
-        before: id_at(now_ms - options.index_lag_ms + 1),
-    };
+    let mut window =
+        Window { after: id_at(oldest_ms).saturating_sub(1), before: id_at(now_ms - options.index_lag_ms + 1) };
     for name in ["since_id", "until_id"] {
         let Some(id) = read_id(parameters, name)? else {
             continue;
@@ -90,11 +79,7 @@ pub(super) fn recent_window(
 }
 
 /// On timelines an id silently wins over a time.
-pub(super) fn timeline_window(
-    parameters: &Parameters<'_>,
-    options: &Options,
-    now_ms: i64,
-) -> Result<Window, Answer> {
+pub(super) fn timeline_window(parameters: &Parameters<'_>, options: &Options, now_ms: i64) -> Result<Window, Answer> {
     let (start_ms, end_ms) = read_times(parameters)?;
     let after = match read_id(parameters, "since_id")? {
         Some(id) => id,
@@ -104,10 +89,7 @@ pub(super) fn timeline_window(
         Some(id) => id,
         None => end_ms.map_or(u64::MAX, id_at),
     };
-    Ok(Window {
-        after,
-        before: before.min(id_at(now_ms - options.index_lag_ms + 1)),
-    })
+    Ok(Window { after, before: before.min(id_at(now_ms - options.index_lag_ms + 1)) })
 }
 
 /// `start_time` and `end_time` in ms, in their order.
@@ -117,9 +99,7 @@ fn read_times(parameters: &Parameters<'_>) -> Result<(Option<i64>, Option<i64>),
         Some(text) => match text.parse::<jiff::Timestamp>() {
             Ok(time) => Ok(Some(time.as_millisecond())),
             Err(_) => {
-                let message = format!(
-                    "Invalid '{name}':'{text}'. '{name}' must be a valid RFC3339 date-time"
-                );
+                let message = format!("Invalid '{name}':'{text}'. '{name}' must be a valid RFC3339 date-time");
                 Err(problems::invalid(name, &[text], &message))
             }
         },
@@ -129,12 +109,8 @@ fn read_times(parameters: &Parameters<'_>) -> Result<(Option<i64>, Option<i64>),
         && start >= end
     {
         let (start, end) = (minute(start), minute(end));
-        let message =
-            format!("Invalid 'start_time':'{start}'. 'start_time' must be before 'end_time':{end}");
-        return Err(problems::invalid_all(
-            &[("start_time", &[&start]), ("end_time", &[&end])],
-            &message,
-        ));
+        let message = format!("Invalid 'start_time':'{start}'. 'start_time' must be before 'end_time':{end}");
+        return Err(problems::invalid_all(&[("start_time", &[&start]), ("end_time", &[&end])], &message));
     }
     Ok((start_ms, end_ms))
 }
@@ -147,9 +123,7 @@ fn read_id(parameters: &Parameters<'_>, name: &str) -> Result<Option<u64>, Answe
     match text.parse().ok().filter(|_| valid) {
         Some(id) => Ok(Some(id)),
         None => {
-            let message = format!(
-                "The `{name}` query parameter value [{text}] does not match ^[0-9]{{1,19}}$"
-            );
+            let message = format!("The `{name}` query parameter value [{text}] does not match ^[0-9]{{1,19}}$");
             Err(problems::invalid(name, &[text], &message))
         }
     }
@@ -165,15 +139,10 @@ pub(super) fn read_number(
     let Some(text) = parameters.get(name) else {
         return Ok(default);
     };
-    text.parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| {
-            let message = format!(
-                "The `{name}` query parameter value [{text}] is not between {least} and {most}"
-            );
-            problems::invalid(name, &[text], &message)
-        })
+    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let message = format!("The `{name}` query parameter value [{text}] is not between {least} and {most}");
+        problems::invalid(name, &[text], &message)
+    })
 }
 
 pub(super) fn read_choice<'p>(
@@ -183,10 +152,7 @@ pub(super) fn read_choice<'p>(
 ) -> Result<Option<&'p str>, Answer> {
     match parameters.get(name) {
         Some(text) if !all.contains(&text) => {
-            let message = format!(
-                "The `{name}` query parameter value [{text}] is not one of [{}]",
-                all.join(",")
-            );
+            let message = format!("The `{name}` query parameter value [{text}] is not one of [{}]", all.join(","));
             Err(problems::invalid(name, &[text], &message))
         }
         choice => Ok(choice),
@@ -194,21 +160,12 @@ pub(super) fn read_choice<'p>(
 }
 
 /// X names every parameter that it does not know.
-pub(super) fn refuse_unknown(
-    parameters: &Parameters<'_>,
-    own: &[&str],
-    fields: &[&str],
-) -> Result<(), Answer> {
+pub(super) fn refuse_unknown(parameters: &Parameters<'_>, own: &[&str], fields: &[&str]) -> Result<(), Answer> {
     let known = |name: &str| own.contains(&name) || fields.contains(&name);
     match parameters.pairs.iter().find(|(name, _)| !known(name)) {
         None => Ok(()),
         Some((name, value)) => {
-            let all = own
-                .iter()
-                .chain(fields)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(",");
+            let all = own.iter().chain(fields).copied().collect::<Vec<_>>().join(",");
             let message = format!("The query parameter [{name}] is not one of [{all}]");
             Err(problems::invalid(name, &[value], &message))
         }
@@ -222,9 +179,7 @@ pub(super) fn continue_from(
     binding: u64,
     window: Window,
 ) -> Result<Window, Answer> {
-    let mut given = names
-        .iter()
-        .filter_map(|name| Some((*name, parameters.get(name)?)));
+    let mut given = names.iter().filter_map(|name| Some((*name, parameters.get(name)?)));
     let Some((name, text)) = given.next() else {
         return Ok(window);
     };
@@ -233,10 +188,7 @@ pub(super) fn continue_from(
         return Err(problems::invalid(name, &[text], &message));
     }
     match read_token(text, binding) {
-        Some(place) => Ok(Window {
-            before: window.before.min(place),
-            ..window
-        }),
+        Some(place) => Ok(Window { before: window.before.min(place), ..window }),
         None => {
             let message = format!("The `{name}` query parameter value [{text}] is not valid");
             Err(problems::invalid(name, &[text], &message))
@@ -248,14 +200,7 @@ pub(super) fn continue_from(
 pub(super) fn bind(parameters: &Parameters<'_>, subject: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     subject.hash(&mut hasher);
-    for name in [
-        "query",
-        "start_time",
-        "end_time",
-        "since_id",
-        "until_id",
-        "exclude",
-    ] {
+    for name in ["query", "start_time", "end_time", "since_id", "until_id", "exclude"] {
         parameters.get(name).hash(&mut hasher);
     }
     hasher.finish()
@@ -276,13 +221,11 @@ pub(super) fn token(place: u64, binding: u64) -> String {
 
 fn read_token(text: &str, binding: u64) -> Option<u64> {
     let (place, bound) = text.strip_prefix("b26v89c19")?.split_at_checked(13)?;
-    (u64::from_str_radix(bound, 36).ok()? == binding)
-        .then(|| u64::from_str_radix(place, 36).ok())?
+    (u64::from_str_radix(bound, 36).ok()? == binding).then(|| u64::from_str_radix(place, 36).ok())?
 }
 
 /// `2026-07-31T11:45Z`, the form of times in X's messages.
 fn minute(epoch_ms: i64) -> String {
     let full = rfc3339(epoch_ms);
-    full.get(..16)
-        .map_or(full.clone(), |minute| format!("{minute}Z"))
+    full.get(..16).map_or(full.clone(), |minute| format!("{minute}Z"))
 }

@@ -43,38 +43,21 @@ pub mod code {
 }
 
 const REPORT: &str = "This is a mistake in Tidegate: please report it";
-const RESTORE: &str =
-    "The file is left as it is. Restore a backup, or move it away to begin with an empty store";
+const RESTORE: &str = "The file is left as it is. Restore a backup, or move it away to begin with an empty store";
 
 impl Error {
     /// An error that the same work will meet again.
-    pub fn new(
-        code: &'static str,
-        message: impl Into<String>,
-        help: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Error {
-            code,
-            message: message.into(),
-            help: help.into(),
-            retryable: false,
-        }
+    pub fn new(code: &'static str, message: impl Into<String>, help: impl Into<Cow<'static, str>>) -> Self {
+        Error { code, message: message.into(), help: help.into(), retryable: false }
     }
 
     /// Says that the same work may succeed later.
     pub fn retryable(self) -> Self {
-        Error {
-            retryable: true,
-            ..self
-        }
+        Error { retryable: true, ..self }
     }
 
     pub(super) fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
-        Error::new(
-            code::DAMAGED,
-            format!("the store {} is damaged: {why}", path.display()),
-            RESTORE,
-        )
+        Error::new(code::DAMAGED, format!("the store {} is damaged: {why}", path.display()), RESTORE)
     }
 
     pub(super) fn closed() -> Self {
@@ -86,11 +69,7 @@ impl Error {
     }
 
     pub(super) fn panicked() -> Self {
-        Error::new(
-            code::PANICKED,
-            "a transaction panicked and was rolled back",
-            REPORT,
-        )
+        Error::new(code::PANICKED, "a transaction panicked and was rolled back", REPORT)
     }
 
     pub(super) fn mistake(message: impl Into<String>) -> Self {
@@ -144,10 +123,7 @@ impl Error {
             .retryable(),
             (_, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PROTOCOL) => Error::new(
                 code::IO,
-                format!(
-                    "reading or writing the store {file} failed: {why} (SQLite code {})",
-                    failure.extended_code
-                ),
+                format!("reading or writing the store {file} failed: {why} (SQLite code {})", failure.extended_code),
                 "Check the disk; nothing that was acknowledged is lost",
             )
             .retryable(),
@@ -156,27 +132,16 @@ impl Error {
                 format!("the store refused a row: {why}"),
                 "The whole transaction was rolled back",
             ),
-            (_, ffi::SQLITE_INTERRUPT) => Error::new(
-                code::CANCELLED,
-                "work on the store was interrupted",
-                "Try again",
-            )
-            .retryable(),
-            _ => Error::mistake(format!(
-                "the store refused the statement `{}`: {why}",
-                first_line(statement)
-            )),
+            (_, ffi::SQLITE_INTERRUPT) => {
+                Error::new(code::CANCELLED, "work on the store was interrupted", "Try again").retryable()
+            }
+            _ => Error::mistake(format!("the store refused the statement `{}`: {why}", first_line(statement))),
         }
     }
 }
 
 fn full(message: String) -> Error {
-    Error::new(
-        code::FULL,
-        message,
-        "Free some space; work goes on by itself then",
-    )
-    .retryable()
+    Error::new(code::FULL, message, "Free some space; work goes on by itself then").retryable()
 }
 
 /// SQLite's words alone: the display form of some errors repeats the statement.

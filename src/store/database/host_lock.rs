@@ -26,23 +26,14 @@ impl HostLock {
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |error: std::io::Error| Error::file(&path, "writing the lock file", &error);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(store, &mut file)),
             Err(TryLockError::Error(error)) => return Err(Error::file(&path, "locking", &error)),
         }
-        let holder = format!(
-            "process {}, {listen}, since {}",
-            std::process::id(),
-            rfc3339(now_ms)
-        );
+        let holder = format!("process {}, {listen}, since {}", std::process::id(), rfc3339(now_ms));
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(holder.as_bytes()))
@@ -69,10 +60,7 @@ fn held(store: &Path, file: &mut File) -> Error {
     };
     Error::new(
         code::LOCKED,
-        format!(
-            "another host works on the store {}: {holder}",
-            store.display()
-        ),
+        format!("another host works on the store {}: {holder}", store.display()),
         "Stop that one first, or give this one a store of its own with --store",
     )
 }

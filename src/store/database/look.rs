@@ -44,11 +44,7 @@ struct Traces {
 }
 
 /// Looks at `path`; `check` says whether its pages are checked as well.
-pub(super) fn look(
-    path: &Arc<Path>,
-    migrations: &'static [Migration],
-    check: bool,
-) -> Result<Found> {
+pub(super) fn look(path: &Arc<Path>, migrations: &'static [Migration], check: bool) -> Result<Found> {
     for _ in 0..3 {
         let before = traces(path)?;
         let outcome = look_once(path, &before, migrations, check);
@@ -59,21 +55,13 @@ pub(super) fn look(
     }
     Err(Error::new(
         code::BUSY,
-        format!(
-            "the store {} is being written to by another process",
-            path.display()
-        ),
+        format!("the store {} is being written to by another process", path.display()),
         "Try again when that process is done",
     )
     .retryable())
 }
 
-fn look_once(
-    path: &Arc<Path>,
-    traces: &Traces,
-    migrations: &'static [Migration],
-    check: bool,
-) -> Result<Found> {
+fn look_once(path: &Arc<Path>, traces: &Traces, migrations: &'static [Migration], check: bool) -> Result<Found> {
     if traces.length == 0 {
         return match traces.live {
             false => Ok(Found::Nothing),
@@ -88,10 +76,7 @@ fn look_once(
     match File::open(path).map_err(failed)?.read_exact(&mut header) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            return Err(not_ours(
-                path,
-                "it is shorter than the header of an SQLite file",
-            ));
+            return Err(not_ours(path, "it is shorter than the header of an SQLite file"));
         }
         Err(error) => return Err(failed(error)),
     }
@@ -114,11 +99,7 @@ fn traces(path: &Path) -> Result<Traces> {
         ));
     }
     let length = metadata.as_ref().map_or(0, fs::Metadata::len);
-    Ok(Traces {
-        length,
-        modified: metadata.and_then(|metadata| metadata.modified().ok()),
-        live,
-    })
+    Ok(Traces { length, modified: metadata.and_then(|metadata| metadata.modified().ok()), live })
 }
 
 fn metadata(path: &Path) -> Result<Option<fs::Metadata>> {
@@ -136,24 +117,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Offsets as in the SQLite file format, section 1.3.
-fn judge_header(
-    path: &Path,
-    header: &[u8; HEADER_LENGTH],
-    traces: &Traces,
-    migrations: &[Migration],
-) -> Result<()> {
+fn judge_header(path: &Path, header: &[u8; HEADER_LENGTH], traces: &Traces, migrations: &[Migration]) -> Result<()> {
     if !header.starts_with(MAGIC) {
-        return Err(not_ours(
-            path,
-            "it does not begin as an SQLite file, or its beginning was overwritten",
-        ));
+        return Err(not_ours(path, "it does not begin as an SQLite file, or its beginning was overwritten"));
     }
     let application_id = be_u32(header, 68);
     if application_id != APPLICATION_ID.cast_unsigned() {
-        return Err(not_ours(
-            path,
-            "it is an SQLite file of another application",
-        ));
+        return Err(not_ours(path, "it is an SQLite file of another application"));
     }
     let version = i64::from(be_u32(header, 60));
     if version > migrations::newest(migrations) {
@@ -164,49 +134,29 @@ fn judge_header(
         size => u64::from(size),
     };
     if !page_size.is_power_of_two() || page_size < 512 {
-        return Err(Error::damaged(
-            path,
-            format!("its header gives a page size of {page_size}"),
-        ));
+        return Err(Error::damaged(path, format!("its header gives a page size of {page_size}")));
     }
     let pages = u64::from(be_u32(header, 28));
     // The count of pages holds only where the last writer kept it, and a live log may hold the rest.
     let counted = be_u32(header, 24) == be_u32(header, 92);
     if counted && !traces.live && traces.length < pages * page_size {
         let expected = pages * page_size;
-        return Err(Error::damaged(
-            path,
-            format!(
-                "it was cut off: {} of {expected} bytes are there",
-                traces.length
-            ),
-        ));
+        return Err(Error::damaged(path, format!("it was cut off: {} of {expected} bytes are there", traces.length)));
     }
     Ok(())
 }
 
-fn judge_content(
-    path: &Arc<Path>,
-    traces: &Traces,
-    migrations: &'static [Migration],
-    check: bool,
-) -> Result<()> {
+fn judge_content(path: &Arc<Path>, traces: &Traces, migrations: &'static [Migration], check: bool) -> Result<()> {
     let failed = |error: rusqlite::Error| Error::sqlite(path, "the look before opening", &error);
     let connection = connect(path, traces.live).map_err(failed)?;
     let applied =
-        migrations::applied(&mut Session::new(&connection, Arc::clone(path))).map_err(|error| {
-            match error.code {
-                code::STATEMENT | code::COLUMN => Error::damaged(path, error.message),
-                _ => error,
-            }
+        migrations::applied(&mut Session::new(&connection, Arc::clone(path))).map_err(|error| match error.code {
+            code::STATEMENT | code::COLUMN => Error::damaged(path, error.message),
+            _ => error,
         })?;
     migrations::pending(path, migrations, &applied, &SQLITE)?;
     if check {
-        let time = if traces.live {
-            CHECK_AFTER_CRASH
-        } else {
-            CHECK_AFTER_CLEAN
-        };
+        let time = if traces.live { CHECK_AFTER_CRASH } else { CHECK_AFTER_CLEAN };
         check_pages(path, connection, time)?;
     }
     Ok(())
@@ -218,8 +168,7 @@ fn connect(path: &Path, live: bool) -> rusqlite::Result<Connection> {
     let connection = if live {
         Connection::open_with_flags(path, flags)?
     } else {
-        let mut address = url::Url::from_file_path(path)
-            .map_err(|()| rusqlite::Error::InvalidPath(path.into()))?;
+        let mut address = url::Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.into()))?;
         address.set_query(Some("mode=ro&immutable=1"));
         Connection::open_with_flags(address.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)?
     };
@@ -231,19 +180,13 @@ fn connect(path: &Path, live: bool) -> rusqlite::Result<Connection> {
 fn check_pages(path: &Path, mut connection: Connection, time: Duration) -> Result<()> {
     let failed = |error: rusqlite::Error| Error::sqlite(path, "PRAGMA quick_check", &error);
     let deadline = Instant::now() + time;
-    connection
-        .progress_handler(1000, Some(move || Instant::now() >= deadline))
-        .map_err(failed)?;
+    connection.progress_handler(1000, Some(move || Instant::now() >= deadline)).map_err(failed)?;
     let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match answer {
         Ok(answer) if answer == "ok" => Ok(()),
         Ok(answer) => Err(Error::damaged(path, answer.replace('\n', " "))),
         // The time is up.
-        Err(error)
-            if error
-                .sqlite_error()
-                .is_some_and(|failure| failure.extended_code == ffi::SQLITE_INTERRUPT) =>
-        {
+        Err(error) if error.sqlite_error().is_some_and(|failure| failure.extended_code == ffi::SQLITE_INTERRUPT) => {
             Ok(())
         }
         Err(error) => Err(failed(error)),
@@ -259,9 +202,5 @@ fn not_ours(path: &Path, why: &str) -> Error {
 }
 
 fn be_u32(header: &[u8; HEADER_LENGTH], at: usize) -> u32 {
-    header
-        .iter()
-        .skip(at)
-        .take(4)
-        .fold(0, |value, byte| value << 8 | u32::from(*byte))
+    header.iter().skip(at).take(4).fold(0, |value, byte| value << 8 | u32::from(*byte))
 }

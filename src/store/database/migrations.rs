@@ -39,22 +39,14 @@ const SELECT: &str = "SELECT version, name, checksum FROM migrations ORDER BY ve
 
 /// The newest version that this program knows.
 pub(super) fn newest(migrations: &[Migration]) -> i64 {
-    migrations
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0)
+    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// The steps that the store has.
 pub(super) fn applied(sql: &mut dyn Sql) -> Result<Vec<Applied>> {
     let mut applied = Vec::new();
     sql.query(SELECT, &[], &mut |row| {
-        applied.push(Applied {
-            version: row.int(0)?,
-            name: row.text(1)?.into(),
-            checksum: row.text(2)?.into(),
-        });
+        applied.push(Applied { version: row.int(0)?, name: row.text(1)?.into(), checksum: row.text(2)?.into() });
         Ok(())
     })?;
     Ok(applied)
@@ -76,31 +68,18 @@ pub(super) fn pending(
         return Err(newer(path, last, migrations));
     }
     for step in applied {
-        let known = migrations
-            .iter()
-            .find(|migration| migration.version == step.version);
+        let known = migrations.iter().find(|migration| migration.version == step.version);
         if known.is_none_or(|migration| checksum(migration, dialect) != step.checksum) {
             return Err(changed(
                 path,
-                format!(
-                    "migration {} ({}) reads otherwise than when it was applied",
-                    step.version, step.name
-                ),
+                format!("migration {} ({}) reads otherwise than when it was applied", step.version, step.name),
             ));
         }
     }
-    let pending: Vec<_> = migrations
-        .iter()
-        .filter(|migration| applied.iter().all(|step| step.version != migration.version))
-        .collect();
+    let pending: Vec<_> =
+        migrations.iter().filter(|migration| applied.iter().all(|step| step.version != migration.version)).collect();
     match pending.iter().find(|migration| migration.version < last) {
-        Some(skipped) => Err(changed(
-            path,
-            format!(
-                "migration {} ({}) was left out",
-                skipped.version, skipped.name
-            ),
-        )),
+        Some(skipped) => Err(changed(path, format!("migration {} ({}) was left out", skipped.version, skipped.name))),
         None => Ok(pending),
     }
 }
@@ -111,12 +90,7 @@ pub(super) fn apply(sql: &mut dyn Sql, migration: &Migration, now_ms: i64) -> Re
     sql.batch(&(migration.sql)(dialect))?;
     sql.execute(
         "INSERT INTO migrations (version, name, checksum, applied_at_ms) VALUES ($1, $2, $3, $4)",
-        params![
-            migration.version,
-            migration.name,
-            checksum(migration, dialect),
-            now_ms
-        ],
+        params![migration.version, migration.name, checksum(migration, dialect), now_ms],
     )?;
     Ok(())
 }
@@ -137,10 +111,7 @@ pub(super) fn newer(path: &Path, version: i64, migrations: &[Migration]) -> Erro
 fn changed(path: &Path, why: String) -> Error {
     Error::new(
         code::MIGRATION_CHANGED,
-        format!(
-            "the schema of the store {} is not the one of this program: {why}",
-            path.display()
-        ),
+        format!("the schema of the store {} is not the one of this program: {why}", path.display()),
         "The file is left as it is. Use the program that wrote it, or name another file with --store",
     )
 }
@@ -148,8 +119,5 @@ fn changed(path: &Path, why: String) -> Error {
 /// Line ends are left out of the sum: a checkout may change them.
 fn checksum(migration: &Migration, dialect: &Dialect) -> String {
     let text = (migration.sql)(dialect).replace("\r\n", "\n");
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

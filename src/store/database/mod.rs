@@ -92,9 +92,7 @@ pub struct Handle {
 /// `store_locked` names the host that is at work. `store_read_only`, `store_full` and `store_io` say what
 /// the file system refused.
 pub fn open(path: &Path, options: &Options) -> Result<Handle> {
-    Ok(Handle {
-        database: Arc::new(sqlite::open(path, options)?),
-    })
+    Ok(Handle { database: Arc::new(sqlite::open(path, options)?) })
 }
 
 impl Options {
@@ -108,10 +106,7 @@ impl Options {
             cache_kib: 8 * 1024,
             reader_cache_kib: 1024,
             readers: 2,
-            group: GroupBounds {
-                rows: 2000,
-                time_ms: 10,
-            },
+            group: GroupBounds { rows: 2000, time_ms: 10 },
             busy_timeout_ms: 5000,
         }
     }
@@ -185,10 +180,7 @@ impl Handle {
     /// hundred at a time.
     pub async fn vacuum_some(&self, pages: u32) -> Result<()> {
         match (self.database.dialect().vacuum_some)(pages) {
-            Some(statement) => {
-                self.transaction(move |sql| sql.query(&statement, &[], &mut |_| Ok(())))
-                    .await
-            }
+            Some(statement) => self.transaction(move |sql| sql.query(&statement, &[], &mut |_| Ok(()))).await,
             None => Ok(()),
         }
     }

@@ -58,9 +58,7 @@ impl Queue {
             match deadline {
                 None => self.arrived.wait(&mut state),
                 Some(deadline) => {
-                    if self.arrived.wait_until(&mut state, deadline).timed_out()
-                        && state.waiting.is_empty()
-                    {
+                    if self.arrived.wait_until(&mut state, deadline).timed_out() && state.waiting.is_empty() {
                         return Arrival::Idle;
                     }
                 }

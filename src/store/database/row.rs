@@ -54,9 +54,7 @@ impl ToSql for Param<'_> {
 
 impl SqliteRow<'_> {
     fn get(&self, column: usize) -> Result<ValueRef<'_>> {
-        self.row
-            .get_ref(column)
-            .map_err(|_| self.unexpected(column, "a column", "nothing"))
+        self.row.get_ref(column).map_err(|_| self.unexpected(column, "a column", "nothing"))
     }
 
     fn unexpected(&self, column: usize, wanted: &str, found: impl std::fmt::Display) -> Error {

@@ -102,19 +102,16 @@ impl<'c> Session<'c> {
         outcome?;
         match self.failed.take() {
             Some(error) => Err(error),
-            None if self.connection.is_autocommit() => Err(Error::mistake(
-                "a closure ended the transaction that it runs in",
-            )),
+            None if self.connection.is_autocommit() => {
+                Err(Error::mistake("a closure ended the transaction that it runs in"))
+            }
             None => Ok(()),
         }
     }
 
     /// One transaction for one closure, undone on any error.
     pub(super) fn run_alone(&mut self, begin: &'static str, task: &mut dyn Task) -> Result<()> {
-        let outcome = self
-            .begin(begin)
-            .and_then(|()| self.attempt(task))
-            .and_then(|()| self.commit());
+        let outcome = self.begin(begin).and_then(|()| self.attempt(task)).and_then(|()| self.commit());
         if outcome.is_err() {
             self.rollback();
         }
@@ -125,9 +122,7 @@ impl<'c> Session<'c> {
     pub(super) fn checkpoint(&mut self, busy_timeout: Duration) -> Result<()> {
         let path = Arc::clone(&self.path);
         let failed = |error: rusqlite::Error| Error::sqlite(&path, "PRAGMA busy_timeout", &error);
-        self.connection
-            .busy_timeout(Duration::ZERO)
-            .map_err(failed)?;
+        self.connection.busy_timeout(Duration::ZERO).map_err(failed)?;
         let emptied = self.query("PRAGMA wal_checkpoint(TRUNCATE)", &[], &mut |_| Ok(()));
         self.connection.busy_timeout(busy_timeout).map_err(failed)?;
         match emptied {
@@ -140,14 +135,7 @@ impl<'c> Session<'c> {
         let address = (text.as_ptr() as usize, text.len());
         // The address is a hint: memory of a text made at run time may be used again for another one.
         let known = match self.by_address.get(&address) {
-            Some(&index)
-                if self
-                    .statements
-                    .get(index)
-                    .is_some_and(|found| *found.text == *text) =>
-            {
-                Some(index)
-            }
+            Some(&index) if self.statements.get(index).is_some_and(|found| *found.text == *text) => Some(index),
             _ => self.by_text.get(text).copied(),
         };
         let index = match known {
@@ -158,9 +146,7 @@ impl<'c> Session<'c> {
             self.by_address.clear();
         }
         self.by_address.insert(address, index);
-        self.statements
-            .get_mut(index)
-            .ok_or_else(|| Error::mistake("a prepared statement was lost"))
+        self.statements.get_mut(index).ok_or_else(|| Error::mistake("a prepared statement was lost"))
     }
 
     fn prepare(&mut self, text: &str) -> Result<usize> {
@@ -175,10 +161,7 @@ impl<'c> Session<'c> {
         }
         let text: Arc<str> = text.into();
         let index = self.statements.len();
-        self.statements.push(Prepared {
-            text: Arc::clone(&text),
-            statement,
-        });
+        self.statements.push(Prepared { text: Arc::clone(&text), statement });
         self.by_text.insert(text, index);
         Ok(index)
     }
@@ -208,10 +191,7 @@ impl Prepared<'_> {
     fn bind(&mut self, params: &[Param<'_>]) -> rusqlite::Result<()> {
         let expected = self.statement.parameter_count();
         if expected != params.len() {
-            return Err(rusqlite::Error::InvalidParameterCount(
-                params.len(),
-                expected,
-            ));
+            return Err(rusqlite::Error::InvalidParameterCount(params.len(), expected));
         }
         for (index, param) in params.iter().enumerate() {
             self.statement.raw_bind_parameter(index + 1, param)?;
@@ -248,12 +228,7 @@ impl Sql for Session<'_> {
         Ok(changed)
     }
 
-    fn query(
-        &mut self,
-        sql: &str,
-        params: &[Param<'_>],
-        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
-    ) -> Result<()> {
+    fn query(&mut self, sql: &str, params: &[Param<'_>], each: &mut dyn FnMut(&dyn Row) -> Result<()>) -> Result<()> {
         let path = Arc::clone(&self.path);
         let failed = |error: rusqlite::Error| Error::sqlite(&path, sql, &error);
         let outcome = self.find(sql).and_then(|prepared| {
@@ -270,10 +245,7 @@ impl Sql for Session<'_> {
     }
 
     fn batch(&mut self, sql: &str) -> Result<()> {
-        let outcome = self
-            .connection
-            .execute_batch(sql)
-            .map_err(|error| Error::sqlite(&self.path, sql, &error));
+        let outcome = self.connection.execute_batch(sql).map_err(|error| Error::sqlite(&self.path, sql, &error));
         self.note(outcome)
     }
 
@@ -296,9 +268,7 @@ pub(super) fn numbered(text: &str) -> String {
                 rest = from.get(1..).unwrap_or_default();
                 continue;
             }
-            [quote @ (b'\'' | b'"'), ..] => {
-                span(from, 1, char::from(*quote).encode_utf8(&mut [0; 4]))
-            }
+            [quote @ (b'\'' | b'"'), ..] => span(from, 1, char::from(*quote).encode_utf8(&mut [0; 4])),
             [b'-', b'-', ..] => span(from, 2, "\n"),
             [b'/', b'*', ..] => span(from, 2, "*/"),
             _ => 1,
@@ -313,7 +283,5 @@ pub(super) fn numbered(text: &str) -> String {
 
 /// The length of what begins `text` and ends after the next `end`, looked for `from` that many bytes on.
 fn span(text: &str, from: usize, end: &str) -> usize {
-    text.get(from..)
-        .and_then(|inner| inner.find(end))
-        .map_or(text.len(), |at| from + at + end.len())
+    text.get(from..).and_then(|inner| inner.find(end)).map_or(text.len(), |at| from + at + end.len())
 }

@@ -30,27 +30,15 @@ pub trait Row {
     }
 
     fn opt_int(&self, column: usize) -> Result<Option<i64>> {
-        if self.is_null(column)? {
-            Ok(None)
-        } else {
-            self.int(column).map(Some)
-        }
+        if self.is_null(column)? { Ok(None) } else { self.int(column).map(Some) }
     }
 
     fn opt_text(&self, column: usize) -> Result<Option<&str>> {
-        if self.is_null(column)? {
-            Ok(None)
-        } else {
-            self.text(column).map(Some)
-        }
+        if self.is_null(column)? { Ok(None) } else { self.text(column).map(Some) }
     }
 
     fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>> {
-        if self.is_null(column)? {
-            Ok(None)
-        } else {
-            self.bytes(column).map(Some)
-        }
+        if self.is_null(column)? { Ok(None) } else { self.bytes(column).map(Some) }
     }
 }
 
@@ -67,12 +55,7 @@ pub trait Sql {
     fn execute_many(&mut self, sql: &str, rows: &[Vec<Param<'_>>]) -> Result<u64>;
 
     /// Runs one statement (a SELECT, or one with RETURNING) and hands each row of its answer to `each`.
-    fn query(
-        &mut self,
-        sql: &str,
-        params: &[Param<'_>],
-        each: &mut dyn FnMut(&dyn Row) -> Result<()>,
-    ) -> Result<()>;
+    fn query(&mut self, sql: &str, params: &[Param<'_>], each: &mut dyn FnMut(&dyn Row) -> Result<()>) -> Result<()>;
 
     /// Runs several statements without parameters, parted by semicolons: for migrations.
     fn batch(&mut self, sql: &str) -> Result<()>;

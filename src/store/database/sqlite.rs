@@ -61,10 +61,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Sqlite> {
     if rusqlite::version_number() < VERSION_MIN {
         return Err(Error::new(
             code::SQLITE_TOO_OLD,
-            format!(
-                "SQLite {} can lose commits; 3.51.3 or newer is needed",
-                rusqlite::version()
-            ),
+            format!("SQLite {} can lose commits; 3.51.3 or newer is needed", rusqlite::version()),
             "Build Tidegate with the SQLite that it brings along",
         ));
     }
@@ -132,8 +129,7 @@ fn resolve(path: &Path) -> Result<Arc<Path>> {
     if let Ok(canonical) = path.canonicalize() {
         return Ok(canonical.into());
     }
-    let absolute =
-        std::path::absolute(path).map_err(|error| Error::file(path, "finding", &error))?;
+    let absolute = std::path::absolute(path).map_err(|error| Error::file(path, "finding", &error))?;
     let (Some(directory), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(Error::new(
             code::IO,
@@ -168,20 +164,12 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
         false => look::look(path, options.migrations, options.host.is_some())?,
     };
     let mut lock = match &options.host {
-        Some(host) => Some(HostLock::take(
-            path,
-            &format!("listening on {}", host.listen),
-            options.now_ms,
-        )?),
+        Some(host) => Some(HostLock::take(path, &format!("listening on {}", host.listen), options.now_ms)?),
         None => None,
     };
     // A tool may change the schema only where no host is at work.
     let preparing = || HostLock::take(path, "preparing the store", options.now_ms);
-    let temporary = if lock.is_none() && found == Found::Nothing {
-        Some(preparing()?)
-    } else {
-        None
-    };
+    let temporary = if lock.is_none() && found == Found::Nothing { Some(preparing()?) } else { None };
     let connection = connect_writer(path, options, found == Found::Nothing)?;
     let mut session = Session::new(&connection, Arc::clone(path));
     let applied = migrations::applied(&mut session)?;
@@ -206,11 +194,7 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
     }
     drop(session);
     open.push(Arc::clone(path));
-    Ok(Held {
-        connection,
-        lock: lock.take(),
-        entry: OpenEntry(Arc::clone(path)),
-    })
+    Ok(Held { connection, lock: lock.take(), entry: OpenEntry(Arc::clone(path)) })
 }
 
 fn connect_writer(path: &Arc<Path>, options: &Options, new: bool) -> Result<Connection> {
@@ -220,9 +204,7 @@ fn connect_writer(path: &Arc<Path>, options: &Options, new: bool) -> Result<Conn
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection
-        .busy_timeout(busy_timeout(options))
-        .map_err(failed)?;
+    connection.busy_timeout(busy_timeout(options)).map_err(failed)?;
     if connection.is_readonly("main").map_err(failed)? {
         return Err(Error::new(
             code::READ_ONLY,
@@ -252,9 +234,7 @@ fn connect_reader(path: &Arc<Path>, options: &Options) -> Result<Connection> {
     let failed = |error: rusqlite::Error| Error::sqlite(path, "opening", &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection
-        .busy_timeout(busy_timeout(options))
-        .map_err(failed)?;
+    connection.busy_timeout(busy_timeout(options)).map_err(failed)?;
     connection
         .execute_batch(&format!(
             "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{}; PRAGMA mmap_size = 0;
@@ -269,14 +249,8 @@ fn busy_timeout(options: &Options) -> Duration {
     Duration::from_millis(options.busy_timeout_ms)
 }
 
-fn in_transaction(
-    session: &mut Session<'_>,
-    mut run: impl FnMut(&mut dyn Sql) -> Result<()>,
-) -> Result<()> {
-    let outcome = session
-        .begin(BEGIN)
-        .and_then(|()| run(session))
-        .and_then(|()| session.commit());
+fn in_transaction(session: &mut Session<'_>, mut run: impl FnMut(&mut dyn Sql) -> Result<()>) -> Result<()> {
+    let outcome = session.begin(BEGIN).and_then(|()| run(session)).and_then(|()| session.commit());
     if outcome.is_err() {
         session.rollback();
     }
@@ -291,10 +265,7 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     for connection in readers {
         let (queue, path) = (Arc::clone(&reads), Arc::clone(&path));
         let run = move || reader::run(&queue, &mut Session::new(&connection, path));
-        match thread::Builder::new()
-            .name("store-reader".into())
-            .spawn(run)
-        {
+        match thread::Builder::new().name("store-reader".into()).spawn(run) {
             Ok(thread) => reading.push(thread),
             Err(error) => {
                 reads.close();
@@ -304,43 +275,22 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     }
     let mut threads: Vec<_> = reading.iter().map(|thread| thread.thread().id()).collect();
     let (bounds, busy_timeout, queue) = (options.group, busy_timeout(options), Arc::clone(&writes));
-    let writer = thread::Builder::new()
-        .name("store-writer".into())
-        .spawn(move || {
-            let path = Arc::clone(&held.entry.0);
-            let mut writer = Writer::new(
-                Session::new(&held.connection, Arc::clone(&path)),
-                queue,
-                bounds,
-                busy_timeout,
-            );
-            writer.run();
-            let read = reading
-                .into_iter()
-                .map(JoinHandle::join)
-                .all(|joined| joined.is_ok());
-            writer.checkpoint();
-            drop(writer);
-            let Held {
-                connection,
-                lock,
-                entry,
-            } = held;
-            let closed = connection
-                .close()
-                .map_err(|(_, error)| Error::sqlite(&path, "closing", &error));
-            drop((lock, entry));
-            if read { closed } else { Err(Error::panicked()) }
-        });
+    let writer = thread::Builder::new().name("store-writer".into()).spawn(move || {
+        let path = Arc::clone(&held.entry.0);
+        let mut writer = Writer::new(Session::new(&held.connection, Arc::clone(&path)), queue, bounds, busy_timeout);
+        writer.run();
+        let read = reading.into_iter().map(JoinHandle::join).all(|joined| joined.is_ok());
+        writer.checkpoint();
+        drop(writer);
+        let Held { connection, lock, entry } = held;
+        let closed = connection.close().map_err(|(_, error)| Error::sqlite(&path, "closing", &error));
+        drop((lock, entry));
+        if read { closed } else { Err(Error::panicked()) }
+    });
     match writer {
         Ok(writer) => {
             threads.push(writer.thread().id());
-            Ok(Sqlite {
-                writes,
-                reads,
-                writer: Mutex::new(Some(writer)),
-                threads,
-            })
+            Ok(Sqlite { writes, reads, writer: Mutex::new(Some(writer)), threads })
         }
         Err(error) => {
             reads.close();

@@ -28,11 +28,7 @@ where
     F: FnMut(&mut dyn Sql) -> Result<T> + Send + 'static,
     R: FnOnce(Result<T>) + Send + 'static,
 {
-    Box::new(Call {
-        run,
-        made: None,
-        reply,
-    })
+    Box::new(Call { run, made: None, reply })
 }
 
 impl<T, F, R> Task for Call<T, F, R>

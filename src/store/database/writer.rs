@@ -36,20 +36,8 @@ pub(super) struct Writer<'c> {
 }
 
 impl<'c> Writer<'c> {
-    pub(super) fn new(
-        session: Session<'c>,
-        queue: Arc<Queue>,
-        bounds: GroupBounds,
-        busy_timeout: Duration,
-    ) -> Self {
-        Writer {
-            session,
-            queue,
-            bounds,
-            busy_timeout,
-            batch: VecDeque::new(),
-            written: None,
-        }
+    pub(super) fn new(session: Session<'c>, queue: Arc<Queue>, bounds: GroupBounds, busy_timeout: Duration) -> Self {
+        Writer { session, queue, bounds, busy_timeout, batch: VecDeque::new(), written: None }
     }
 
     /// Works until the queue is closed and empty.
@@ -144,11 +132,10 @@ impl<'c> Writer<'c> {
     }
 
     fn rerun(&mut self, mut group: Vec<Work>) {
-        let outcome = self.session.begin(BEGIN).and_then(|()| {
-            group
-                .iter_mut()
-                .try_for_each(|work| self.session.attempt(work.as_mut()))
-        });
+        let outcome = self
+            .session
+            .begin(BEGIN)
+            .and_then(|()| group.iter_mut().try_for_each(|work| self.session.attempt(work.as_mut())));
         if outcome.is_ok() {
             self.settle(group);
             return;

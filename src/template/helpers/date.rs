@@ -19,18 +19,49 @@ pub(super) const HELPERS: &[Helper] = &[
         let now = a.scope.now_ms().ok_or_else(|| Error::new("template_clock", "`now`: there is no clock here"))?;
         Ok(clock::rfc3339(now).into())
     }),
-    Helper::function(Signature::new("date_add", &[one("time", Type::Time), one("duration", Type::Duration)], Type::Time, "a time plus a duration such as `90s`, `-2h 30m`, `7 days`, `1 month`").with_options(&[ZONE]), date_add),
     Helper::function(
-        Signature::new("date_format", &[one("time", Type::Time), optional("format", Type::String)], Type::String, "a time as text: a strftime format such as `%Y-%m-%d %H:%M`, or RFC 3339 with the zone's offset").with_options(&[ZONE]),
+        Signature::new(
+            "date_add",
+            &[one("time", Type::Time), one("duration", Type::Duration)],
+            Type::Time,
+            "a time plus a duration such as `90s`, `-2h 30m`, `7 days`, `1 month`",
+        )
+        .with_options(&[ZONE]),
+        date_add,
+    ),
+    Helper::function(
+        Signature::new(
+            "date_format",
+            &[one("time", Type::Time), optional("format", Type::String)],
+            Type::String,
+            "a time as text: a strftime format such as `%Y-%m-%d %H:%M`, or RFC 3339 with the zone's offset",
+        )
+        .with_options(&[ZONE]),
         date_format,
     ),
     Helper::function(
-        Signature::new("parse_date", &[one("text", Type::Time)], Type::Time, "a time out of RFC 3339 or RFC 2822 text or epoch milliseconds, or by a strftime format=").with_options(&[optional("format", Type::String), ZONE]),
+        Signature::new(
+            "parse_date",
+            &[one("text", Type::Time)],
+            Type::Time,
+            "a time out of RFC 3339 or RFC 2822 text or epoch milliseconds, or by a strftime format=",
+        )
+        .with_options(&[optional("format", Type::String), ZONE]),
         parse_date,
     ),
-    Helper::function(Signature::new("epoch_ms", TIME, Type::Integer, "a time as milliseconds since 1970 in UTC").with_options(&[ZONE]), |a| Ok(Value::from(time(a)?.as_millisecond()))),
     Helper::function(
-        Signature::new("snowflake_time", &[one("id", Type::Text)], Type::Time, "the time that a snowflake id holds; epoch_ms= and shift= as its service has them, X's without").with_options(&[optional("epoch_ms", Type::Integer), optional("shift", Type::Integer)]),
+        Signature::new("epoch_ms", TIME, Type::Integer, "a time as milliseconds since 1970 in UTC")
+            .with_options(&[ZONE]),
+        |a| Ok(Value::from(time(a)?.as_millisecond())),
+    ),
+    Helper::function(
+        Signature::new(
+            "snowflake_time",
+            &[one("id", Type::Text)],
+            Type::Time,
+            "the time that a snowflake id holds; epoch_ms= and shift= as its service has them, X's without",
+        )
+        .with_options(&[optional("epoch_ms", Type::Integer), optional("shift", Type::Integer)]),
         snowflake_time,
     ),
 ];
@@ -66,34 +97,20 @@ fn parse_date(a: &Arguments<'_>) -> Result<Value, Error> {
     if let Ok(time) = parsed.to_timestamp() {
         return Ok(written(time));
     }
-    let local = parsed
-        .to_datetime()
-        .or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0)))
-        .map_err(|_| unread())?;
-    Ok(written(
-        local
-            .to_zoned(zone(a)?)
-            .map_err(|_| outside(a))?
-            .timestamp(),
-    ))
+    let local =
+        parsed.to_datetime().or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0))).map_err(|_| unread())?;
+    Ok(written(local.to_zoned(zone(a)?).map_err(|_| outside(a))?.timestamp()))
 }
 
 fn snowflake_time(a: &Arguments<'_>) -> Result<Value, Error> {
-    let id: u64 = a
-        .text(0)?
-        .parse()
-        .map_err(|_| a.fail(format!("{} is not a snowflake id", a.expression(0))))?;
+    let id: u64 = a.text(0)?.parse().map_err(|_| a.fail(format!("{} is not a snowflake id", a.expression(0))))?;
     let epoch_ms = a.integer_option("epoch_ms")?.unwrap_or(1_288_834_974_657);
     let shift = a.integer_option("shift")?.unwrap_or(22);
-    let shift = u32::try_from(shift)
-        .ok()
-        .filter(|shift| *shift < 64)
-        .ok_or_else(|| a.fail("`shift` has to be 0 to 63"))?;
+    let shift =
+        u32::try_from(shift).ok().filter(|shift| *shift < 64).ok_or_else(|| a.fail("`shift` has to be 0 to 63"))?;
     let since = i64::try_from(id >> shift).map_err(|_| outside(a))?;
     let epoch_ms = epoch_ms.checked_add(since).ok_or_else(|| outside(a))?;
-    Timestamp::from_millisecond(epoch_ms)
-        .map(written)
-        .map_err(|_| outside(a))
+    Timestamp::from_millisecond(epoch_ms).map(written).map_err(|_| outside(a))
 }
 
 /// The first argument as a time, seen in the zone of the call.
@@ -105,8 +122,7 @@ fn zone(a: &Arguments<'_>) -> Result<TimeZone, Error> {
     match a.text_option("timezone")? {
         None => Ok(TimeZone::UTC),
         Some(name) => TimeZone::get(name).map_err(|_| {
-            a.fail("this time zone is not known")
-                .with_help("write a name of the IANA database such as `Europe/Zurich`")
+            a.fail("this time zone is not known").with_help("write a name of the IANA database such as `Europe/Zurich`")
         }),
     }
 }

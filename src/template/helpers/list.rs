@@ -73,11 +73,7 @@ fn pluck(a: &Arguments<'_>) -> Result<Value, Error> {
     let key = a.string(1)?;
     let elements = a.array(0)?.iter().enumerate();
     elements
-        .map(|(index, element)| {
-            member(element, key)
-                .cloned()
-                .ok_or_else(|| lacking(a, index, element, key))
-        })
+        .map(|(index, element)| member(element, key).cloned().ok_or_else(|| lacking(a, index, element, key)))
         .collect()
 }
 
@@ -124,10 +120,7 @@ fn sort(a: &Arguments<'_>) -> Result<Value, Error> {
     });
     match failure {
         Some(message) => Err(a.fail(message)),
-        None => Ok(keyed
-            .into_iter()
-            .map(|(_, element)| element.clone())
-            .collect()),
+        None => Ok(keyed.into_iter().map(|(_, element)| element.clone()).collect()),
     }
 }
 
@@ -145,9 +138,7 @@ fn flatten(a: &Arguments<'_>) -> Result<Value, Error> {
 fn range(a: &Arguments<'_>) -> Result<Value, Error> {
     let (start, end) = (a.integer(0)?, a.integer(1)?);
     if i128::from(end) - i128::from(start) > MAX_RANGE {
-        return Err(Error::too_large(format!(
-            "`range` gives at most {MAX_RANGE} numbers"
-        )));
+        return Err(Error::too_large(format!("`range` gives at most {MAX_RANGE} numbers")));
     }
     Ok((start..end).map(Value::from).collect())
 }
@@ -155,22 +146,14 @@ fn range(a: &Arguments<'_>) -> Result<Value, Error> {
 fn get(a: &Arguments<'_>) -> Result<Value, Error> {
     let key = a.text(1)?;
     let found = match a.value(0) {
-        Value::Array(elements) => key
-            .parse::<usize>()
-            .ok()
-            .and_then(|index| elements.get(index)),
+        Value::Array(elements) => key.parse::<usize>().ok().and_then(|index| elements.get(index)),
         Value::Object(members) => members.get(key.as_ref()),
         _ => return Err(a.mistyped(0, Type::Object)),
     };
     found.cloned().ok_or_else(|| {
         // The key may be data: it is not repeated.
-        let message = format!(
-            "`get`: {} has no member that {} names",
-            a.expression(0),
-            a.expression(1)
-        );
-        Error::new("template_missing_path", message)
-            .with_help("write `maybe (get …)` where it may be missing")
+        let message = format!("`get`: {} has no member that {} names", a.expression(0), a.expression(1));
+        Error::new("template_missing_path", message).with_help("write `maybe (get …)` where it may be missing")
     })
 }
 
@@ -197,14 +180,9 @@ fn sorting_value<'v>(
 
 fn lacking(a: &Arguments<'_>, index: usize, element: &Value, key: &str) -> Error {
     let name = a.call.helper.signature.name;
-    let message = format!(
-        "`{name}`: element {index} of {} has no `{key}`",
-        a.expression(0)
-    );
+    let message = format!("`{name}`: element {index} of {} has no `{key}`", a.expression(0));
     let error = Error::new("template_missing_path", message);
-    let members = element
-        .as_object()
-        .map(|members| members.keys().map(String::as_str));
+    let members = element.as_object().map(|members| members.keys().map(String::as_str));
     match members.and_then(|keys| closest(key, keys)) {
         Some(near) => error.with_help(format!("did you mean `{near}`?")),
         None => error,
@@ -217,19 +195,13 @@ fn canonical(value: &Value) -> String {
         Value::Object(members) => {
             let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
             sorted.sort_by_key(|(key, _)| key.as_str());
-            let members: Map<String, Value> = sorted
-                .into_iter()
-                .map(|(key, value)| (key.clone(), Value::from(canonical(value))))
-                .collect();
+            let members: Map<String, Value> =
+                sorted.into_iter().map(|(key, value)| (key.clone(), Value::from(canonical(value)))).collect();
             format!("object {}", Value::Object(members))
         }
-        Value::Array(elements) => format!(
-            "array {}",
-            elements
-                .iter()
-                .map(|element| Value::from(canonical(element)))
-                .collect::<Value>()
-        ),
+        Value::Array(elements) => {
+            format!("array {}", elements.iter().map(|element| Value::from(canonical(element))).collect::<Value>())
+        }
         scalar => scalar.to_string(),
     }
 }

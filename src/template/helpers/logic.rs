@@ -23,12 +23,7 @@ pub(super) const HELPERS: &[Helper] = &[
         |a| equal_arguments(a).map(Value::Bool),
     ),
     Helper::function(
-        Signature::new(
-            "ne",
-            A_AND_B,
-            Type::Boolean,
-            "whether two values differ; a string and a number are an error",
-        ),
+        Signature::new("ne", A_AND_B, Type::Boolean, "whether two values differ; a string and a number are an error"),
         |a| Ok(Value::Bool(!equal_arguments(a)?)),
     ),
     Helper::function(
@@ -41,27 +36,15 @@ pub(super) const HELPERS: &[Helper] = &[
         |a| ordered(a, Ordering::is_gt),
     ),
     Helper::function(
-        Signature::new(
-            "gte",
-            A_AND_B,
-            Type::Boolean,
-            "whether a is greater than b or equal to it",
-        ),
+        Signature::new("gte", A_AND_B, Type::Boolean, "whether a is greater than b or equal to it"),
         |a| ordered(a, Ordering::is_ge),
     ),
-    Helper::function(
-        Signature::new("lt", A_AND_B, Type::Boolean, "whether a is less than b"),
-        |a| ordered(a, Ordering::is_lt),
-    ),
-    Helper::function(
-        Signature::new(
-            "lte",
-            A_AND_B,
-            Type::Boolean,
-            "whether a is less than b or equal to it",
-        ),
-        |a| ordered(a, Ordering::is_le),
-    ),
+    Helper::function(Signature::new("lt", A_AND_B, Type::Boolean, "whether a is less than b"), |a| {
+        ordered(a, Ordering::is_lt)
+    }),
+    Helper::function(Signature::new("lte", A_AND_B, Type::Boolean, "whether a is less than b or equal to it"), |a| {
+        ordered(a, Ordering::is_le)
+    }),
     Helper::special(
         Signature::new(
             "and",
@@ -81,22 +64,13 @@ pub(super) const HELPERS: &[Helper] = &[
         Special::Or,
     ),
     Helper::special(
-        Signature::new(
-            "not",
-            &[one("condition", Type::Boolean)],
-            Type::Boolean,
-            "whether the condition does not hold",
-        ),
+        Signature::new("not", &[one("condition", Type::Boolean)], Type::Boolean, "whether the condition does not hold"),
         Special::Not,
     ),
     Helper::special(
         Signature::new(
             "if",
-            &[
-                one("condition", Type::Boolean),
-                one("then", Type::Any),
-                optional("otherwise", Type::Any),
-            ],
+            &[one("condition", Type::Boolean), one("then", Type::Any), optional("otherwise", Type::Any)],
             Type::Any,
             "one value or the other; only the chosen one is evaluated",
         ),
@@ -147,24 +121,12 @@ pub(super) const HELPERS: &[Helper] = &[
         ),
         contains,
     ),
-    Helper::function(
-        Signature::new(
-            "starts_with",
-            TEXTS,
-            Type::Boolean,
-            "whether a text begins with a part",
-        ),
-        |a| Ok(Value::Bool(a.text(0)?.starts_with(a.text(1)?.as_ref()))),
-    ),
-    Helper::function(
-        Signature::new(
-            "ends_with",
-            TEXTS,
-            Type::Boolean,
-            "whether a text ends with a part",
-        ),
-        |a| Ok(Value::Bool(a.text(0)?.ends_with(a.text(1)?.as_ref()))),
-    ),
+    Helper::function(Signature::new("starts_with", TEXTS, Type::Boolean, "whether a text begins with a part"), |a| {
+        Ok(Value::Bool(a.text(0)?.starts_with(a.text(1)?.as_ref())))
+    }),
+    Helper::function(Signature::new("ends_with", TEXTS, Type::Boolean, "whether a text ends with a part"), |a| {
+        Ok(Value::Bool(a.text(0)?.ends_with(a.text(1)?.as_ref())))
+    }),
     Helper::function(
         Signature::new(
             "matches",
@@ -182,11 +144,7 @@ pub(super) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
         (Value::Number(a), Value::Number(b)) => Ok(compare_numbers(a, b) == Some(Ordering::Equal)),
         (Value::Null, _) | (_, Value::Null) => Ok(a.is_null() && b.is_null()),
         _ if std::mem::discriminant(a) == std::mem::discriminant(b) => Ok(a == b),
-        _ => Err(format!(
-            "{} and {} never equal one another",
-            a_type(a),
-            a_type(b)
-        )),
+        _ => Err(format!("{} and {} never equal one another", a_type(a), a_type(b))),
     }
 }
 
@@ -221,13 +179,8 @@ fn is_in(a: &Arguments<'_>) -> Result<Value, Error> {
     any_equal(a, listed)
 }
 
-fn any_equal<'v>(
-    a: &Arguments<'_>,
-    mut listed: impl Iterator<Item = &'v Value>,
-) -> Result<Value, Error> {
-    let found = listed.try_fold(false, |found, value| {
-        Ok::<_, String>(found || equal(a.value(0), value)?)
-    });
+fn any_equal<'v>(a: &Arguments<'_>, mut listed: impl Iterator<Item = &'v Value>) -> Result<Value, Error> {
+    let found = listed.try_fold(false, |found, value| Ok::<_, String>(found || equal(a.value(0), value)?));
     found.map(Value::Bool).map_err(|message| mixed(a, &message))
 }
 
@@ -235,9 +188,8 @@ fn contains(a: &Arguments<'_>) -> Result<Value, Error> {
     let part = a.value(1);
     match a.value(0) {
         Value::Array(elements) => {
-            let found = elements.iter().try_fold(false, |found, element| {
-                Ok::<_, String>(found || equal(element, part)?)
-            });
+            let found =
+                elements.iter().try_fold(false, |found, element| Ok::<_, String>(found || equal(element, part)?));
             found.map(Value::Bool).map_err(|message| mixed(a, &message))
         }
         Value::Object(members) => Ok(Value::Bool(members.contains_key(a.text(1)?.as_ref()))),
@@ -246,11 +198,7 @@ fn contains(a: &Arguments<'_>) -> Result<Value, Error> {
 }
 
 fn mixed(a: &Arguments<'_>, message: &str) -> Error {
-    let error = Error::of_type(format!(
-        "`{}`: {message} ({})",
-        a.call.helper.signature.name,
-        a.expression(0)
-    ));
+    let error = Error::of_type(format!("`{}`: {message} ({})", a.call.helper.signature.name, a.expression(0)));
     error.with_help("write `number x` to read text as a number, or put a number in quotes to compare it as text")
 }
 
@@ -270,11 +218,7 @@ fn compare_with_float(integer: i128, float: f64) -> Option<Ordering> {
         return None;
     }
     let whole = float.trunc();
-    Some(
-        integer
-            .cmp(&(whole as i128))
-            .then_with(|| 0.0_f64.total_cmp(&(float - whole + 0.0))),
-    )
+    Some(integer.cmp(&(whole as i128)).then_with(|| 0.0_f64.total_cmp(&(float - whole + 0.0))))
 }
 
 /// The digits of a text of digits, without leading zeros.

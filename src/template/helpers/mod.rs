@@ -53,21 +53,12 @@ pub(super) enum Special {
 }
 
 impl Helper {
-    const fn function(
-        signature: Signature,
-        function: fn(&Arguments<'_>) -> Result<Value, Error>,
-    ) -> Self {
-        Helper {
-            signature,
-            kind: Kind::Function(function),
-        }
+    const fn function(signature: Signature, function: fn(&Arguments<'_>) -> Result<Value, Error>) -> Self {
+        Helper { signature, kind: Kind::Function(function) }
     }
 
     const fn special(signature: Signature, special: Special) -> Self {
-        Helper {
-            signature,
-            kind: Kind::Special(special),
-        }
+        Helper { signature, kind: Kind::Special(special) }
     }
 
     /// Whether a missing path in the argument at `position` is no error. The fallback of `default` is as
@@ -87,11 +78,8 @@ impl fmt::Debug for Helper {
     }
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Helper>> = LazyLock::new(|| {
-    all()
-        .map(|helper| (helper.signature.name, helper))
-        .collect()
-});
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Helper>> =
+    LazyLock::new(|| all().map(|helper| (helper.signature.name, helper)).collect());
 
 /// The helper of a name.
 pub fn find(name: &str) -> Option<&'static Helper> {
@@ -109,34 +97,20 @@ pub fn list() -> impl Iterator<Item = &'static Signature> {
 }
 
 fn all() -> impl Iterator<Item = &'static Helper> {
-    [
-        logic::HELPERS,
-        text::HELPERS,
-        number::HELPERS,
-        date::HELPERS,
-        list::HELPERS,
-        encode::HELPERS,
-    ]
-    .into_iter()
-    .flatten()
+    [logic::HELPERS, text::HELPERS, number::HELPERS, date::HELPERS, list::HELPERS, encode::HELPERS]
+        .into_iter()
+        .flatten()
 }
 
 /// Compiles a pattern in the `regex` crate's language: linear time, no look-around. The error is a message.
 pub(super) fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text)
-        .size_limit(MAX_PATTERN_BYTES)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "this pattern is too large".to_owned(),
-            // The last line of the crate's message says what is wrong, those before it draw the pattern.
-            other => {
-                let message = other.to_string();
-                let reason = message
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
-                format!("this pattern cannot be read: {reason}")
-            }
-        })
+    RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "this pattern is too large".to_owned(),
+        // The last line of the crate's message says what is wrong, those before it draw the pattern.
+        other => {
+            let message = other.to_string();
+            let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            format!("this pattern cannot be read: {reason}")
+        }
+    })
 }

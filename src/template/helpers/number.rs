@@ -13,25 +13,17 @@ const ANY_LIST: &[super::Parameter] = &[many("value", Type::Any)];
 const A: &[super::Parameter] = &[one("number", Type::Number)];
 
 pub(super) const HELPERS: &[Helper] = &[
+    Helper::function(Signature::new("add", MANY, Type::Number, "the sum of numbers"), |a| {
+        fold(a, i128::checked_add, |x, y| x + y)
+    }),
+    Helper::function(Signature::new("subtract", A_AND_B, Type::Number, "a less b"), |a| {
+        fold(a, i128::checked_sub, |x, y| x - y)
+    }),
+    Helper::function(Signature::new("multiply", MANY, Type::Number, "the product of numbers"), |a| {
+        fold(a, i128::checked_mul, |x, y| x * y)
+    }),
     Helper::function(
-        Signature::new("add", MANY, Type::Number, "the sum of numbers"),
-        |a| fold(a, i128::checked_add, |x, y| x + y),
-    ),
-    Helper::function(
-        Signature::new("subtract", A_AND_B, Type::Number, "a less b"),
-        |a| fold(a, i128::checked_sub, |x, y| x - y),
-    ),
-    Helper::function(
-        Signature::new("multiply", MANY, Type::Number, "the product of numbers"),
-        |a| fold(a, i128::checked_mul, |x, y| x * y),
-    ),
-    Helper::function(
-        Signature::new(
-            "divide",
-            A_AND_B,
-            Type::Number,
-            "a divided by b; an integer where it comes out even",
-        ),
+        Signature::new("divide", A_AND_B, Type::Number, "a divided by b; an integer where it comes out even"),
         divide,
     ),
     Helper::function(
@@ -46,48 +38,24 @@ pub(super) const HELPERS: &[Helper] = &[
     Helper::function(
         Signature::new(
             "round",
-            &[
-                one("number", Type::Number),
-                optional("places", Type::Integer),
-            ],
+            &[one("number", Type::Number), optional("places", Type::Integer)],
             Type::Number,
             "rounded to an integer, or to places after the point; halves away from zero",
         ),
         round,
     ),
+    Helper::function(Signature::new("floor", A, Type::Integer, "the next integer below"), |a| whole(a, f64::floor)),
+    Helper::function(Signature::new("ceil", A, Type::Integer, "the next integer above"), |a| whole(a, f64::ceil)),
     Helper::function(
-        Signature::new("floor", A, Type::Integer, "the next integer below"),
-        |a| whole(a, f64::floor),
-    ),
-    Helper::function(
-        Signature::new("ceil", A, Type::Integer, "the next integer above"),
-        |a| whole(a, f64::ceil),
-    ),
-    Helper::function(
-        Signature::new(
-            "min",
-            ANY_LIST,
-            Type::Any,
-            "the least of several values, or of an array's elements",
-        ),
+        Signature::new("min", ANY_LIST, Type::Any, "the least of several values, or of an array's elements"),
         |a| extreme(a, std::cmp::Ordering::is_lt),
     ),
     Helper::function(
-        Signature::new(
-            "max",
-            ANY_LIST,
-            Type::Any,
-            "the greatest of several values, or of an array's elements",
-        ),
+        Signature::new("max", ANY_LIST, Type::Any, "the greatest of several values, or of an array's elements"),
         |a| extreme(a, std::cmp::Ordering::is_gt),
     ),
     Helper::function(
-        Signature::new(
-            "number",
-            &[one("value", Type::Text)],
-            Type::Number,
-            "text read as a number; a number as it is",
-        ),
+        Signature::new("number", &[one("value", Type::Text)], Type::Number, "text read as a number; a number as it is"),
         number,
     ),
     Helper::function(
@@ -141,9 +109,7 @@ fn fold(
     for position in 1..a.count() {
         let next = quantity(a, position)?;
         result = match (result, next) {
-            (Quantity::Whole(x), Quantity::Whole(y)) => {
-                Quantity::Whole(exact(x, y).ok_or_else(|| out_of_range(a))?)
-            }
+            (Quantity::Whole(x), Quantity::Whole(y)) => Quantity::Whole(exact(x, y).ok_or_else(|| out_of_range(a))?),
             (x, y) => Quantity::Fraction(rounded(x.to_float(), y.to_float())),
         };
     }
@@ -168,9 +134,7 @@ fn modulo(a: &Arguments<'_>) -> Result<Value, Error> {
 
 fn round(a: &Arguments<'_>) -> Result<Value, Error> {
     let places = a.integer_if_given(1)?.unwrap_or(0);
-    let places = i32::try_from(places)
-        .ok()
-        .filter(|places| (0..=15).contains(places));
+    let places = i32::try_from(places).ok().filter(|places| (0..=15).contains(places));
     let places = places.ok_or_else(|| a.fail("`places` has to be 0 to 15"))?;
     match quantity(a, 0)? {
         Quantity::Whole(whole) => value(a, Quantity::Whole(whole)),
@@ -198,9 +162,7 @@ fn extreme(a: &Arguments<'_>, wins: fn(std::cmp::Ordering) -> bool) -> Result<Va
         _ => a.present().collect(),
     };
     let mut candidates = candidates.into_iter();
-    let mut best = candidates
-        .next()
-        .ok_or_else(|| a.fail("an empty array has no such element"))?;
+    let mut best = candidates.next().ok_or_else(|| a.fail("an empty array has no such element"))?;
     for candidate in candidates {
         if wins(logic::order(candidate, best).map_err(|message| a.fail(message))?) {
             best = candidate;
@@ -218,9 +180,7 @@ fn number(a: &Arguments<'_>) -> Result<Value, Error> {
     if let Ok(whole) = text.parse::<i128>() {
         return value(a, Quantity::Whole(whole));
     }
-    let is_decimal = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     match text.parse::<f64>() {
         Ok(fraction) if is_decimal => value(a, Quantity::Fraction(fraction)),
         _ => Err(a.fail(format!("{} is not a number", a.expression(0)))),
@@ -233,9 +193,9 @@ fn integer(a: &Arguments<'_>) -> Result<Value, Error> {
         Value::Number(found) => match Quantity::of(found) {
             Quantity::Whole(_) => Ok(number),
             Quantity::Fraction(fraction) if fraction.fract() == 0.0 => from_float(a, fraction),
-            Quantity::Fraction(_) => Err(a
-                .fail(format!("{} has a fraction", a.expression(0)))
-                .with_help("write `round`, `floor` or `ceil`")),
+            Quantity::Fraction(_) => {
+                Err(a.fail(format!("{} has a fraction", a.expression(0))).with_help("write `round`, `floor` or `ceil`"))
+            }
         },
         _ => Ok(number),
     }
@@ -244,19 +204,14 @@ fn integer(a: &Arguments<'_>) -> Result<Value, Error> {
 /// A float without fraction as an integer.
 // The cast saturates, and what saturates is refused as out of range.
 fn from_float(a: &Arguments<'_>, float: f64) -> Result<Value, Error> {
-    if float.is_finite() {
-        value(a, Quantity::Whole(float as i128))
-    } else {
-        Err(out_of_range(a))
-    }
+    if float.is_finite() { value(a, Quantity::Whole(float as i128)) } else { Err(out_of_range(a)) }
 }
 
 fn value(a: &Arguments<'_>, quantity: Quantity) -> Result<Value, Error> {
     let number = match quantity {
-        Quantity::Whole(whole) => i64::try_from(whole)
-            .map(Number::from)
-            .or_else(|_| u64::try_from(whole).map(Number::from))
-            .ok(),
+        Quantity::Whole(whole) => {
+            i64::try_from(whole).map(Number::from).or_else(|_| u64::try_from(whole).map(Number::from)).ok()
+        }
         Quantity::Fraction(fraction) => Number::from_f64(fraction),
     };
     number.map(Value::Number).ok_or_else(|| out_of_range(a))

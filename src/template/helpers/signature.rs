@@ -64,13 +64,7 @@ impl Signature {
         result: Type,
         summary: &'static str,
     ) -> Self {
-        Signature {
-            name,
-            parameters,
-            named: &[],
-            result,
-            summary,
-        }
+        Signature { name, parameters, named: &[], result, summary }
     }
 
     pub(super) const fn with_options(mut self, named: &'static [Parameter]) -> Self {
@@ -80,36 +74,22 @@ impl Signature {
 
     /// The parameter for the argument at `position`, counted from 0; the last one may take several.
     pub fn parameter(&self, position: usize) -> Option<&Parameter> {
-        self.parameters.get(position).or_else(|| {
-            self.parameters
-                .last()
-                .filter(|last| matches!(last.arity, Arity::Many | Arity::Any))
-        })
+        self.parameters
+            .get(position)
+            .or_else(|| self.parameters.last().filter(|last| matches!(last.arity, Arity::Many | Arity::Any)))
     }
 
     /// The named option of a name. `*` among the options of a helper stands for any name.
     pub fn option(&self, name: &str) -> Option<&Parameter> {
-        self.named
-            .iter()
-            .find(|option| option.name == name || option.name == "*")
+        self.named.iter().find(|option| option.name == name || option.name == "*")
     }
 
     /// Whether it takes this many positional arguments; the error is a message.
     pub fn check_count(&self, count: usize) -> Result<(), String> {
-        let least = self
-            .parameters
-            .iter()
-            .filter(|parameter| matches!(parameter.arity, Arity::One | Arity::Many))
-            .count();
-        let open = self
-            .parameters
-            .last()
-            .is_some_and(|last| matches!(last.arity, Arity::Many | Arity::Any));
-        let most = if open {
-            usize::MAX
-        } else {
-            self.parameters.len()
-        };
+        let least =
+            self.parameters.iter().filter(|parameter| matches!(parameter.arity, Arity::One | Arity::Many)).count();
+        let open = self.parameters.last().is_some_and(|last| matches!(last.arity, Arity::Many | Arity::Any));
+        let most = if open { usize::MAX } else { self.parameters.len() };
         if (least..=most).contains(&count) {
             return Ok(());
         }
@@ -118,20 +98,9 @@ impl Signature {
             (least, most) if least == most => least.to_string(),
             (least, most) => format!("{least} to {most}"),
         };
-        let plural = if wanted == "1" {
-            "argument"
-        } else {
-            "arguments"
-        };
-        let are = if count == 1 {
-            "1 is"
-        } else {
-            &format!("{count} are")
-        };
-        Err(format!(
-            "`{}` takes {wanted} {plural}, {are} given",
-            self.name
-        ))
+        let plural = if wanted == "1" { "argument" } else { "arguments" };
+        let are = if count == 1 { "1 is" } else { &format!("{count} are") };
+        Err(format!("`{}` takes {wanted} {plural}, {are} given", self.name))
     }
 }
 
@@ -195,9 +164,7 @@ impl Type {
             Type::Integer => Some("integer"),
             Type::Array => Some("array"),
             Type::Object => Some("object"),
-            Type::String | Type::Text | Type::Time | Type::Duration | Type::Pattern => {
-                Some("string")
-            }
+            Type::String | Type::Text | Type::Time | Type::Duration | Type::Pattern => Some("string"),
         }
     }
 
@@ -220,33 +187,17 @@ impl Type {
 }
 
 pub(super) const fn one(name: &'static str, kind: Type) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        arity: Arity::One,
-    }
+    Parameter { name, kind, arity: Arity::One }
 }
 
 pub(super) const fn optional(name: &'static str, kind: Type) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        arity: Arity::Optional,
-    }
+    Parameter { name, kind, arity: Arity::Optional }
 }
 
 pub(super) const fn many(name: &'static str, kind: Type) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        arity: Arity::Many,
-    }
+    Parameter { name, kind, arity: Arity::Many }
 }
 
 pub(super) const fn any_number(name: &'static str, kind: Type) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        arity: Arity::Any,
-    }
+    Parameter { name, kind, arity: Arity::Any }
 }

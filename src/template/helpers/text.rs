@@ -15,23 +15,15 @@ use crate::formats::tweet;
 const TEXT: &[super::Parameter] = &[one("text", Type::Text)];
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper::function(
-        Signature::new("lower", TEXT, Type::String, "the text in lower case"),
-        |a| Ok(a.text(0)?.to_lowercase().into()),
-    ),
-    Helper::function(
-        Signature::new("upper", TEXT, Type::String, "the text in upper case"),
-        |a| Ok(a.text(0)?.to_uppercase().into()),
-    ),
-    Helper::function(
-        Signature::new(
-            "trim",
-            TEXT,
-            Type::String,
-            "the text without white space at its ends",
-        ),
-        |a| Ok(a.text(0)?.trim().into()),
-    ),
+    Helper::function(Signature::new("lower", TEXT, Type::String, "the text in lower case"), |a| {
+        Ok(a.text(0)?.to_lowercase().into())
+    }),
+    Helper::function(Signature::new("upper", TEXT, Type::String, "the text in upper case"), |a| {
+        Ok(a.text(0)?.to_uppercase().into())
+    }),
+    Helper::function(Signature::new("trim", TEXT, Type::String, "the text without white space at its ends"), |a| {
+        Ok(a.text(0)?.trim().into())
+    }),
     Helper::function(
         Signature::new(
             "truncate",
@@ -39,20 +31,13 @@ pub(super) const HELPERS: &[Helper] = &[
             Type::String,
             "at most so many characters, the ellipsis among them; measure='tweet' counts as X does",
         )
-        .with_options(&[
-            optional("ellipsis", Type::String),
-            optional("measure", Type::String),
-        ]),
+        .with_options(&[optional("ellipsis", Type::String), optional("measure", Type::String)]),
         truncate,
     ),
     Helper::function(
         Signature::new(
             "replace",
-            &[
-                one("text", Type::Text),
-                one("from", Type::Text),
-                one("to", Type::Text),
-            ],
+            &[one("text", Type::Text), one("from", Type::Text), one("to", Type::Text)],
             Type::String,
             "the text with every occurrence of one text replaced by another",
         ),
@@ -79,28 +64,19 @@ pub(super) const HELPERS: &[Helper] = &[
     Helper::function(
         Signature::new(
             "slice",
-            &[
-                one("value", Type::Any),
-                one("start", Type::Integer),
-                optional("end", Type::Integer),
-            ],
+            &[one("value", Type::Any), one("start", Type::Integer), optional("end", Type::Integer)],
             Type::Any,
             "a part of a text or an array, from start up to but without end; negative numbers count from the end",
         ),
         slice,
     ),
-    Helper::function(
-        Signature::new("lines", TEXT, Type::Array, "the lines of a text"),
-        |a| Ok(a.text(0)?.lines().map(Value::from).collect()),
-    ),
+    Helper::function(Signature::new("lines", TEXT, Type::Array, "the lines of a text"), |a| {
+        Ok(a.text(0)?.lines().map(Value::from).collect())
+    }),
     Helper::function(
         Signature::new(
             "pad_left",
-            &[
-                one("text", Type::Text),
-                one("length", Type::Integer),
-                optional("with", Type::Text),
-            ],
+            &[one("text", Type::Text), one("length", Type::Integer), optional("with", Type::Text)],
             Type::String,
             "the text filled up at its left with spaces or another character",
         ),
@@ -131,11 +107,7 @@ pub(super) const HELPERS: &[Helper] = &[
             Type::Boolean,
             "whether two texts are the same to a reader: white space, Unicode forms, HTML entities and where links lead are ignored",
         ),
-        |a| {
-            Ok(Value::Bool(
-                comparable(&a.text(0)?) == comparable(&a.text(1)?),
-            ))
-        },
+        |a| Ok(Value::Bool(comparable(&a.text(0)?) == comparable(&a.text(1)?))),
     ),
 ];
 
@@ -188,11 +160,7 @@ fn split(a: &Arguments<'_>) -> Result<Value, Error> {
 }
 
 fn join(a: &Arguments<'_>) -> Result<Value, Error> {
-    let separator = if a.count() > 1 {
-        a.text(1)?
-    } else {
-        ", ".into()
-    };
+    let separator = if a.count() > 1 { a.text(1)? } else { ", ".into() };
     let mut joined = String::new();
     for (index, element) in a.array(0)?.iter().enumerate() {
         if index > 0 {
@@ -219,20 +187,14 @@ fn slice(a: &Arguments<'_>) -> Result<Value, Error> {
     let text = a.text(0)?;
     let characters: Vec<&str> = text.graphemes(true).collect();
     let (start, end) = bounds(characters.len(), start, end);
-    Ok(characters
-        .get(start..end)
-        .unwrap_or_default()
-        .concat()
-        .into())
+    Ok(characters.get(start..end).unwrap_or_default().concat().into())
 }
 
 /// Positions within a length; negative ones count from its end.
 fn bounds(length: usize, start: i64, end: Option<i64>) -> (usize, usize) {
     let place = |position: i64| match usize::try_from(position) {
         Ok(position) => position.min(length),
-        Err(_) => {
-            length.saturating_sub(usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX))
-        }
+        Err(_) => length.saturating_sub(usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX)),
     };
     let start = place(start);
     (start, end.map_or(length, place).max(start))
@@ -241,11 +203,7 @@ fn bounds(length: usize, start: i64, end: Option<i64>) -> (usize, usize) {
 fn pad_left(a: &Arguments<'_>) -> Result<Value, Error> {
     let text = a.text(0)?;
     let length = a.size(1)?;
-    let filling = if a.count() > 2 {
-        a.text(2)?
-    } else {
-        " ".into()
-    };
+    let filling = if a.count() > 2 { a.text(2)? } else { " ".into() };
     if filling.graphemes(true).count() != 1 {
         return Err(a.fail("`with` has to be one character"));
     }
@@ -270,10 +228,6 @@ fn capture(a: &Arguments<'_>) -> Result<Value, Error> {
     let Some(found) = pattern.captures(&text) else {
         return Ok(Value::Null);
     };
-    let group = if pattern.captures_len() > 1 {
-        found.get(1)
-    } else {
-        found.get(0)
-    };
+    let group = if pattern.captures_len() > 1 { found.get(1) } else { found.get(0) };
     Ok(group.map_or(Value::Null, |group| group.as_str().into()))
 }

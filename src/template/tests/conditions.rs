@@ -75,17 +75,8 @@ fn a_mixed_comparison_is_an_error(#[case] source: &str, #[case] help: &str) {
 fn offsets_count_from_the_source_as_written() {
     let expression = Expression::compile("  eq item.lang 'en'").unwrap();
     assert_eq!(expression.reads()[0].column, 6);
-    assert_eq!(
-        Expression::compile("{{eq item.lang 'en'}}")
-            .unwrap()
-            .reads()[0]
-            .column,
-        6
-    );
+    assert_eq!(Expression::compile("{{eq item.lang 'en'}}").unwrap().reads()[0].column, 6);
     let error = Expression::compile("and (equals a b) true").unwrap_err();
-    assert_eq!(
-        (error.code, error.offset, error.length),
-        ("template_unknown_helper", 5, 6)
-    );
+    assert_eq!((error.code, error.offset, error.length), ("template_unknown_helper", 5, 6));
     assert_eq!(expression.evaluate(&scope()).unwrap(), true);
 }

@@ -24,11 +24,8 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("\\"),
         Just("item.secret"),
     ];
-    prop::collection::vec(
-        prop_oneof![piece.prop_map(str::to_owned), "\\PC{0,6}"],
-        0..8,
-    )
-    .prop_map(|pieces| pieces.concat())
+    prop::collection::vec(prop_oneof![piece.prop_map(str::to_owned), "\\PC{0,6}"], 0..8)
+        .prop_map(|pieces| pieces.concat())
 }
 
 /// Sources from the words of the language, most of them wrong.

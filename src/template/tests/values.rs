@@ -162,20 +162,9 @@ fn every_helper_has_a_case_and_a_summary() {
     let cases = include_str!("values.rs").to_owned() + include_str!("conditions.rs");
     for signature in helpers::list() {
         assert!(!signature.summary.is_empty());
-        let used = [
-            format!("\"{}", signature.name),
-            format!("({} ", signature.name),
-        ];
-        assert!(
-            used.iter().any(|text| cases.contains(text)),
-            "no case uses `{}`",
-            signature.name
-        );
-        assert_eq!(
-            helpers::signature(signature.name).unwrap().name,
-            signature.name,
-            "two helpers of one name"
-        );
+        let used = [format!("\"{}", signature.name), format!("({} ", signature.name)];
+        assert!(used.iter().any(|text| cases.contains(text)), "no case uses `{}`", signature.name);
+        assert_eq!(helpers::signature(signature.name).unwrap().name, signature.name, "two helpers of one name");
     }
 }
 
@@ -193,14 +182,8 @@ fn scalars_become_text_and_lists_do_not() {
 fn a_tree_keeps_constants_and_leaves_absent_values_out() {
     let value = json!({"a": "{{maybe item.gone}}", "b": [1, "{{maybe item.gone}}", "{{item.count}}"], "c": {"d": "{{maybe item.nothing}}"}, "e": null, "f": {}, "g": "{{item.nothing}}"});
     let tree = Tree::compile(&value, "").unwrap();
-    assert_eq!(
-        tree.evaluate(&scope()).unwrap(),
-        json!({"b": [1, 3], "c": {}, "e": null, "f": {}, "g": null})
-    );
-    assert_eq!(
-        tree.evaluate_pruned(&scope()).unwrap(),
-        json!({"b": [1, 3], "f": {}})
-    );
+    assert_eq!(tree.evaluate(&scope()).unwrap(), json!({"b": [1, 3], "c": {}, "e": null, "f": {}, "g": null}));
+    assert_eq!(tree.evaluate_pruned(&scope()).unwrap(), json!({"b": [1, 3], "f": {}}));
     assert!(!tree.is_constant());
 }
 
@@ -208,48 +191,18 @@ fn a_tree_keeps_constants_and_leaves_absent_values_out() {
 fn pruning_leaves_the_root_and_data_alone() {
     let emptied = Tree::compile(&json!({"a": "{{maybe item.gone}}"}), "").unwrap();
     assert_eq!(emptied.evaluate_pruned(&scope()).unwrap(), json!({}));
-    let data = Tree::compile(
-        &json!({"a": "{{item.empty}}", "b": "{{object n=item.nothing}}"}),
-        "",
-    )
-    .unwrap();
-    assert_eq!(
-        data.evaluate_pruned(&scope()).unwrap(),
-        json!({"a": [], "b": {"n": null}})
-    );
+    let data = Tree::compile(&json!({"a": "{{item.empty}}", "b": "{{object n=item.nothing}}"}), "").unwrap();
+    assert_eq!(data.evaluate_pruned(&scope()).unwrap(), json!({"a": [], "b": {"n": null}}));
 }
 
 #[test]
 fn a_tree_tells_its_reads_and_all_its_errors_by_pointer() {
-    let tree = Tree::compile(
-        &json!({"a/b": ["x", "{{item.text}}"], "c": "{{maybe item.y}}"}),
-        "/with",
-    )
-    .unwrap();
-    let reads: Vec<_> = tree
-        .reads()
-        .map(|(pointer, read)| (pointer, read.as_text(), read.forgiving))
-        .collect();
-    assert_eq!(
-        reads,
-        [
-            ("/with/a~1b/1", "item.text".to_owned(), false),
-            ("/with/c", "item.y".to_owned(), true)
-        ]
-    );
+    let tree = Tree::compile(&json!({"a/b": ["x", "{{item.text}}"], "c": "{{maybe item.y}}"}), "/with").unwrap();
+    let reads: Vec<_> = tree.reads().map(|(pointer, read)| (pointer, read.as_text(), read.forgiving)).collect();
+    assert_eq!(reads, [("/with/a~1b/1", "item.text".to_owned(), false), ("/with/c", "item.y".to_owned(), true)]);
     let errors = Tree::compile(&json!({"a": "{{", "{{b}}": 1, "c": "{{nope x}}"}), "").unwrap_err();
-    let places: Vec<_> = errors
-        .iter()
-        .map(|(pointer, error)| (pointer.as_str(), error.code))
-        .collect();
-    assert_eq!(
-        places,
-        [
-            ("/a", "template_syntax"),
-            ("/{{b}}", "template_key"),
-            ("/c", "template_unknown_helper")
-        ]
-    );
+    let places: Vec<_> = errors.iter().map(|(pointer, error)| (pointer.as_str(), error.code)).collect();
+    assert_eq!(places, [("/a", "template_syntax"), ("/{{b}}", "template_key"), ("/c", "template_unknown_helper")]);
 }
 
 #[rstest]
@@ -267,14 +220,7 @@ fn a_template_tells_what_it_reads(#[case] source: &str, #[case] wanted: &[&str])
     let reads: Vec<String> = template
         .reads()
         .iter()
-        .map(|read| {
-            format!(
-                "{}@{}{}",
-                read.as_text(),
-                read.column,
-                if read.forgiving { "?" } else { "" }
-            )
-        })
+        .map(|read| format!("{}@{}{}", read.as_text(), read.column, if read.forgiving { "?" } else { "" }))
         .collect();
     assert_eq!(reads, wanted, "{source}");
 }

@@ -208,4 +208,3 @@ async fn deploy(host: &Arc<Host>, catalog: &Catalog, now_ms: i64) {
         accounts,
     });
 }
-

@@ -3,7 +3,8 @@
 use super::*;
 use crate::sandbox::Fault;
 
-const EVERY_HOUR: &str = "trigger: {poll: shop.new, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+const EVERY_HOUR: &str =
+    "trigger: {poll: shop.new, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
 
 #[tokio::test]
 async fn what_was_there_before_is_history_and_what_comes_after_is_told_once_oldest_first() {
@@ -22,7 +23,9 @@ async fn what_was_there_before_is_history_and_what_comes_after_is_told_once_olde
 #[tokio::test]
 async fn a_flow_can_ask_for_everything_or_for_the_newest() {
     for (start, expected) in [("all", (1..=7).collect::<Vec<_>>()), ("{last: 2}", vec![6, 7])] {
-        let flow = format!("trigger: {{poll: shop.new, start: {start}}}\nsteps: [{{action: shop.tell, with: {{id: \"{{{{item.id}}}}\"}}}}]\n");
+        let flow = format!(
+            "trigger: {{poll: shop.new, start: {start}}}\nsteps: [{{action: shop.tell, with: {{id: \"{{{{item.id}}}}\"}}}}]\n"
+        );
         let flow = flow.replace("poll: shop.new,", "poll: shop.new, every: 1h,");
         let world = World::new("natural", "asc", &flow).await;
         world.add(7);
@@ -39,7 +42,13 @@ async fn a_page_that_fails_moves_no_cursor_and_the_walk_goes_on_where_it_stood()
     world.work().await;
     world.add(8);
     // Page 1 is committed; page 2 is refused until the host was killed and started again.
-    world.fault(Fault { operation: Some("list_items".to_owned()), skip: 1, times: Some(1), status: Some(500), ..Fault::default() });
+    world.fault(Fault {
+        operation: Some("list_items".to_owned()),
+        skip: 1,
+        times: Some(1),
+        status: Some(500),
+        ..Fault::default()
+    });
     world.work_an_hour_later().await;
     let walk = world.host.store.open_walk("f".to_owned()).await.unwrap().expect("the walk is open");
     assert_eq!((walk.pages, walk.started), (1, 3));
@@ -121,7 +130,8 @@ async fn a_limit_parks_the_poll_until_the_service_says() {
 
 #[tokio::test]
 async fn a_schedule_starts_one_run_for_a_pause_and_says_so() {
-    let world = World::new("natural", "asc", "trigger: {every: 1h}\nsteps: [{action: shop.tell, with: {id: 7}}]\n").await;
+    let world =
+        World::new("natural", "asc", "trigger: {every: 1h}\nsteps: [{action: shop.tell, with: {id: 7}}]\n").await;
     world.work().await;
     assert_eq!(world.told(), [7]);
     world.clock.advance(5 * HOUR);
@@ -130,7 +140,8 @@ async fn a_schedule_starts_one_run_for_a_pause_and_says_so() {
     assert_eq!(world.notices().await, ["missed"]);
 }
 
-const DATED: &str = "trigger: {poll: shop.dated, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+const DATED: &str =
+    "trigger: {poll: shop.dated, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
 
 #[tokio::test]
 async fn an_item_that_shows_up_late_is_found_and_one_from_before_the_baseline_never_counts() {

@@ -28,7 +28,12 @@ async fn an_unknown_outcome_of_an_unsafe_action_parks_the_run() {
 
 #[tokio::test]
 async fn an_unknown_outcome_of_a_safe_action_is_sent_again_when_it_is_due() {
-    let mut world = World::new("natural", "asc", &flow("limit: 16", ", retry: {attempts: 3, initial: 10m, max: 10m, backoff: fixed}")).await;
+    let mut world = World::new(
+        "natural",
+        "asc",
+        &flow("limit: 16", ", retry: {attempts: 3, initial: 10m, max: 10m, backoff: fixed}"),
+    )
+    .await;
     world.add(1);
     world.fault(Fault { tear: true, ..on_sink() });
     world.work().await;
@@ -41,7 +46,10 @@ async fn an_unknown_outcome_of_a_safe_action_is_sent_again_when_it_is_due() {
     assert_eq!(world.told(), [1, 1]);
     let run = world.only_run().await;
     assert_eq!(run.summary.state, "succeeded");
-    assert_eq!(run.steps.iter().map(|step| (step.attempt, step.state.as_str())).collect::<Vec<_>>(), [(1, "retrying"), (2, "succeeded")]);
+    assert_eq!(
+        run.steps.iter().map(|step| (step.attempt, step.state.as_str())).collect::<Vec<_>>(),
+        [(1, "retrying"), (2, "succeeded")]
+    );
 }
 
 #[tokio::test]

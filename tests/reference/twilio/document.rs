@@ -31,10 +31,7 @@ struct Bench {
 impl Bench {
     async fn start(test: &str) -> Option<Bench> {
         let path = reference(test, DOCUMENT)?;
-        let options = Options {
-            clock: Clock::manual(NOW_MS),
-            ..Options::default()
-        };
+        let options = Options { clock: Clock::manual(NOW_MS), ..Options::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
         let wire = Wire::before(&sandbox.twilio_url()).await;
         Some(Bench {
@@ -78,24 +75,16 @@ impl Bench {
             let answered = passed.answer.status();
             found.extend(match answered {
                 400.. => quirks::wrong_refusal(&passed),
-                _ => self
-                    .document
-                    .wrong_answer(&passed)
-                    .unwrap_or_else(|| vec![format!("{answered} is not described")]),
+                _ => {
+                    self.document.wrong_answer(&passed).unwrap_or_else(|| vec![format!("{answered} is not described")])
+                }
             });
             if (answered >= 400 || status >= 400) && answered != status {
-                found.push(format!(
-                    "the sandbox answers {answered}, not {status}: {}",
-                    passed.answer.json()
-                ));
+                found.push(format!("the sandbox answers {answered}, not {status}: {}", passed.answer.json()));
             }
-            let found = found.into_iter().map(|what| {
-                format!(
-                    "{action}, {} {}: {what}",
-                    passed.request.method(),
-                    passed.request.url().path()
-                )
-            });
+            let found = found
+                .into_iter()
+                .map(|what| format!("{action}, {} {}: {what}", passed.request.method(), passed.request.url().path()));
             self.wrong.extend(found);
         }
     }
@@ -109,9 +98,7 @@ impl Bench {
         let groups = described["x-twilio"]["conditional"].as_array().into_iter().flatten();
         let lacking = groups.filter(|group| {
             let names: Vec<String> = group.as_array().unwrap().iter().map(pascal_case).collect();
-            !form
-                .iter()
-                .any(|(name, value)| names.contains(name) && !value.is_empty())
+            !form.iter().any(|(name, value)| names.contains(name) && !value.is_empty())
         });
         lacking.map(|group| format!("one of {group} must be given")).collect()
     }
@@ -156,20 +143,11 @@ async fn every_action_of_twilio_is_as_its_document_says() {
     ] {
         bench.call("send_sms", inputs).await.unwrap();
     }
-    let all = bench
-        .call("list_sms", json!({"limit": 10_000, "page_size": 50}))
-        .await
-        .unwrap();
+    let all = bench.call("list_sms", json!({"limit": 10_000, "page_size": 50})).await.unwrap();
     assert_eq!(all.as_array().unwrap().len(), 125);
     let filters = json!({"receiver": from, "sender": "+41790000000", "sent_after": "2026-11-20", "sent_before": "2026-11-20", "limit": 1000});
-    assert_eq!(
-        bench.call("list_sms", filters).await.unwrap().as_array().unwrap().len(),
-        120
-    );
-    assert_eq!(
-        bench.call("list_sms", json!({"sender": "+4179"})).await.unwrap(),
-        json!([])
-    );
+    assert_eq!(bench.call("list_sms", filters).await.unwrap().as_array().unwrap().len(), 120);
+    assert_eq!(bench.call("list_sms", json!({"sender": "+4179"})).await.unwrap(), json!([]));
     bench.call("fetch_message", json!({"sid": sids[0]})).await.unwrap();
     let account = bench.call("fetch_account", json!({})).await.unwrap();
     assert_ne!(account["auth_token"], json!(sandbox::TWILIO_AUTH_TOKEN));
@@ -198,22 +176,12 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
         assert_eq!(refused, (Some(code.to_owned()), Verdict::Fail), "{to}");
     }
     let missing = json!({"sid": format!("SM{:032}", 7)});
-    assert_eq!(
-        bench.refused("fetch_message", missing, 404).await.0.as_deref(),
-        Some("20404")
-    );
+    assert_eq!(bench.refused("fetch_message", missing, 404).await.0.as_deref(), Some("20404"));
     for (status, code) in [(429, "20429"), (500, "20500"), (503, "20503")] {
-        let fault = Fault {
-            service: Some(Service::Twilio),
-            status: Some(status),
-            ..Fault::default()
-        };
+        let fault = Fault { service: Some(Service::Twilio), status: Some(status), ..Fault::default() };
         bench.sandbox.control().inject(fault).unwrap();
         bench.account = account(&bench.wire, &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN}));
-        assert_eq!(
-            bench.refused("list_sms", json!({}), status).await.0.as_deref(),
-            Some(code)
-        );
+        assert_eq!(bench.refused("list_sms", json!({}), status).await.0.as_deref(), Some(code));
     }
 
     bench.account = account(&bench.wire, &json!({"auth_token": "a-wrong-token"}));
@@ -234,32 +202,16 @@ async fn a_stale_page_of_twilio_is_refused_in_its_form() {
     let Some(mut bench) = Bench::start("a_stale_page_of_twilio_is_refused_in_its_form").await else {
         return;
     };
-    let incoming = NewSms {
-        body: "hello {n}".to_owned(),
-        count: 3,
-        ..NewSms::default()
-    };
+    let incoming = NewSms { body: "hello {n}".to_owned(), count: 3, ..NewSms::default() };
     let sids = bench.sandbox.control().add_sms(&incoming);
     let inputs = json!({"page_size": 1, "limit": 3});
-    let first = bench
-        .account
-        .send(bench.account.call_of("list_sms", inputs.clone()))
-        .await
-        .unwrap()
-        .unwrap();
+    let first = bench.account.send(bench.account.call_of("list_sms", inputs.clone())).await.unwrap().unwrap();
     bench.examine("list_sms", 200);
     for sid in sids {
         bench.sandbox.control().remove_sms(&sid);
     }
-    let failure = bench
-        .account
-        .follow("list_sms", inputs, &first.next.unwrap())
-        .await
-        .unwrap_err();
+    let failure = bench.account.follow("list_sms", inputs, &first.next.unwrap()).await.unwrap_err();
     bench.examine("list_sms", 400);
-    assert_eq!(
-        (failure.service_code.as_deref(), failure.verdict),
-        (Some("21481"), Verdict::CursorExpired)
-    );
+    assert_eq!((failure.service_code.as_deref(), failure.verdict), (Some("21481"), Verdict::CursorExpired));
     settle(&bench.wrong);
 }

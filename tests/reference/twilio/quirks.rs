@@ -13,10 +13,7 @@ pub fn set_right(document: &mut Value) {
     for item in members(&mut document["paths"]) {
         for operation in members(item) {
             for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-                if parameter["name"]
-                    .as_str()
-                    .is_some_and(|name| name.starts_with("DateSent"))
-                {
+                if parameter["name"].as_str().is_some_and(|name| name.starts_with("DateSent")) {
                     parameter["schema"] = day.clone();
                 }
             }
@@ -28,10 +25,7 @@ pub fn set_right(document: &mut Value) {
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let members = value
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|members| members.values_mut());
+    let members = value.as_object_mut().into_iter().flat_map(|members| members.values_mut());
     members.filter(|member| member.is_object())
 }
 
@@ -65,11 +59,7 @@ pub fn wrong_refusal(passed: &Passed) -> Vec<String> {
     if body["status"] != json!(status) {
         wrong.push(format!("it says {} and is {status}", body["status"]));
     }
-    if passed
-        .answer
-        .header("content-type")
-        .is_none_or(|media| !media.starts_with("application/json"))
-    {
+    if passed.answer.header("content-type").is_none_or(|media| !media.starts_with("application/json")) {
         wrong.push("it is not said to be JSON".to_owned());
     }
     wrong

@@ -18,11 +18,7 @@ pub struct Replay {
 /// Which action an exchange is for, and its inputs; none for what none of them would read.
 pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
     let Recorded { request, answer } = recorded;
-    let segments: Vec<&str> = request
-        .url
-        .path_segments()?
-        .filter(|segment| !segment.is_empty())
-        .collect();
+    let segments: Vec<&str> = request.url.path_segments()?.filter(|segment| !segment.is_empty()).collect();
     let mut replay = Replay {
         action: "",
         inputs: Map::new(),

@@ -27,10 +27,7 @@ pub struct Bench {
 impl Bench {
     pub async fn start(test: &str, change: impl FnOnce(&mut Options)) -> Option<Bench> {
         let path = reference(test, DOCUMENT)?;
-        let mut options = Options {
-            clock: Clock::manual(NOW_MS),
-            ..Options::default()
-        };
+        let mut options = Options { clock: Clock::manual(NOW_MS), ..Options::default() };
         change(&mut options);
         let sandbox = Sandbox::start(options).await.unwrap();
         let wire = Wire::before(&sandbox.x_url()).await;
@@ -66,8 +63,7 @@ impl Bench {
         let passed = self.wire.passed();
         let answered = passed.last().unwrap().answer.status();
         if answered != status {
-            self.wrong
-                .push(format!("{action}: the sandbox answers {answered}, not {status}"));
+            self.wrong.push(format!("{action}: the sandbox answers {answered}, not {status}"));
         }
         self.examine(action);
         called.expect_err("it is refused")
@@ -78,13 +74,9 @@ impl Bench {
         for passed in passed {
             let mut found = self.document.wrong_request(&passed.request);
             found.extend(self.wrong_answer(&passed));
-            let found = found.into_iter().map(|what| {
-                format!(
-                    "{action}, {} {}: {what}",
-                    passed.request.method(),
-                    passed.request.url().path()
-                )
-            });
+            let found = found
+                .into_iter()
+                .map(|what| format!("{action}, {} {}: {what}", passed.request.method(), passed.request.url().path()));
             self.wrong.extend(found);
         }
     }

@@ -17,26 +17,16 @@ async fn every_action_of_x_is_as_its_document_says() {
     let Some(mut bench) = Bench::start("every_action_of_x_is_as_its_document_says", |_| {}).await else {
         return;
     };
-    let tweet = |text: &str| NewTweet {
-        text: text.to_owned(),
-        ..NewTweet::default()
-    };
+    let tweet = |text: &str| NewTweet { text: text.to_owned(), ..NewTweet::default() };
     let ids = bench.tweets(NewTweet {
         count: 250,
         spacing_ms: 1_000,
         at_ms: Some(NOW_MS - DAY_MS),
         ..tweet("rust {n} https://example.org/{n} @bob #tag")
     });
-    let long = bench.tweets(NewTweet {
-        author: "bob".to_owned(),
-        at_ms: Some(NOW_MS - DAY_MS),
-        ..tweet(&"rust ".repeat(80))
-    });
-    bench.tweets(NewTweet {
-        quote_of: Some(ids[0].clone()),
-        at_ms: Some(NOW_MS - 60_000),
-        ..tweet("rust quoted")
-    });
+    let long =
+        bench.tweets(NewTweet { author: "bob".to_owned(), at_ms: Some(NOW_MS - DAY_MS), ..tweet(&"rust ".repeat(80)) });
+    bench.tweets(NewTweet { quote_of: Some(ids[0].clone()), at_ms: Some(NOW_MS - 60_000), ..tweet("rust quoted") });
     bench.tweets(NewTweet {
         reply_to: Some(ids[1].clone()),
         author: "bob".to_owned(),
@@ -45,10 +35,7 @@ async fn every_action_of_x_is_as_its_document_says() {
     });
 
     // Pages, all parameters, nothing found, and an author that is not there.
-    let found = bench
-        .call("search_tweets", json!({"query": "rust", "max_results": 1000}))
-        .await
-        .unwrap();
+    let found = bench.call("search_tweets", json!({"query": "rust", "max_results": 1000})).await.unwrap();
     assert_eq!(found.as_array().unwrap().len(), 253);
     bench
         .call(
@@ -59,53 +46,33 @@ async fn every_action_of_x_is_as_its_document_says() {
         .unwrap();
     let times = json!({"query": "rust -is:retweet", "start_time": "2026-11-18T00:00:00Z", "end_time": "2026-11-19T00:00:00Z", "sort_order": "relevancy", "max_results": 10});
     bench.call("search_tweets", times).await.unwrap();
-    assert_eq!(
-        bench.call("search_tweets", json!({"query": "nothing"})).await.unwrap(),
-        json!([])
-    );
+    assert_eq!(bench.call("search_tweets", json!({"query": "nothing"})).await.unwrap(), json!([]));
     bench.sandbox.control().hide_user("bob", true);
     bench.call("search_tweets", json!({"query": "from:bob"})).await.unwrap();
     bench.sandbox.control().hide_user("bob", false);
 
     for granularity in ["minute", "hour", "day"] {
-        bench
-            .call("count_tweets", json!({"query": "rust", "granularity": granularity}))
-            .await
-            .unwrap();
+        bench.call("count_tweets", json!({"query": "rust", "granularity": granularity})).await.unwrap();
     }
     bench.call("get_user", json!({"username": "@alice"})).await.unwrap();
     bench.refused("get_user", json!({"username": "nobody_here"}), 200).await;
     bench.call("get_me", json!({})).await.unwrap();
 
-    let first = bench
-        .call("post_tweet", json!({"text": "hello, world: 100 % ünïcode & emoji 👋"}))
-        .await
-        .unwrap();
-    for (inputs, settings) in [
-        ("reply_to", "following"),
-        ("quote", "mentionedUsers"),
-        ("quote", "subscribers"),
-        ("reply_to", "verified"),
-    ] {
+    let first = bench.call("post_tweet", json!({"text": "hello, world: 100 % ünïcode & emoji 👋"})).await.unwrap();
+    for (inputs, settings) in
+        [("reply_to", "following"), ("quote", "mentionedUsers"), ("quote", "subscribers"), ("reply_to", "verified")]
+    {
         let mut inputs = json!({inputs: long[0]});
         inputs["text"] = json!(format!("hello again, {settings}"));
         inputs["reply_settings"] = json!(settings);
         bench.call("post_tweet", inputs).await.unwrap();
     }
-    bench
-        .call("get_own_tweets", json!({"max_results": 3, "since_id": first["id"]}))
-        .await
-        .unwrap();
-    let own = bench
-        .call("get_own_tweets", json!({"max_results": 3200}))
-        .await
-        .unwrap();
+    bench.call("get_own_tweets", json!({"max_results": 3, "since_id": first["id"]})).await.unwrap();
+    let own = bench.call("get_own_tweets", json!({"max_results": 3200})).await.unwrap();
     assert_eq!(own.as_array().unwrap().len(), 5);
     bench.call("delete_tweet", json!({"id": first["id"]})).await.unwrap();
 
-    let mut asked: BTreeSet<String> = ["search_tweets", "count_tweets", "get_user", "get_me"]
-        .map(String::from)
-        .into();
+    let mut asked: BTreeSet<String> = ["search_tweets", "count_tweets", "get_user", "get_me"].map(String::from).into();
     asked.extend(["post_tweet", "get_own_tweets", "delete_tweet"].map(String::from));
     let all: BTreeSet<String> = bench.account.actions().map(|action| action.name.clone()).collect();
     assert_eq!(asked, all, "an action that nothing here asks");
@@ -139,22 +106,12 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
     let Some(mut bench) = Bench::start("refusals_of_the_x_sandbox_are_as_its_document_says", |_| {}).await else {
         return;
     };
-    let old = bench.tweets(NewTweet {
-        at_ms: Some(NOW_MS - 30 * DAY_MS),
-        text: "old".to_owned(),
-        ..NewTweet::default()
-    });
-    let stale = bench
-        .refused("search_tweets", json!({"query": "old", "since_id": old[0]}), 400)
-        .await;
+    let old =
+        bench.tweets(NewTweet { at_ms: Some(NOW_MS - 30 * DAY_MS), text: "old".to_owned(), ..NewTweet::default() });
+    let stale = bench.refused("search_tweets", json!({"query": "old", "since_id": old[0]}), 400).await;
     assert_eq!(stale.verdict, Verdict::CursorExpired);
-    let stale = bench
-        .refused(
-            "search_tweets",
-            json!({"query": "old", "start_time": "2026-10-01T00:00:00Z"}),
-            400,
-        )
-        .await;
+    let stale =
+        bench.refused("search_tweets", json!({"query": "old", "start_time": "2026-10-01T00:00:00Z"}), 400).await;
     assert_eq!(stale.verdict, Verdict::CursorExpired);
     let both = json!({"query": "old", "since_id": "1", "start_time": "2026-11-19T00:00:00Z"});
     assert_eq!(bench.refused("search_tweets", both, 400).await.verdict, Verdict::Fail);
@@ -164,25 +121,12 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
     bench.call("post_tweet", json!({"text": "once"})).await.unwrap();
     let again = bench.refused("post_tweet", json!({"text": "once"}), 403).await;
     assert_eq!(again.verdict, Verdict::Fail);
-    let foreign = bench.tweets(NewTweet {
-        text: "not mine".to_owned(),
-        ..NewTweet::default()
-    });
-    assert_eq!(
-        bench
-            .refused("delete_tweet", json!({"id": foreign[0]}), 403)
-            .await
-            .verdict,
-        Verdict::Fail
-    );
+    let foreign = bench.tweets(NewTweet { text: "not mine".to_owned(), ..NewTweet::default() });
+    assert_eq!(bench.refused("delete_tweet", json!({"id": foreign[0]}), 403).await.verdict, Verdict::Fail);
     bench.refused("delete_tweet", json!({"id": "12345"}), 200).await;
 
     for status in [404, 429, 500, 503] {
-        let fault = Fault {
-            service: Some(Service::X),
-            status: Some(status),
-            ..Fault::default()
-        };
+        let fault = Fault { service: Some(Service::X), status: Some(status), ..Fault::default() };
         bench.sandbox.control().inject(fault).unwrap();
         bench.account = account(&bench.wire, &json!({}));
         bench.refused("get_me", json!({}), status).await;
@@ -190,10 +134,7 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
     bench.account = account(&bench.wire, &json!({"access_token_secret": "a-wrong-secret"}));
     assert_eq!(bench.refused("get_me", json!({}), 401).await.verdict, Verdict::Reauth);
     bench.account = account(&bench.wire, &json!({"bearer_token": "a-wrong-token"}));
-    assert_eq!(
-        bench.refused("count_tweets", json!({}), 401).await.verdict,
-        Verdict::Reauth
-    );
+    assert_eq!(bench.refused("count_tweets", json!({}), 401).await.verdict, Verdict::Reauth);
     settle(&bench.wrong);
 }
 
@@ -207,11 +148,6 @@ async fn a_used_up_window_of_x_is_as_its_document_says() {
     // Another process of ours does not know of the first one's requests.
     bench.account = account(&bench.wire, &json!({}));
     let limited = bench.refused("get_me", json!({}), 429).await;
-    assert_eq!(
-        limited.verdict,
-        Verdict::RateLimited {
-            until_ms: NOW_MS + 15 * 60_000
-        }
-    );
+    assert_eq!(limited.verdict, Verdict::RateLimited { until_ms: NOW_MS + 15 * 60_000 });
     settle(&bench.wrong);
 }

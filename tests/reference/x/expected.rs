@@ -7,13 +7,7 @@ use crate::reference::answer::{Follows, changed_members, first_text, first_words
 use crate::reference::fixture::Answer;
 
 /// Members that say the same elsewhere, or under the older of their two names.
-const RENAMED: [&str; 5] = [
-    "text",
-    "note_tweet",
-    "note_post",
-    "referenced_posts",
-    "edit_history_post_ids",
-];
+const RENAMED: [&str; 5] = ["text", "note_tweet", "note_post", "referenced_posts", "edit_history_post_ids"];
 
 /// Where an answer that names no reset may be asked again at the earliest.
 pub const PATIENCE_MS: i64 = 60_000;
@@ -54,15 +48,8 @@ pub fn wrong_failure(failure: &Failure, action: &str, answer: &Answer, now_ms: i
         (500 | 502..=504, _) => Follows::Retry,
         _ => Follows::Fail,
     };
-    let told = [
-        "/errors/0/message",
-        "/errors/0/detail",
-        "/detail",
-        "/error_description",
-        "/title",
-        "/error",
-        "/errors",
-    ];
+    let told =
+        ["/errors/0/message", "/errors/0/detail", "/detail", "/error_description", "/title", "/error", "/errors"];
     let words = first_text(body, &told).or_else(|| first_words(body));
     let mut wrong = wrong_with(failure, answer, follows, words.as_deref(), code);
     if let Verdict::RateLimited { until_ms } = failure.verdict {
@@ -86,11 +73,7 @@ pub fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> 
         record => vec![record.clone()],
     };
     if ours.len() != recorded.len() {
-        return vec![format!(
-            "{} records were recorded, {} came out",
-            recorded.len(),
-            ours.len()
-        )];
+        return vec![format!("{} records were recorded, {} came out", recorded.len(), ours.len())];
     }
     let is_tweet = matches!(action, "search_tweets" | "get_own_tweets");
     let renamed: &[&str] = if is_tweet { &RENAMED } else { &[] };
@@ -120,10 +103,7 @@ fn wrong_counts(ours: &[Value], body: &Value) -> Vec<String> {
     let total = first_text(&body["meta"], &["/total_tweet_count", "/total_post_count"]);
     let total = total.map(|total| total.parse::<u64>().unwrap());
     let expected = json!([{"total": total, "buckets": body["data"]}]);
-    (json!(ours) != expected)
-        .then(|| "the counts are others".to_owned())
-        .into_iter()
-        .collect()
+    (json!(ours) != expected).then(|| "the counts are others".to_owned()).into_iter().collect()
 }
 pub fn reset_ms(answer: &Answer) -> Option<i64> {
     let seconds: i64 = answer.header("x-rate-limit-reset")?.parse().unwrap();

@@ -19,18 +19,9 @@ pub struct Replay {
 /// Which action an exchange is for, and its inputs; none for what none of them would read.
 pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
     let Recorded { request, answer } = recorded;
-    let segments: Vec<&str> = request
-        .url
-        .path_segments()?
-        .filter(|segment| !segment.is_empty())
-        .collect();
-    let mut replay = Replay {
-        action: "",
-        inputs: Map::new(),
-        given: Vec::new(),
-        is_ours: true,
-        user_id: "1".to_owned(),
-    };
+    let segments: Vec<&str> = request.url.path_segments()?.filter(|segment| !segment.is_empty()).collect();
+    let mut replay =
+        Replay { action: "", inputs: Map::new(), given: Vec::new(), is_ours: true, user_id: "1".to_owned() };
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["2", "tweets", "search", "recent"]) => {
             replay.action = "search_tweets";
@@ -107,8 +98,7 @@ impl Replay {
             return;
         };
         self.inputs.insert("max_results".to_owned(), json!(size));
-        self.given
-            .push(Given::Query("max_results", size.clamp(least, 100).to_string()));
+        self.given.push(Given::Query("max_results", size.clamp(least, 100).to_string()));
     }
 }
 

@@ -29,28 +29,12 @@ async fn what_a_crash_tore_is_cut_off_and_written_again() {
     let files = Files::new(vec![folder.path().to_owned()]);
     let path = folder.path().join("items");
     std::fs::write(&path, "one\n").unwrap();
-    let journal = files
-        .prepare(&inputs("items", "two and more"), None)
-        .unwrap()
-        .journal();
-    for torn in [
-        "one\n",
-        "one\ntwo an",
-        "one\nother\ntwo",
-        "one\ntwo and more",
-    ] {
+    let journal = files.prepare(&inputs("items", "two and more"), None).unwrap().journal();
+    for torn in ["one\n", "one\ntwo an", "one\nother\ntwo", "one\ntwo and more"] {
         std::fs::write(&path, torn).unwrap();
         append(&files, "items", "two and more", Some(journal.clone())).await;
-        let expected = if torn.contains("other") {
-            "one\nother\ntwo and more\n"
-        } else {
-            "one\ntwo and more\n"
-        };
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            expected,
-            "{torn:?}"
-        );
+        let expected = if torn.contains("other") { "one\nother\ntwo and more\n" } else { "one\ntwo and more\n" };
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{torn:?}");
     }
 }
 
@@ -69,9 +53,7 @@ async fn concurrent_appends_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::new(vec![folder.path().to_owned()]);
     let appends = (0..50).map(|number| {
-        let prepared = files
-            .prepare(&inputs("items", &format!("line {number}")), None)
-            .unwrap();
+        let prepared = files.prepare(&inputs("items", &format!("line {number}")), None).unwrap();
         files.append(prepared)
     });
     for result in futures_util::future::join_all(appends).await {
@@ -91,20 +73,13 @@ async fn paths_stay_below_the_permitted_folders() {
     let files = Files::new(vec![folder.path().to_owned()]);
     let absolute = outside.path().join("x").display().to_string();
     for path in ["../x", "a/../../x", absolute.as_str(), "", "/"] {
-        assert_eq!(
-            files.prepare(&inputs(path, "t"), None).unwrap_err().code,
-            "file_refused",
-            "{path}"
-        );
+        assert_eq!(files.prepare(&inputs(path, "t"), None).unwrap_err().code, "file_refused", "{path}");
     }
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
         let prepared = files.prepare(&inputs("link/x", "t"), None).unwrap();
-        assert_eq!(
-            files.append(prepared).await.unwrap_err().verdict,
-            Verdict::Fail
-        );
+        assert_eq!(files.append(prepared).await.unwrap_err().verdict, Verdict::Fail);
         assert!(!outside.path().join("x").exists());
     }
 }

@@ -55,9 +55,7 @@ impl Server {
     }
 
     fn url(&self, path: &str) -> Url {
-        format!("http://127.0.0.1:{}{path}", self.port)
-            .parse()
-            .unwrap()
+        format!("http://127.0.0.1:{}{path}", self.port).parse().unwrap()
     }
 
     fn requests(&self) -> Vec<String> {
@@ -65,11 +63,7 @@ impl Server {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    requests: Arc<Mutex<Vec<String>>>,
-    answer: Arc<impl Fn(&str) -> Reply>,
-) {
+async fn serve(mut stream: TcpStream, requests: Arc<Mutex<Vec<String>>>, answer: Arc<impl Fn(&str) -> Reply>) {
     while let Some(request) = read_request(&mut stream).await {
         requests.lock().push(request.clone());
         match answer(&request) {
@@ -94,25 +88,16 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
             }
         }
         let mut buffer = [0; 4_096];
-        let count = stream
-            .read(&mut buffer)
-            .await
-            .ok()
-            .filter(|count| *count > 0)?;
+        let count = stream.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
         bytes.extend_from_slice(&buffer[..count]);
     }
 }
 
 fn header(request: &str, name: &str) -> Option<String> {
-    request
-        .split("\r\n\r\n")
-        .next()?
-        .lines()
-        .skip(1)
-        .find_map(|line| {
-            let (given, value) = line.split_once(": ")?;
-            given.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        })
+    request.split("\r\n\r\n").next()?.lines().skip(1).find_map(|line| {
+        let (given, value) = line.split_once(": ")?;
+        given.eq_ignore_ascii_case(name).then(|| value.to_owned())
+    })
 }
 
 fn ok(body: &str) -> Reply {
@@ -123,9 +108,7 @@ fn ok(body: &str) -> Reply {
 }
 
 fn redirect(status: u16, location: &str) -> Reply {
-    Reply::Send(format!(
-        "HTTP/1.1 {status} Moved\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
-    ))
+    Reply::Send(format!("HTTP/1.1 {status} Moved\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"))
 }
 
 fn requester(allow: &[&str]) -> Requester {
@@ -153,25 +136,15 @@ fn post(url: Url) -> HttpRequest {
 }
 
 fn get(url: &str) -> HttpRequest {
-    HttpRequest {
-        method: Method::GET,
-        url: url.parse().unwrap(),
-        headers: vec![],
-        body: Body::Empty,
-    }
+    HttpRequest { method: Method::GET, url: url.parse().unwrap(), headers: vec![], body: Body::Empty }
 }
 
 fn bearer() -> Credentials {
-    Credentials::new(&Auth::Bearer {
-        token: "hunter22".into(),
-    })
-    .unwrap()
+    Credentials::new(&Auth::Bearer { token: "hunter22".into() }).unwrap()
 }
 
 /// Sends with a bearer token that may go to the servers named.
 async fn send(request: &HttpRequest, homes: &[&Server]) -> Result<HttpResponse, Failure> {
     let allowed = HostSet::new(homes.iter().map(|server| server.url("/")));
-    requester(&["127.0.0.1:*", "[::1]:*"])
-        .send(request, &bearer(), &allowed, SOON, None)
-        .await
+    requester(&["127.0.0.1:*", "[::1]:*"]).send(request, &bearer(), &allowed, SOON, None).await
 }

@@ -9,18 +9,11 @@ use super::{ONE, TWO, count, host, insert, open_host, place};
 /// Reads, then writes what it read: lost updates and upgrades of a stale read would both show.
 fn increment(sql: &mut dyn Sql) -> Result<()> {
     let mut size = 0;
-    sql.query(
-        "SELECT size FROM notes WHERE id = 'counter'",
-        &[],
-        &mut |row| {
-            size = row.int(0)?;
-            Ok(())
-        },
-    )?;
-    sql.execute(
-        "UPDATE notes SET size = $1 WHERE id = 'counter'",
-        params![size + 1],
-    )?;
+    sql.query("SELECT size FROM notes WHERE id = 'counter'", &[], &mut |row| {
+        size = row.int(0)?;
+        Ok(())
+    })?;
+    sql.execute("UPDATE notes SET size = $1 WHERE id = 'counter'", params![size + 1])?;
     Ok(())
 }
 
@@ -28,16 +21,11 @@ fn increment(sql: &mut dyn Sql) -> Result<()> {
 fn a_host_and_a_tool_wait_for_each_others_writes() {
     let (_directory, path) = place();
     let host = open_host(&path);
-    host.transaction_blocking(|sql| insert(sql, "counter"))
-        .unwrap();
+    host.transaction_blocking(|sql| insert(sql, "counter")).unwrap();
     let tool = open(&path, &Options::new(&ONE, 0)).unwrap();
     let threads: Vec<_> = [host.clone(), tool]
         .into_iter()
-        .map(|store| {
-            std::thread::spawn(move || {
-                (0..200).try_for_each(|_| store.transaction_blocking(increment))
-            })
-        })
+        .map(|store| std::thread::spawn(move || (0..200).try_for_each(|_| store.transaction_blocking(increment))))
         .collect();
     for thread in threads {
         assert_eq!(thread.join().unwrap(), Ok(()));
@@ -58,8 +46,7 @@ fn a_host_that_closes_empties_the_log_although_a_tool_is_there() {
     let (_directory, path) = place();
     let host = open_host(&path);
     let tool = open(&path, &Options::new(&ONE, 0)).unwrap();
-    host.transaction_blocking(|sql| insert(sql, "kept"))
-        .unwrap();
+    host.transaction_blocking(|sql| insert(sql, "kept")).unwrap();
     let log = path.with_extension("db-wal");
     assert!(fs::metadata(&log).unwrap().len() > 0);
     host.close_blocking().unwrap();
@@ -78,9 +65,7 @@ fn a_newer_store_that_crashed_right_after_its_migration_is_refused_and_left_alon
         fs::copy(directory.path().join(name), crashed.path().join(name)).unwrap();
     }
     let before = listing(crashed.path());
-    let refused = open(&crashed.path().join("tidegate.db"), &host(&ONE))
-        .err()
-        .unwrap();
+    let refused = open(&crashed.path().join("tidegate.db"), &host(&ONE)).err().unwrap();
     assert_eq!(refused.code, code::NEWER);
     assert_eq!(listing(crashed.path()), before);
     newer.close_blocking().unwrap();
@@ -88,14 +73,8 @@ fn a_newer_store_that_crashed_right_after_its_migration_is_refused_and_left_alon
 
 fn listing(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let files = directory.read_dir().unwrap().map(|entry| entry.unwrap());
-    let mut files: Vec<_> = files
-        .map(|file| {
-            (
-                file.file_name().into_string().unwrap(),
-                fs::read(file.path()).unwrap(),
-            )
-        })
-        .collect();
+    let mut files: Vec<_> =
+        files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect();
     files.sort();
     files
 }
@@ -111,16 +90,11 @@ fn opening_a_store_again_in_one_process_keeps_the_locks_of_the_first() {
     let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
     let locked = || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
-        locks
-            .lines()
-            .any(|line| line.contains("POSIX") && line.contains(&inode))
+        locks.lines().any(|line| line.contains("POSIX") && line.contains(&inode))
     };
     store.read_blocking(count).unwrap();
     assert!(locked());
     assert_eq!(open(&path, &host(&ONE)).err().unwrap().code, code::LOCKED);
-    open(&path, &Options::new(&ONE, 0))
-        .unwrap()
-        .close_blocking()
-        .unwrap();
+    open(&path, &Options::new(&ONE, 0)).unwrap().close_blocking().unwrap();
     assert!(locked());
 }

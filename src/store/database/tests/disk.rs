@@ -15,14 +15,8 @@ fn a_commit_that_the_disk_refuses_acknowledges_nothing_and_is_recovered_from() {
         .arg(std::env::current_exe().unwrap())
         .output()
         .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&child.stdout),
-        String::from_utf8_lossy(&child.stderr),
-    );
-    assert!(
-        child.status.success() && out.contains("1 passed"),
-        "{out}\n{err}"
-    );
+    let (out, err) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    assert!(child.status.success() && out.contains("1 passed"), "{out}\n{err}");
 }
 
 #[test]
@@ -30,13 +24,7 @@ fn a_commit_that_the_disk_refuses_acknowledges_nothing_and_is_recovered_from() {
 fn under_a_limit() {
     let (_directory, path) = place();
     // A group may wait for the test's slow first closure.
-    let options = Options {
-        group: GroupBounds {
-            rows: 1000,
-            time_ms: 60_000,
-        },
-        ..host(&ONE)
-    };
+    let options = Options { group: GroupBounds { rows: 1000, time_ms: 60_000 }, ..host(&ONE) };
     let store = open(&path, &options).unwrap();
     let (release, held) = channel::<()>();
     let (started, begun) = channel::<()>();
@@ -52,11 +40,7 @@ fn under_a_limit() {
     // Smaller than the page cache, so that nothing is written before the COMMIT; larger than the limit.
     let large = "x".repeat(5_000_000);
     let fill = move |sql: &mut dyn Sql| -> Result<()> {
-        sql.execute(
-            "INSERT INTO notes (id, body, size) VALUES ('large', $1, 1)",
-            params![large.as_str()],
-        )
-        .map(|_| ())
+        sql.execute("INSERT INTO notes (id, body, size) VALUES ('large', $1, 1)", params![large.as_str()]).map(|_| ())
     };
     let second = store.clone();
     let second = std::thread::spawn(move || second.transaction_blocking(fill));
@@ -66,15 +50,10 @@ fn under_a_limit() {
     arrive();
     release.send(()).unwrap();
     let (first, second) = (first.join().unwrap(), second.join().unwrap());
-    assert_eq!(
-        first.map_err(|error| (error.code, error.retryable)),
-        Err((code::IO, true))
-    );
+    assert_eq!(first.map_err(|error| (error.code, error.retryable)), Err((code::IO, true)));
     assert_eq!(second.map_err(|error| error.code), Err(code::IO));
     assert_eq!(store.read_blocking(count), Ok(0));
-    store
-        .transaction_blocking(|sql| insert(sql, "afterwards"))
-        .unwrap();
+    store.transaction_blocking(|sql| insert(sql, "afterwards")).unwrap();
     store.close_blocking().unwrap();
     assert_eq!(open_host(&path).read_blocking(count), Ok(1));
 }

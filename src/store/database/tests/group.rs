@@ -21,18 +21,12 @@ fn run_batch(works: Vec<Closure>, rows: u64) -> (Vec<Result<i64>>, usize, i64) {
     let commits = Arc::new(AtomicUsize::new(0));
     let mut connection = Connection::open_in_memory().unwrap();
     connection
-        .execute_batch(
-            "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, body TEXT, size BIGINT NOT NULL)",
-        )
+        .execute_batch("CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, body TEXT, size BIGINT NOT NULL)")
         .unwrap();
     connection
-        .execute_batch(
-            "CREATE TABLE links (note TEXT REFERENCES notes(id) DEFERRABLE INITIALLY DEFERRED)",
-        )
+        .execute_batch("CREATE TABLE links (note TEXT REFERENCES notes(id) DEFERRABLE INITIALLY DEFERRED)")
         .unwrap();
-    connection
-        .execute_batch("PRAGMA foreign_keys = ON")
-        .unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     let counter = Arc::clone(&commits);
     let hook = move || {
         counter.fetch_add(1, Ordering::SeqCst);
@@ -44,36 +38,17 @@ fn run_batch(works: Vec<Closure>, rows: u64) -> (Vec<Result<i64>>, usize, i64) {
         .into_iter()
         .map(|work| {
             let (sender, receiver) = channel();
-            assert!(
-                queue
-                    .push(task::pack(work, move |outcome| sender
-                        .send(outcome)
-                        .unwrap()))
-                    .is_ok()
-            );
+            assert!(queue.push(task::pack(work, move |outcome| sender.send(outcome).unwrap())).is_ok());
             receiver
         })
         .collect();
     let session = Session::new(&connection, std::path::Path::new("memory").into());
-    let mut writer = Writer::new(
-        session,
-        queue,
-        GroupBounds {
-            rows,
-            time_ms: 60_000,
-        },
-        Duration::ZERO,
-    );
+    let mut writer = Writer::new(session, queue, GroupBounds { rows, time_ms: 60_000 }, Duration::ZERO);
     writer.take_waiting();
     writer.drain();
-    let outcomes = receivers
-        .iter()
-        .map(|receiver| receiver.try_recv().unwrap())
-        .collect();
+    let outcomes = receivers.iter().map(|receiver| receiver.try_recv().unwrap()).collect();
     drop(writer);
-    let stored = connection
-        .query_row("SELECT count(*) FROM notes", [], |row| row.get(0))
-        .unwrap();
+    let stored = connection.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
     (outcomes, commits.load(Ordering::SeqCst), stored)
 }
 
@@ -105,18 +80,12 @@ fn an_error_is_its_own_closures_alone() {
     works.push(inserting(3));
     works.extend((5..10).map(inserting));
     let (outcomes, commits, stored) = run_batch(works, 1_000);
-    let codes: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| outcome.as_ref().err().map(|error| error.code))
-        .collect();
+    let codes: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().map(|error| error.code)).collect();
     let mut expected = vec![None; 11];
     expected[5] = Some(code::CONSTRAINT);
     assert_eq!(codes, expected);
     assert_eq!(stored, 10);
-    assert_eq!(
-        commits, 2,
-        "those before the error together, those after it together"
-    );
+    assert_eq!(commits, 2, "those before the error together, those after it together");
 }
 
 #[test]
@@ -187,13 +156,9 @@ fn an_answer_comes_only_after_the_commit() {
     let (_directory, path) = place();
     let store = open_host(&path);
     for number in 0..50 {
-        store
-            .transaction_blocking(move |sql| insert(sql, &number.to_string()))
-            .unwrap();
+        store.transaction_blocking(move |sql| insert(sql, &number.to_string())).unwrap();
         let outside = Connection::open(&path).unwrap();
-        let seen: i64 = outside
-            .query_row("SELECT count(*) FROM notes", [], |row| row.get(0))
-            .unwrap();
+        let seen: i64 = outside.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
         assert_eq!(seen, number + 1);
     }
 }
@@ -214,24 +179,14 @@ async fn what_arrives_during_a_transaction_is_grouped_behind_it() {
             })
             .await
     });
-    tokio::task::spawn_blocking(move || begun.recv().unwrap())
-        .await
-        .unwrap();
+    tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
     let waiting: Vec<_> = (0..200)
         .map(|number| {
             let store = store.clone();
-            tokio::spawn(async move {
-                store
-                    .transaction(move |sql| insert(sql, &number.to_string()))
-                    .await
-            })
+            tokio::spawn(async move { store.transaction(move |sql| insert(sql, &number.to_string())).await })
         })
         .collect();
-    assert_eq!(
-        store.read(count).await,
-        Ok(0),
-        "a reader never waits for the writer"
-    );
+    assert_eq!(store.read(count).await, Ok(0), "a reader never waits for the writer");
     release.send(()).unwrap();
     first.await.unwrap().unwrap();
     for task in waiting {
@@ -246,25 +201,12 @@ async fn a_reader_sees_what_was_committed_before_it_asked_and_cannot_write() {
     let (_directory, path) = place();
     let store = open_host(&path);
     for number in 0..100 {
-        store
-            .transaction(move |sql| insert(sql, &number.to_string()))
-            .await
-            .unwrap();
+        store.transaction(move |sql| insert(sql, &number.to_string())).await.unwrap();
         assert_eq!(store.read(count).await, Ok(number + 1));
     }
-    let refused = store
-        .read(|sql| insert(sql, "from a reader"))
-        .await
-        .unwrap_err();
+    let refused = store.read(|sql| insert(sql, "from a reader")).await.unwrap_err();
     assert_eq!(refused.code, code::READ_ONLY);
-    let panicked = store
-        .read(|_| -> Result<()> { panic!("a reading closure of a test") })
-        .await
-        .unwrap_err();
+    let panicked = store.read(|_| -> Result<()> { panic!("a reading closure of a test") }).await.unwrap_err();
     assert_eq!(panicked.code, code::PANICKED);
-    assert_eq!(
-        store.read(count).await,
-        Ok(100),
-        "the reader is still there"
-    );
+    assert_eq!(store.read(count).await, Ok(100), "the reader is still there");
 }

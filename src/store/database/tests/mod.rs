@@ -12,14 +12,8 @@ use std::path::{Path, PathBuf};
 use super::{Handle, HostRole, Migration, Options, Result, Sql, open, params};
 
 pub(super) static ONE: [Migration; 1] = [notes()];
-pub(super) static TWO: [Migration; 2] = [
-    notes(),
-    Migration {
-        version: 2,
-        name: "tags",
-        sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into(),
-    },
-];
+pub(super) static TWO: [Migration; 2] =
+    [notes(), Migration { version: 2, name: "tags", sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into() }];
 
 const fn notes() -> Migration {
     Migration {
@@ -42,12 +36,7 @@ pub(super) fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 pub(super) fn host(migrations: &'static [Migration]) -> Options {
-    Options {
-        host: Some(HostRole {
-            listen: "127.0.0.1:7400".into(),
-        }),
-        ..Options::new(migrations, 1_700_000_000_000)
-    }
+    Options { host: Some(HostRole { listen: "127.0.0.1:7400".into() }), ..Options::new(migrations, 1_700_000_000_000) }
 }
 
 pub(super) fn open_host(path: &Path) -> Handle {
@@ -55,10 +44,7 @@ pub(super) fn open_host(path: &Path) -> Handle {
 }
 
 pub(super) fn insert(sql: &mut dyn Sql, id: &str) -> Result<()> {
-    sql.execute(
-        "INSERT INTO notes (id, body, size) VALUES ($1, $2, $3)",
-        params![id, "text", 4],
-    )?;
+    sql.execute("INSERT INTO notes (id, body, size) VALUES ($1, $2, $3)", params![id, "text", 4])?;
     Ok(())
 }
 

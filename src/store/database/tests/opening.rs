@@ -10,16 +10,9 @@ use super::{ONE, TWO, count, host, insert, open_host, place};
 fn a_store_survives_being_closed_and_leaves_no_log_behind() {
     let (directory, path) = place();
     let store = open_host(&path);
-    store
-        .transaction_blocking(|sql| insert(sql, "kept"))
-        .unwrap();
+    store.transaction_blocking(|sql| insert(sql, "kept")).unwrap();
     store.close_blocking().unwrap();
-    let mut names: Vec<_> = directory
-        .path()
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> = directory.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["tidegate.db", "tidegate.db.lock"]);
     assert_eq!(open_host(&path).read_blocking(count), Ok(1));
@@ -59,10 +52,7 @@ fn the_settings_that_the_promises_rest_on() {
         ("temp_store", 2),
     ];
     assert_eq!(asked, expected);
-    let mode: String = Connection::open(&path)
-        .unwrap()
-        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-        .unwrap();
+    let mode: String = Connection::open(&path).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -76,18 +66,8 @@ fn values_come_back_as_they_went_in() {
             sql.execute_many(
                 statement,
                 &[
-                    vec![
-                        "a".into(),
-                        Param::Null,
-                        i64::MIN.into(),
-                        vec![0_u8, 255].into(),
-                    ],
-                    vec![
-                        "b".into(),
-                        String::from("ü $1 {{x}}").into(),
-                        true.into(),
-                        None::<&[u8]>.into(),
-                    ],
+                    vec!["a".into(), Param::Null, i64::MIN.into(), vec![0_u8, 255].into()],
+                    vec!["b".into(), String::from("ü $1 {{x}}").into(), true.into(), None::<&[u8]>.into()],
                 ],
             )
         })
@@ -95,33 +75,19 @@ fn values_come_back_as_they_went_in() {
     let rows = store
         .read_blocking(|sql| {
             let mut rows = Vec::new();
-            sql.query(
-                "SELECT id, body, size, raw FROM notes WHERE id <> '$1' ORDER BY id",
-                &[],
-                &mut |row| {
-                    let bytes = row.opt_bytes(3)?.map(<[u8]>::to_vec);
-                    rows.push((
-                        row.text(0)?.to_owned(),
-                        row.opt_text(1)?.map(str::to_owned),
-                        row.int(2)?,
-                        bytes,
-                    ));
-                    assert_eq!(row.text(2).unwrap_err().code, code::COLUMN);
-                    assert_eq!(row.int(9).unwrap_err().code, code::COLUMN);
-                    Ok(())
-                },
-            )?;
+            sql.query("SELECT id, body, size, raw FROM notes WHERE id <> '$1' ORDER BY id", &[], &mut |row| {
+                let bytes = row.opt_bytes(3)?.map(<[u8]>::to_vec);
+                rows.push((row.text(0)?.to_owned(), row.opt_text(1)?.map(str::to_owned), row.int(2)?, bytes));
+                assert_eq!(row.text(2).unwrap_err().code, code::COLUMN);
+                assert_eq!(row.int(9).unwrap_err().code, code::COLUMN);
+                Ok(())
+            })?;
             Ok(rows)
         })
         .unwrap();
-    let expected = [
-        ("a".into(), None, i64::MIN, Some(vec![0, 255])),
-        ("b".into(), Some("ü $1 {{x}}".into()), 1, None),
-    ];
+    let expected = [("a".into(), None, i64::MIN, Some(vec![0, 255])), ("b".into(), Some("ü $1 {{x}}".into()), 1, None)];
     assert_eq!(rows, expected);
-    let few = store
-        .read_blocking(|sql| sql.query("SELECT $1, $2", params![1], &mut |_| Ok(())))
-        .unwrap_err();
+    let few = store.read_blocking(|sql| sql.query("SELECT $1, $2", params![1], &mut |_| Ok(()))).unwrap_err();
     assert_eq!(few.code, code::STATEMENT);
 }
 
@@ -132,10 +98,7 @@ fn parameters_are_numbered_outside_of_quotes_and_comments_only() {
         ("a->>'$.x' = $1", "a->>'$.x' = ?1"),
         ("'it''s $1' || $12", "'it''s $1' || ?12"),
         ("\"$1\" - $1 / $2", "\"$1\" - ?1 / ?2"),
-        (
-            "$1 -- $2\n, $3 /* $4 */ + $5",
-            "?1 -- $2\n, ?3 /* $4 */ + ?5",
-        ),
+        ("$1 -- $2\n, $3 /* $4 */ + $5", "?1 -- $2\n, ?3 /* $4 */ + ?5"),
         ("é = $1 AND b = '$1", "é = ?1 AND b = '$1"),
         ("/*/ $1 */ $2", "/*/ $1 */ ?2"),
     ];
@@ -168,15 +131,10 @@ fn a_second_host_is_told_who_the_first_is() {
     let refused = open(&path, &host(&ONE)).err().unwrap();
     assert_eq!(refused.code, code::LOCKED);
     assert!(
-        refused.message.contains(&format!(
-            "process {}, listening on 127.0.0.1:7400",
-            std::process::id()
-        )),
+        refused.message.contains(&format!("process {}, listening on 127.0.0.1:7400", std::process::id())),
         "{refused}"
     );
-    store
-        .transaction_blocking(|sql| insert(sql, "unharmed"))
-        .unwrap();
+    store.transaction_blocking(|sql| insert(sql, "unharmed")).unwrap();
     store.close_blocking().unwrap();
     assert_eq!(open_host(&path).read_blocking(count), Ok(1));
 }
@@ -186,15 +144,10 @@ async fn a_host_notices_what_a_tool_writes_and_not_what_it_writes_itself() {
     let (_directory, path) = place();
     let store = open_host(&path);
     let before = store.data_version().await.unwrap();
-    store
-        .transaction(|sql| insert(sql, "by the host"))
-        .await
-        .unwrap();
+    store.transaction(|sql| insert(sql, "by the host")).await.unwrap();
     assert_eq!(store.data_version().await, Ok(before));
     let tool = open(&path, &Options::new(&ONE, 0)).unwrap();
-    tool.transaction(|sql| insert(sql, "by the tool"))
-        .await
-        .unwrap();
+    tool.transaction(|sql| insert(sql, "by the tool")).await.unwrap();
     assert_ne!(store.data_version().await, Ok(before));
     tool.close().await.unwrap();
     assert_eq!(store.read(count).await, Ok(2));
@@ -207,10 +160,7 @@ fn a_tool_changes_the_schema_only_where_no_host_is_at_work() {
     let newer = Options::new(&TWO, 0);
     assert_eq!(open(&path, &newer).err().unwrap().code, code::LOCKED);
     store.close_blocking().unwrap();
-    open(&path, &newer)
-        .unwrap()
-        .transaction_blocking(|sql| sql.batch("INSERT INTO tags VALUES ('x')"))
-        .unwrap();
+    open(&path, &newer).unwrap().transaction_blocking(|sql| sql.batch("INSERT INTO tags VALUES ('x')")).unwrap();
 }
 
 #[test]
@@ -224,21 +174,14 @@ fn each_migration_is_whole_or_not_there() {
         },
     ];
     let (_directory, path) = place();
-    assert_eq!(
-        open(&path, &host(&BROKEN)).err().unwrap().code,
-        code::STATEMENT
-    );
+    assert_eq!(open(&path, &host(&BROKEN)).err().unwrap().code, code::STATEMENT);
     let store = open(&path, &host(&TWO)).unwrap();
     let tables = store.read_blocking(|sql| {
         let mut names = Vec::new();
-        sql.query(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name",
-            &[],
-            &mut |row| {
-                names.push(row.text(0)?.to_owned());
-                Ok(())
-            },
-        )?;
+        sql.query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", &[], &mut |row| {
+            names.push(row.text(0)?.to_owned());
+            Ok(())
+        })?;
         Ok(names)
     });
     assert_eq!(tables.unwrap(), ["migrations", "notes", "tags"]);
@@ -248,17 +191,12 @@ fn each_migration_is_whole_or_not_there() {
 fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_space() {
     let (_directory, path) = place();
     let store = open_host(&path);
-    store
-        .transaction_blocking(|sql| insert(sql, "before"))
-        .unwrap();
+    store.transaction_blocking(|sql| insert(sql, "before")).unwrap();
     limit_pages(&store, 12);
     let large = "x".repeat(200_000);
     let body = large.clone();
     let fill = move |sql: &mut dyn super::Sql| {
-        sql.execute(
-            "INSERT INTO notes (id, body, size) VALUES ($1, $2, $3)",
-            params!["large", body.as_str(), 200_000],
-        )
+        sql.execute("INSERT INTO notes (id, body, size) VALUES ($1, $2, $3)", params!["large", body.as_str(), 200_000])
     };
     let refused = store.transaction_blocking(fill.clone()).unwrap_err();
     assert_eq!((refused.code, refused.retryable), (code::FULL, true));
@@ -270,9 +208,7 @@ fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_space() {
 
 fn limit_pages(store: &super::Handle, pages: u32) {
     let statement = format!("PRAGMA max_page_count = {pages}");
-    store
-        .transaction_blocking(move |sql| sql.query(&statement, &[], &mut |_| Ok(())))
-        .unwrap();
+    store.transaction_blocking(move |sql| sql.query(&statement, &[], &mut |_| Ok(()))).unwrap();
 }
 
 #[tokio::test]
@@ -281,17 +217,11 @@ async fn free_pages_are_handed_back() {
     let store = open_host(&path);
     store
         .transaction(|sql| {
-            sql.execute(
-                "INSERT INTO notes (id, body, size) VALUES ('large', $1, 1)",
-                params!["x".repeat(400_000)],
-            )
+            sql.execute("INSERT INTO notes (id, body, size) VALUES ('large', $1, 1)", params!["x".repeat(400_000)])
         })
         .await
         .unwrap();
-    store
-        .transaction(|sql| sql.execute("DELETE FROM notes", &[]))
-        .await
-        .unwrap();
+    store.transaction(|sql| sql.execute("DELETE FROM notes", &[])).await.unwrap();
     let free = |sql: &mut dyn super::Sql| {
         let mut pages = 0;
         sql.query("PRAGMA freelist_count", &[], &mut |row| {
@@ -312,14 +242,7 @@ async fn a_closed_store_says_so() {
     let clone = store.clone();
     store.close().await.unwrap();
     assert_eq!(clone.read(count).await.unwrap_err().code, code::CLOSED);
-    assert_eq!(
-        clone
-            .transaction(|sql| insert(sql, "late"))
-            .await
-            .unwrap_err()
-            .code,
-        code::CLOSED
-    );
+    assert_eq!(clone.transaction(|sql| insert(sql, "late")).await.unwrap_err().code, code::CLOSED);
 }
 
 #[test]

@@ -12,14 +12,7 @@ use super::{ONE, TWO, host, open_host, place};
 /// Every file of the directory with its bytes.
 fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = directory.read_dir().unwrap().map(|entry| entry.unwrap());
-    files
-        .map(|file| {
-            (
-                file.file_name().into_string().unwrap(),
-                fs::read(file.path()).unwrap(),
-            )
-        })
-        .collect()
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
 }
 
 fn assert_refused(path: &Path, options: &Options, expected: &str) {
@@ -27,10 +20,7 @@ fn assert_refused(path: &Path, options: &Options, expected: &str) {
     let refused = open(path, options).err().unwrap();
     assert_eq!(refused.code, expected, "{refused}");
     assert!(refused.message.contains("tidegate.db"), "{refused}");
-    assert!(
-        contents(path.parent().unwrap()) == before,
-        "{expected}: the file or what is beside it changed"
-    );
+    assert!(contents(path.parent().unwrap()) == before, "{expected}: the file or what is beside it changed");
 }
 
 /// A closed store with some pages in it, alone in its directory; so few that they are checked whole however
@@ -41,10 +31,7 @@ fn closed_store(path: &Path) {
         .transaction_blocking(|sql| {
             for number in 0..40 {
                 let id = format!("note {number}");
-                sql.execute(
-                    "INSERT INTO notes (id, body, size) VALUES ($1, $2, 1)",
-                    params![id, "y".repeat(3000)],
-                )?;
+                sql.execute("INSERT INTO notes (id, body, size) VALUES ($1, $2, 1)", params![id, "y".repeat(3000)])?;
             }
             Ok(())
         })
@@ -55,11 +42,8 @@ fn closed_store(path: &Path) {
 
 #[test]
 fn what_is_not_a_store() {
-    let cases: [(&str, &[u8]); 3] = [
-        ("text", b"listen: 127.0.0.1:7400\nstore: tidegate.db\n"),
-        ("long text", &[b'#'; 5000]),
-        ("one byte", b"S"),
-    ];
+    let cases: [(&str, &[u8]); 3] =
+        [("text", b"listen: 127.0.0.1:7400\nstore: tidegate.db\n"), ("long text", &[b'#'; 5000]), ("one byte", b"S")];
     for (name, bytes) in cases {
         let (_directory, path) = place();
         fs::write(&path, bytes).unwrap();
@@ -73,7 +57,11 @@ fn the_database_of_another_application() {
     for mode in ["wal", "delete"] {
         let (_directory, path) = place();
         let other = Connection::open(&path).unwrap();
-        other.execute_batch(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")).unwrap();
+        other
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = {mode}; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)"
+            ))
+            .unwrap();
         drop(other);
         assert_refused(&path, &host(&ONE), code::NOT_OURS);
         assert_refused(&path, &Options::new(&ONE, 0), code::NOT_OURS);
@@ -92,39 +80,19 @@ fn a_store_of_a_newer_program() {
 
 #[test]
 fn a_migration_whose_text_was_changed() {
-    static OTHER: [Migration; 1] = [Migration {
-        version: 1,
-        name: "notes",
-        sql: |_| "CREATE TABLE notes (id TEXT)".into(),
-    }];
+    static OTHER: [Migration; 1] =
+        [Migration { version: 1, name: "notes", sql: |_| "CREATE TABLE notes (id TEXT)".into() }];
     static SKIPPED: [Migration; 3] = [
         super::notes(),
-        Migration {
-            version: 2,
-            name: "tags",
-            sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into(),
-        },
-        Migration {
-            version: 3,
-            name: "more",
-            sql: |_| "CREATE TABLE more (name TEXT)".into(),
-        },
+        Migration { version: 2, name: "tags", sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into() },
+        Migration { version: 3, name: "more", sql: |_| "CREATE TABLE more (name TEXT)".into() },
     ];
-    static WITHOUT: [Migration; 2] = [
-        super::notes(),
-        Migration {
-            version: 3,
-            name: "more",
-            sql: |_| "CREATE TABLE more (name TEXT)".into(),
-        },
-    ];
+    static WITHOUT: [Migration; 2] =
+        [super::notes(), Migration { version: 3, name: "more", sql: |_| "CREATE TABLE more (name TEXT)".into() }];
     let (_directory, path) = place();
     closed_store(&path);
     assert_refused(&path, &host(&OTHER), code::MIGRATION_CHANGED);
-    open(&path, &host(&WITHOUT))
-        .unwrap()
-        .close_blocking()
-        .unwrap();
+    open(&path, &host(&WITHOUT)).unwrap().close_blocking().unwrap();
     fs::remove_file(path.with_extension("db.lock")).unwrap();
     assert_refused(&path, &host(&SKIPPED), code::MIGRATION_CHANGED);
 }
@@ -179,10 +147,7 @@ fn paths_that_cannot_hold_a_store() {
     fs::write(&path, b"").unwrap();
     let refused = open(&path.join("tidegate.db"), &host(&ONE)).err().unwrap();
     assert_eq!(refused.code, code::IO);
-    assert!(
-        refused.message.contains("not a directory") || refused.message.contains("Not a directory"),
-        "{refused}"
-    );
+    assert!(refused.message.contains("not a directory") || refused.message.contains("Not a directory"), "{refused}");
     open(&path, &host(&ONE)).unwrap();
 }
 
@@ -209,19 +174,12 @@ fn a_path_with_characters_that_mean_something_in_an_address() {
 fn a_store_whose_last_user_crashed_is_recovered() {
     let (directory, path) = place();
     let store = open_host(&path);
-    store
-        .transaction_blocking(|sql| super::insert(sql, "in the log"))
-        .unwrap();
+    store.transaction_blocking(|sql| super::insert(sql, "in the log")).unwrap();
     let after = tempfile::tempdir().unwrap();
     for (name, bytes) in contents(directory.path()) {
         fs::write(after.path().join(name), bytes).unwrap();
     }
-    assert!(
-        fs::metadata(after.path().join("tidegate.db-wal"))
-            .unwrap()
-            .len()
-            > 0
-    );
+    assert!(fs::metadata(after.path().join("tidegate.db-wal")).unwrap().len() > 0);
     let recovered = open_host(&after.path().join("tidegate.db"));
     assert_eq!(recovered.read_blocking(super::count), Ok(1));
 }

@@ -12,23 +12,14 @@ const CLOSURES: usize = 100_000;
 #[ignore = "takes seconds and asserts only that nothing was lost"]
 fn closures_per_second() {
     for in_flight in [1, 16, 64, 256] {
-        let closures = if in_flight == 1 {
-            CLOSURES / 10
-        } else {
-            CLOSURES
-        };
+        let closures = if in_flight == 1 { CLOSURES / 10 } else { CLOSURES };
         let (_directory, path) = place();
         let began = Instant::now();
         open_host(&path).close_blocking().unwrap();
         let made = began.elapsed();
         let store = open_host(&path);
-        println!(
-            "made and closed in {made:?}, opened again in {:?}",
-            began.elapsed() - made
-        );
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        println!("made and closed in {made:?}, opened again in {:?}", began.elapsed() - made);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (began, cpu) = (Instant::now(), cpu_ticks());
         runtime.block_on(async {
             let tasks: Vec<_> = (0..in_flight)
@@ -40,10 +31,7 @@ fn closures_per_second() {
                             store
                                 .transaction(move |sql| {
                                     insert(sql, &id)?;
-                                    sql.execute(
-                                        "UPDATE notes SET size = size + 1 WHERE id = $1",
-                                        params![id.as_str()],
-                                    )
+                                    sql.execute("UPDATE notes SET size = size + 1 WHERE id = $1", params![id.as_str()])
                                 })
                                 .await
                                 .unwrap();
@@ -57,10 +45,7 @@ fn closures_per_second() {
         });
         let (seconds, ticks) = (began.elapsed().as_secs_f64(), cpu_ticks() - cpu);
         let done = closures / in_flight * in_flight;
-        assert_eq!(
-            store.read_blocking(super::count),
-            Ok(i64::try_from(done).unwrap())
-        );
+        assert_eq!(store.read_blocking(super::count), Ok(i64::try_from(done).unwrap()));
         println!(
             "{in_flight:>4} in flight: {:>7.0} closures/s of an INSERT and an UPDATE, {:.1} µs CPU each",
             done as f64 / seconds,
@@ -73,10 +58,5 @@ fn closures_per_second() {
 fn cpu_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum()
+    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
