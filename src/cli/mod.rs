@@ -96,6 +96,6 @@ fn answer(future: impl Future<Output = Result>) -> Result {
 
 /// Works until it is stopped, on two threads: measured, more of them gain nothing.
 fn work(future: impl Future<Output = Result>) -> Result {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(future)
 }
