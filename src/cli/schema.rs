@@ -22,7 +22,7 @@ Name a schema in a file's first line, and an editor with a YAML language server 
 pub struct Schema {
     /// connector, flow or settings; all of them unless given
     kind: Option<String>,
-    /// Write <kind>.schema.json into this folder instead of printing
+    /// Write KIND.schema.json into this folder instead of printing
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }

@@ -99,7 +99,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that does not work yet; see [`super::work`].
+    /// A host that does not work yet; see [`super::work()`].
     pub fn new(store: Store, executor: Executor, clock: Clock, options: Options) -> Arc<Self> {
         Arc::new(Host {
             store,
