@@ -210,29 +210,6 @@ impl Drop for Sandbox {
     }
 }
 
-/// Runs a sandbox until Ctrl-C or SIGTERM. `ready` is told once it listens.
-pub async fn serve(options: Options, ready: impl FnOnce(&Sandbox)) -> io::Result<()> {
-    let sandbox = Sandbox::start(options).await?;
-    ready(&sandbox);
-    wait_for_signal().await?;
-    sandbox.stop().await;
-    Ok(())
-}
-
-#[cfg(unix)]
-async fn wait_for_signal() -> io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn wait_for_signal() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
-}
-
 async fn bind(name: &str, address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         io::Error::new(error.kind(), format!("the sandbox's {name} server cannot listen on {address}: {error}"))

@@ -1,6 +1,8 @@
 //! Finishing a piece of a run's work: the journal's rows and the run's next state in one transaction. A mark
 //! ("about to send") is a settlement that leaves the run's place in the queue as it is.
 
+use std::sync::Arc;
+
 use super::database::{Sql, params};
 use super::runs::State;
 use super::steps::{self, StepRow};
@@ -53,7 +55,8 @@ pub enum Change {
 impl Store {
     /// Commits a settlement. False when the run was over before (cancelled meanwhile): then nothing of it
     /// is written, as terminal states never change.
-    pub async fn settle(&self, settlement: Settlement) -> Result<bool> {
+    /// Shared, so that whoever settles can try again while the store cannot take it.
+    pub async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool> {
         self.database.transaction(move |sql| apply(sql, &settlement)).await
     }
 }

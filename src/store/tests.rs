@@ -168,11 +168,13 @@ async fn terminal_states_never_change() {
         ..StepRow::default()
     };
     let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, started_at: NOW, now_ms: NOW };
-    assert!(store.settle(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()])).await.unwrap());
+    assert!(
+        store.settle(Arc::new(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()]))).await.unwrap()
+    );
     assert!(store.end_run(run.id.clone(), State::Cancelled, None, NOW).await.unwrap());
     let late = StepRow { state: "succeeded".to_owned(), ..mark };
     let end = Change::End { state: State::Succeeded, error: None };
-    assert!(!store.settle(settlement(end, vec![late])).await.unwrap());
+    assert!(!store.settle(Arc::new(settlement(end, vec![late]))).await.unwrap());
     let detail = store.run(run.id.clone()).await.unwrap().unwrap();
     assert_eq!(detail.summary.state, "cancelled");
     assert_eq!(detail.steps[0].state, "sending", "nothing of a refused settlement is written");
@@ -190,7 +192,13 @@ async fn values_above_a_mebibyte_come_back_whole() {
         StepRow { key: "0".to_owned(), attempt: 1, output: Some(item.clone()), started_at: NOW, ..StepRow::default() };
     let end = Change::End { state: State::Succeeded, error: None };
     store
-        .settle(Settlement { run: run.id.clone(), steps: vec![step], change: end, started_at: NOW, now_ms: NOW })
+        .settle(Arc::new(Settlement {
+            run: run.id.clone(),
+            steps: vec![step],
+            change: end,
+            started_at: NOW,
+            now_ms: NOW,
+        }))
         .await
         .unwrap();
     let detail = store.run(run.id).await.unwrap().unwrap();

@@ -81,7 +81,7 @@ async fn work(host: Arc<Host>, flow: String, run: DueRun) {
         Ok(Left::Waits { due_ms }) => (host.bounds(&flow).holds_slots(), Some(due_ms)),
         Err(error) => {
             // Nothing was acknowledged: the run is as the store has it, and is looked for again in a while.
-            tracing::error!(flow, run = run.id, code = error.code, "{error}");
+            host.store_refused(&error);
             (false, Some(host.now_ms() + STORE_PAUSE_MS))
         }
     };
@@ -135,7 +135,7 @@ async fn poll_one(host: Arc<Host>, row: TriggerRow) {
         None => Ok(()),
     };
     if let Err(error) = done {
-        tracing::error!(flow, code = error.code, "{error}");
+        host.store_refused(&error);
         host.lanes.lock().wake_at(&flow, host.now_ms() + STORE_PAUSE_MS);
         tokio::time::sleep(std::time::Duration::from_millis(STORE_PAUSE_MS.unsigned_abs())).await;
     }

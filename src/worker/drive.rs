@@ -2,9 +2,11 @@
 //! A settlement never waits for a permit; the mark of the next request shares its commit where it is at hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::claims::STORE_PAUSE_MS;
 use super::definition::Definition;
 use super::events::What;
 use super::host::{Host, Stop};
@@ -252,12 +254,23 @@ impl Drive<'_> {
         Ok(Left::Over)
     }
 
+    // What is known is kept until the store takes it: after a full disk no answer that came is forgotten.
     async fn settle(&mut self, change: Change, now_ms: i64) -> store::Result<bool> {
         let steps = self.pending.take();
-        self.host
-            .store
-            .settle(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms })
-            .await
+        let settlement =
+            Arc::new(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms });
+        loop {
+            match self.host.store.settle(Arc::clone(&settlement)).await {
+                Err(error) if error.retryable && self.host.stop() == Stop::No => {
+                    self.host.store_refused(&error);
+                    tokio::time::sleep(Duration::from_millis(STORE_PAUSE_MS.unsigned_abs())).await;
+                }
+                settled => {
+                    self.host.store_took();
+                    return settled;
+                }
+            }
+        }
     }
 
     fn over(&self, state: State, message: Option<String>, now_ms: i64) {

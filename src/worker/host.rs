@@ -93,6 +93,7 @@ pub struct Host {
     pub(super) replaced: Mutex<HashSet<String>>,
     pub(super) backlog: AtomicU64,
     pub(super) are_polls_waiting: AtomicBool,
+    is_store_refusing: AtomicBool,
     pub(super) wake: Notify,
     pub(super) idle: Notify,
     stop: AtomicU8,
@@ -116,6 +117,7 @@ impl Host {
             replaced: Mutex::default(),
             backlog: AtomicU64::new(0),
             are_polls_waiting: AtomicBool::new(false),
+            is_store_refusing: AtomicBool::new(false),
             wake: Notify::new(),
             idle: Notify::new(),
             stop: AtomicU8::new(0),
@@ -218,6 +220,25 @@ impl Host {
         let flow = notice.flow.as_deref().unwrap_or_default();
         tracing::warn!(flow, connection = notice.connection.as_deref(), kind = notice.kind, "{}", notice.message);
         self.tell(flow, || What::Notice { kind: notice.kind.clone(), message: notice.message.clone() });
+    }
+
+    /// The store did not take something: said once, however much work it stops.
+    pub(super) fn store_refused(&self, error: &store::Error) {
+        if !self.is_store_refusing.swap(true, Ordering::Relaxed) {
+            tracing::error!(code = error.code, "{error}");
+        }
+    }
+
+    /// Whether the store did not take the last thing that it was given.
+    pub fn is_store_refusing(&self) -> bool {
+        self.is_store_refusing.load(Ordering::Relaxed)
+    }
+
+    /// The store took something.
+    pub(super) fn store_took(&self) {
+        if self.is_store_refusing() && self.is_store_refusing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the store takes work again");
+        }
     }
 
     /// Runs were committed: some are due, some are held.

@@ -102,7 +102,7 @@ fn new_run(
     state: State,
 ) -> NewRun {
     let item = record.to_string();
-    let mut run = NewRun {
+    let run = NewRun {
         id: String::new(),
         flow: definition.name.clone(),
         definition: definition.hash.clone(),
@@ -115,7 +115,12 @@ fn new_run(
         retry_of: None,
         error: None,
     };
-    match judge(host, definition, record) {
+    judged(host, definition, record, run)
+}
+
+/// A run as the flow's trigger wants it: with its concurrency key, filtered, or failed where that cannot be told.
+pub fn judged(host: &Host, definition: &Definition, item: &Value, mut run: NewRun) -> NewRun {
+    match judge(host, definition, item) {
         Ok((true, slot)) => run.slot = slot,
         Ok((false, _)) => run.state = State::Filtered,
         Err(failure) => {
@@ -126,8 +131,8 @@ fn new_run(
     run
 }
 
-/// Whether a flow's trigger wants an item, and the item's concurrency key.
-pub fn judge(host: &Host, definition: &Definition, item: &Value) -> Result<(bool, Option<String>), Failure> {
+// Whether a flow's trigger wants an item, and the item's concurrency key.
+fn judge(host: &Host, definition: &Definition, item: &Value) -> Result<(bool, Option<String>), Failure> {
     let (filter, slot) = (&definition.flow.trigger.condition, &definition.flow.concurrency.key);
     if filter.is_none() && slot.is_none() {
         return Ok((true, None));

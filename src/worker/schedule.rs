@@ -58,7 +58,7 @@ pub async fn fire(host: &Host, row: TriggerRow) -> store::Result<()> {
 
 fn run(host: &Host, definition: &Definition, at_ms: i64, now_ms: i64) -> NewRun {
     let item = json!({ "scheduled_at": rfc3339(at_ms) });
-    let mut run = NewRun {
+    let run = NewRun {
         id: id::new(now_ms),
         flow: definition.name.clone(),
         definition: definition.hash.clone(),
@@ -71,13 +71,5 @@ fn run(host: &Host, definition: &Definition, at_ms: i64, now_ms: i64) -> NewRun 
         retry_of: None,
         error: None,
     };
-    match page::judge(host, definition, &item) {
-        Ok((true, slot)) => run.slot = slot,
-        Ok((false, _)) => run.state = State::Filtered,
-        Err(failure) => {
-            run.state = State::Failed;
-            run.error = Some(json!(failure).to_string());
-        }
-    }
-    run
+    page::judged(host, definition, &item, run)
 }

@@ -30,7 +30,7 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
         let next_due_ms = match claims::set_to_work(&host).await {
             Ok(look) => look.next_due_ms,
             Err(error) => {
-                tracing::error!(code = error.code, "{error}");
+                host.store_refused(&error);
                 Some(host.now_ms() + STORE_PAUSE_MS)
             }
         };

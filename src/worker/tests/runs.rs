@@ -134,3 +134,29 @@ async fn what_an_item_contains_is_never_evaluated() {
     let last = run.steps.iter().find(|step| step.step.as_deref() == Some("again")).unwrap();
     assert_eq!(last.output.as_deref(), Some("{\"name\":\"<{{inputs.x}} {{connection.key}}>\"}"));
 }
+
+#[tokio::test]
+async fn an_answer_that_the_store_cannot_take_is_kept_until_it_can() {
+    let world = World::new("none", "asc", &flow("limit: 16", "")).await;
+    world.add(1);
+    let body = Some(format!("{{\"said\":\"{}\"}}", "x".repeat(300_000)));
+    world.fault(Fault { status: Some(201), after_work: true, delay_answer_ms: 500, body, ..on_sink() });
+    let host = Arc::clone(&world.host);
+    let working = tokio::spawn(async move { drain_due(&host).await });
+    while world.told().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    limit_pages(&world, "PRAGMA max_page_count = 1").await;
+    while !world.host.is_store_refusing() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(world.runs(State::Succeeded).await.is_empty(), "nothing is acknowledged on a full disk");
+    limit_pages(&world, "PRAGMA max_page_count = 1000000").await;
+    working.await.unwrap().unwrap();
+    assert_eq!(world.only_run().await.summary.state, "succeeded");
+    assert_eq!(world.told(), [1], "what was sent is known to be sent");
+}
+
+async fn limit_pages(world: &World, pragma: &'static str) {
+    world.host.store.database().transaction(move |sql| sql.query(pragma, &[], &mut |_| Ok(()))).await.unwrap();
+}
