@@ -61,9 +61,9 @@ pub struct Tested {
 /// # Errors
 /// The store's.
 pub async fn list(view: &View) -> Result<Vec<Row>> {
-    let states = match &view.store {
-        Some(store) => store.connection_states().await?,
-        None => Vec::new(),
+    let (states, blocks) = match &view.store {
+        Some(store) => (store.connection_states().await?, store.blocks(view.clock.now_ms()).await?),
+        None => (Vec::new(), Vec::new()),
     };
     let catalog = &view.project.catalog;
     let rows = catalog.settings.value.connections.iter().map(|(name, account)| {
@@ -80,7 +80,15 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
             state: state.to_owned(),
             reason: known.and_then(|known| known.reason.clone()),
             checked_at: known.and_then(|known| known.checked_at).map(Time::from_ms),
-            blocked_until: known.and_then(|known| known.blocked_until).map(Time::from_ms),
+            blocked_until: blocks
+                .iter()
+                .filter(|block| match &block.connection {
+                    Some(blocked) => blocked == name,
+                    None => block.connector == account.connector,
+                })
+                .map(|block| block.until_ms)
+                .max()
+                .map(Time::from_ms),
             flows: flows_with(catalog, name, &account.connector),
         }
     });
@@ -201,7 +209,7 @@ async fn record(
         },
     };
     let now_ms = view.clock.now_ms();
-    let known = ConnectionState { name: name.to_owned(), state, reason, blocked_until: None, checked_at: Some(now_ms) };
+    let known = ConnectionState { name: name.to_owned(), state, reason, checked_at: Some(now_ms) };
     store.set_connection(known, now_ms).await?;
     let mut resumed = Vec::new();
     if state != Standing::Working {

@@ -44,6 +44,11 @@ impl Executor {
         Executor { requester, limits, clock, files: Files::new(folders), ad_hoc: Arc::new(Action::ad_hoc()) }
     }
 
+    /// The limits, to be shown, stored and given back.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Inputs completed and checked, the request rendered. Nothing is sent.
     pub fn prepare(&self, call: Call<'_>) -> Result<Prepared, Failure> {
         Prepared::new(call, &self.files, &self.limits)

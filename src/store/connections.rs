@@ -1,5 +1,5 @@
-//! How the accounts are: working, wanting attention, suspended, or blocked for a while. Their fields are in
-//! the settings and never here.
+//! How the accounts are: working, wanting attention, or suspended. Their fields are in the settings and never
+//! here.
 
 use serde::Serialize;
 
@@ -15,8 +15,6 @@ pub struct ConnectionState {
     pub state: Standing,
     /// Why not, in words.
     pub reason: Option<String>,
-    /// The service's limit is reached until then; UTC epoch milliseconds.
-    pub blocked_until: Option<i64>,
     /// When it last was tested or used in vain.
     pub checked_at: Option<i64>,
 }
@@ -58,20 +56,15 @@ impl Store {
         self.database
             .read(|sql| {
                 let mut states = Vec::new();
-                sql.query(
-                    "SELECT name, state, reason, blocked_until, checked_at FROM connections ORDER BY name",
-                    &[],
-                    &mut |row| {
-                        states.push(ConnectionState {
-                            name: row.text(0)?.to_owned(),
-                            state: Standing::from_word(row.text(1)?),
-                            reason: row.opt_text(2)?.map(str::to_owned),
-                            blocked_until: row.opt_int(3)?,
-                            checked_at: row.opt_int(4)?,
-                        });
-                        Ok(())
-                    },
-                )?;
+                sql.query("SELECT name, state, reason, checked_at FROM connections ORDER BY name", &[], &mut |row| {
+                    states.push(ConnectionState {
+                        name: row.text(0)?.to_owned(),
+                        state: Standing::from_word(row.text(1)?),
+                        reason: row.opt_text(2)?.map(str::to_owned),
+                        checked_at: row.opt_int(3)?,
+                    });
+                    Ok(())
+                })?;
                 Ok(states)
             })
             .await
@@ -87,18 +80,10 @@ impl Store {
                     Ok(())
                 })?;
                 sql.execute(
-                    "INSERT INTO connections (name, state, reason, blocked_until, checked_at, updated_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET state = excluded.state, \
-                     reason = excluded.reason, blocked_until = excluded.blocked_until, \
-                     checked_at = excluded.checked_at, updated_at = excluded.updated_at",
-                    params![
-                        &state.name,
-                        state.state.word(),
-                        state.reason.as_deref(),
-                        state.blocked_until,
-                        state.checked_at,
-                        now_ms
-                    ],
+                    "INSERT INTO connections (name, state, reason, checked_at, updated_at) \
+                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET state = excluded.state, \
+                     reason = excluded.reason, checked_at = excluded.checked_at, updated_at = excluded.updated_at",
+                    params![&state.name, state.state.word(), state.reason.as_deref(), state.checked_at, now_ms],
                 )?;
                 Ok(before.as_deref().unwrap_or("working") != state.state.word())
             })

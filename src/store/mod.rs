@@ -2,6 +2,7 @@
 //! written once. It decides nothing: `engine` says what changes, `worker` and `app` call it.
 
 pub mod blobs;
+pub mod blocks;
 pub mod connections;
 pub mod database;
 pub mod definitions;

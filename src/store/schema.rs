@@ -148,9 +148,16 @@ CREATE TABLE connections (
     name TEXT NOT NULL PRIMARY KEY,
     state TEXT NOT NULL,
     reason TEXT,
-    blocked_until BIGINT,
     checked_at BIGINT,
     updated_at BIGINT NOT NULL
+);
+
+-- Limits that a service says are reached: all of the rate limits that outlives a restart.
+CREATE TABLE blocks (
+    name TEXT NOT NULL PRIMARY KEY,
+    connector TEXT NOT NULL,
+    connection TEXT,
+    blocked_until BIGINT NOT NULL
 );
 "#
     )

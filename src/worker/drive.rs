@@ -135,7 +135,10 @@ impl Drive<'_> {
                     match send::prepare(self.host, &self.flow, &call, self.notes.of_key(&call.key)) {
                         Err(failure) => Event::Failed(failure),
                         Ok(prepared) => match self.permit(prepared).await? {
-                            Ready::Later { until_ms } => return self.leave(until_ms).await,
+                            Ready::Later { until_ms } => {
+                                self.host.keep_blocks().await?;
+                                return self.leave(until_ms).await;
+                            }
                             Ready::Now(sending) => {
                                 let note = sending.note();
                                 if !self.commit_before(&call, note).await? {

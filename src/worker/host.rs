@@ -15,8 +15,10 @@ use super::definitions::Definitions;
 use super::events::{Events, What};
 use super::lanes::{Bounds, Lanes};
 use crate::clock::Clock;
+use crate::connector::limits::Block;
 use crate::connector::{Connection, Connector, Executor};
 use crate::engine::Failure;
+use crate::store::blocks::Blocked;
 use crate::store::notices::Notice;
 use crate::store::prune::Cutoffs;
 use crate::store::{self, Store};
@@ -94,6 +96,7 @@ pub struct Host {
     pub(super) backlog: AtomicU64,
     pub(super) are_polls_waiting: AtomicBool,
     is_store_refusing: AtomicBool,
+    kept_blocks: Mutex<Vec<Blocked>>,
     pub(super) wake: Notify,
     pub(super) idle: Notify,
     stop: AtomicU8,
@@ -118,6 +121,7 @@ impl Host {
             backlog: AtomicU64::new(0),
             are_polls_waiting: AtomicBool::new(false),
             is_store_refusing: AtomicBool::new(false),
+            kept_blocks: Mutex::default(),
             wake: Notify::new(),
             idle: Notify::new(),
             stop: AtomicU8::new(0),
@@ -274,6 +278,20 @@ impl Host {
         }
     }
 
+    /// Keeps what the services say is blocked, so that it holds after a restart.
+    pub(super) async fn keep_blocks(&self) -> store::Result<()> {
+        let now_ms = self.now_ms();
+        let blocks: Vec<Blocked> = self.executor.limits().blocked(now_ms).into_iter().map(blocked).collect();
+        {
+            let mut kept = self.kept_blocks.lock();
+            if *kept == blocks {
+                return Ok(());
+            }
+            kept.clone_from(&blocks);
+        }
+        self.store.keep_blocks(blocks, now_ms).await
+    }
+
     /// Moves a trigger's due time without asking it.
     pub(super) async fn postpone(&self, flow: &str, due_ms: i64) -> store::Result<()> {
         self.store.postpone_trigger(flow.to_owned(), due_ms, self.now_ms()).await?;
@@ -289,6 +307,11 @@ impl Host {
         let now_ms = self.now_ms();
         Cutoffs { runs_ms: now_ms - self.options.keep_runs_ms, payloads_ms: now_ms - self.options.keep_payloads_ms }
     }
+}
+
+fn blocked(block: Block) -> Blocked {
+    let Block { name, connector, connection, until_ms } = block;
+    Blocked { limit: name, connector, connection, until_ms }
 }
 
 const RELEASE: u32 = 500;

@@ -93,6 +93,7 @@ impl Claim<'_> {
                     None => return Ok(()),
                 },
                 Err(Trouble::Blocked { until_ms }) => {
+                    self.host.keep_blocks().await?;
                     self.loosen(&walk).await?;
                     return self.host.postpone(&self.row.flow, until_ms).await;
                 }

@@ -152,6 +152,7 @@ pub async fn report(host: &Host, definition: &Definition, target: &Target, failu
     let standing = match failure.verdict {
         Verdict::Reauth => Standing::Attention,
         Verdict::Suspended => Standing::Suspended,
+        Verdict::RateLimited { .. } => return host.keep_blocks().await,
         _ => return Ok(()),
     };
     let Target::Action { connector, .. } = target else { return Ok(()) };

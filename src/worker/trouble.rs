@@ -62,6 +62,7 @@ pub async fn poll_failed(
             stop_connection(host, connection, Standing::Suspended, &failure).await?
         }
         (Verdict::RateLimited { until_ms }, Some(connection)) => {
+            host.keep_blocks().await?;
             tracing::info!(
                 flow = row.flow,
                 connection = connection.name,
@@ -103,7 +104,6 @@ pub async fn connection_works(host: &Host, connection: &Connection) -> store::Re
         name: connection.name.clone(),
         state: Standing::Working,
         reason: None,
-        blocked_until: None,
         checked_at: Some(now_ms),
     };
     if host.store.set_connection(state, now_ms).await? {
@@ -131,7 +131,6 @@ pub async fn stop_connection(
         name: connection.name.clone(),
         state: standing,
         reason: Some(failure.message.clone()),
-        blocked_until: None,
         checked_at: Some(now_ms),
     };
     host.troubled.lock().insert(connection.name.clone());

@@ -109,6 +109,8 @@ async fn take_up(host: &Arc<Host>) -> store::Result<()> {
         }
         host.lanes.lock().wake_at(&flow, due_ms);
     }
+    let blocks = host.store.blocks(host.now_ms()).await?;
+    host.executor.limits().restore(blocks.into_iter().map(|block| (block.limit, block.until_ms)));
     for state in host.store.connection_states().await? {
         if state.state != store::connections::Standing::Working {
             host.troubled.lock().insert(state.name);

@@ -157,6 +157,27 @@ async fn an_answer_that_the_store_cannot_take_is_kept_until_it_can() {
     assert_eq!(world.told(), [1], "what was sent is known to be sent");
 }
 
+#[tokio::test]
+async fn a_limit_that_is_reached_holds_after_a_restart() {
+    let text = flow("limit: 16", "").replace("every: 1h", "every: 1m");
+    let mut world = World::new("natural", "asc", &text).await;
+    world.add(1);
+    world.fault(Fault { status: Some(429), retry_after_s: Some(600), ..on_sink() });
+    world.work().await;
+    world.restart().await;
+    world.clock.advance(120_000);
+    world.add(1);
+    world.work().await;
+    let asked = || world.sandbox.control().count(sandbox::Service::Json, "sink").requests;
+    assert_eq!(world.host.store.backlog().await.unwrap(), 2, "both items have their run");
+    assert_eq!(asked(), 1, "the second run does not ask what the first was told");
+    world.clock.advance(600_000);
+    world.work().await;
+    let mut told = world.told();
+    told.sort_unstable();
+    assert_eq!(told, [1, 2]);
+}
+
 async fn limit_pages(world: &World, pragma: &'static str) {
     world.host.store.database().transaction(move |sql| sql.query(pragma, &[], &mut |_| Ok(()))).await.unwrap();
 }
