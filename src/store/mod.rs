@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod connections;
 pub mod database;
 pub mod definitions;
+pub mod due;
 pub mod id;
 pub mod matches;
 pub mod notices;

@@ -1,4 +1,4 @@
-//! Runs: which are due, how one looks, and what a person can do to one from outside.
+//! Runs: how one begins, how one looks, and what a person can do to one from outside.
 
 use serde::Serialize;
 
@@ -62,31 +62,6 @@ impl State {
     pub fn from_word(word: &str) -> Option<Self> {
         State::ALL.into_iter().find(|state| state.word() == word)
     }
-}
-
-/// A run whose next step is due, with what is needed to go on.
-#[derive(Clone, Debug)]
-pub struct DueRun {
-    /// Its id.
-    pub id: String,
-    /// The hash of the definitions that it is pinned to.
-    pub definition: String,
-    /// Whether it has begun.
-    pub has_begun: bool,
-    /// Its place among runs that are due at the same time.
-    pub position: i64,
-    /// UTC epoch milliseconds.
-    pub due_at: i64,
-    /// Its concurrency key, rendered.
-    pub slot: Option<String>,
-    /// The item, as JSON.
-    pub item: String,
-    /// Its live frames, as JSON; none before the first step.
-    pub frames: Option<String>,
-    /// When it was found; UTC epoch milliseconds.
-    pub created_at: i64,
-    /// When it began; UTC epoch milliseconds.
-    pub started_at: Option<i64>,
 }
 
 /// What a list shows of a run.
@@ -157,17 +132,6 @@ pub struct NewRun {
     pub error: Option<String>,
 }
 
-/// What is due of a flow.
-#[derive(Clone, Debug, Default)]
-pub struct Due {
-    /// Runs whose next step is due, oldest first.
-    pub runs: Vec<DueRun>,
-    /// When the next one after these is due; told only where there are no more that are due now.
-    pub next_due_at: Option<i64>,
-    /// Whether there may be more that are due now.
-    pub has_more: bool,
-}
-
 /// Which runs a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -184,54 +148,6 @@ pub struct Filter {
 const SUMMARY: &str = "id, flow, state, item_key, created_at, ended_at, due_at, error";
 
 impl Store {
-    /// The flows that have live runs, each with the time when its next run is due.
-    pub async fn live_flows(&self) -> Result<Vec<(String, i64)>> {
-        self.database.read(live_flows).await
-    }
-
-    /// Runs of a flow whose next step is due, begun ones and oldest first. Runs that have not begun are
-    /// left out while their slot is among `busy`.
-    pub async fn due_runs(&self, flow: String, now_ms: i64, limit: u32, busy: Vec<String>) -> Result<Due> {
-        self.database.read(move |sql| due_runs(sql, &flow, now_ms, limit, &busy)).await
-    }
-
-    /// How many runs are unfinished.
-    pub async fn backlog(&self) -> Result<u64> {
-        self.database
-            .read(|sql| {
-                let mut count = 0;
-                sql.query(
-                    "SELECT (SELECT COUNT(*) FROM runs WHERE state IN ('queued', 'running')) \
-                     + (SELECT COUNT(*) FROM runs WHERE state = 'held')",
-                    &[],
-                    &mut |row| {
-                        count = row.int(0)?;
-                        Ok(())
-                    },
-                )?;
-                Ok(count.unsigned_abs())
-            })
-            .await
-    }
-
-    /// The begun runs that hold a slot of a flow, as pairs of run and slot.
-    pub async fn held_slots(&self, flow: String) -> Result<Vec<(String, Option<String>)>> {
-        self.database
-            .read(move |sql| {
-                let mut slots = Vec::new();
-                sql.query(
-                    "SELECT id, slot FROM runs WHERE flow = $1 AND state = 'running'",
-                    params![&flow],
-                    &mut |row| {
-                        slots.push((row.text(0)?.to_owned(), row.opt_text(1)?.map(str::to_owned)));
-                        Ok(())
-                    },
-                )?;
-                Ok(slots)
-            })
-            .await
-    }
-
     /// Puts a run in, due at once where it is queued.
     pub async fn insert_run(&self, run: NewRun, now_ms: i64) -> Result<()> {
         self.database.transaction(move |sql| insert(sql, &run, now_ms)).await
@@ -294,80 +210,6 @@ impl Store {
             })
             .await
     }
-}
-
-// A loose scan: one look-up per flow with live runs, however long its backlog is.
-fn live_flows(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
-    let mut flows = Vec::new();
-    sql.query(
-        "WITH RECURSIVE live (flow) AS ( \
-           SELECT MIN(flow) FROM runs WHERE state IN ('queued', 'running') \
-           UNION ALL \
-           SELECT (SELECT MIN(flow) FROM runs WHERE state IN ('queued', 'running') AND flow > live.flow) \
-           FROM live WHERE live.flow IS NOT NULL) \
-         SELECT flow, (SELECT MIN(due_at) FROM runs WHERE runs.flow = live.flow AND state IN ('queued', 'running')) \
-         FROM live WHERE flow IS NOT NULL",
-        &[],
-        &mut |row| {
-            flows.push((row.text(0)?.to_owned(), row.opt_int(1)?.unwrap_or(0)));
-            Ok(())
-        },
-    )?;
-    Ok(flows)
-}
-
-fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[String]) -> Result<Due> {
-    let mut runs = Vec::new();
-    let mut collect = |row: &dyn Row| {
-        runs.push(DueRun {
-            id: row.text(0)?.to_owned(),
-            definition: row.text(1)?.to_owned(),
-            has_begun: row.text(2)? == "running" || !row.is_null(7)?,
-            position: row.int(3)?,
-            due_at: row.int(4)?,
-            slot: row.opt_text(5)?.map(str::to_owned),
-            item: row.opt_text(6)?.unwrap_or("null").to_owned(),
-            frames: row.opt_text(7)?.map(str::to_owned),
-            created_at: row.int(8)?,
-            started_at: row.opt_int(9)?,
-        });
-        Ok(())
-    };
-    if busy.is_empty() {
-        sql.query(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
-             WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
-             ORDER BY due_at, position LIMIT $3",
-            params![flow, now_ms, limit],
-            &mut collect,
-        )?;
-    } else {
-        let busy = serde_json::Value::from(busy.to_vec()).to_string();
-        let text = format!(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
-             WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
-             AND (state = 'running' OR COALESCE(slot, '') NOT IN ({})) \
-             ORDER BY due_at, position LIMIT $3",
-            sql.dialect().json_texts.replace('?', "$4")
-        );
-        sql.query(&text, params![flow, now_ms, limit, busy], &mut collect)?;
-    }
-    for run in &mut runs {
-        run.item = blobs::fetch(sql, std::mem::take(&mut run.item))?;
-    }
-    let has_more = runs.len() >= limit as usize;
-    let mut next_due_at = None;
-    if !has_more {
-        sql.query(
-            "SELECT MIN(due_at) FROM runs WHERE flow = $1 AND state IN ('queued', 'running') AND due_at > $2",
-            params![flow, now_ms],
-            &mut |row| {
-                next_due_at = row.opt_int(0)?;
-                Ok(())
-            },
-        )?;
-    }
-    Ok(Due { runs, next_due_at, has_more })
 }
 
 pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()> {

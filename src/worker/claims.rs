@@ -10,7 +10,7 @@ use super::lanes::CLAIM;
 use super::{busy, poll, schedule};
 use crate::manifest::flow::OnBusy;
 use crate::store;
-use crate::store::runs::DueRun;
+use crate::store::due::DueRun;
 use crate::store::triggers::TriggerRow;
 use crate::worker::definition::Source;
 

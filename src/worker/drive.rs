@@ -14,7 +14,8 @@ use super::journal::{self, Notes, Pending};
 use super::lookup;
 use super::send::{self, Ready};
 use crate::engine::{self, Call, Decision, Ending, EntryState, Event, Facts, Failure, Next, Reason, Run, advance};
-use crate::store::runs::{DueRun, State};
+use crate::store::due::DueRun;
+use crate::store::runs::State;
 use crate::store::settle::{Change, Settlement};
 use crate::store::{self};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::store::runs::DueRun;
+use crate::store::due::DueRun;
 
 /// A buffer with fewer runs than this is refilled while there are more in the store.
 pub const LOW: usize = 64;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::drive::{Left, drive};
 use super::host::Host;
 use crate::store;
-use crate::store::runs::{Detail, DueRun};
+use crate::store::due::DueRun;
+use crate::store::runs::Detail;
 
 /// Works on a run until it is over or waits for a person, or until its next step is due later than
 /// `patience_ms` from now: then the next host goes on with it.
