@@ -51,6 +51,15 @@ pub async fn show(view: &View, flow: &str) -> Result<Row> {
     find(view, flow).await.map(Row::from)
 }
 
+/// The last request of a flow's trigger and its answer, secrets masked; none before the first poll.
+///
+/// # Errors
+/// The store's.
+pub async fn exchange(view: &View, flow: &str) -> Result<Option<Value>> {
+    let text = view.store()?.trigger_exchange(flow.to_owned()).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// Reads again from a time on, or everything that the service lists: what comes then starts new runs.
 ///
 /// # Errors

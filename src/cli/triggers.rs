@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::exit::Result;
 use super::flows::told_notices;
+use super::runs::account;
 use super::table::{Form, Table};
 use super::text::one_line;
 use crate::app::{Time, flows, open, triggers};
@@ -24,10 +25,16 @@ pub enum Triggers {
     #[command(after_help = "Examples:\n  tidegate triggers list")]
     List,
     /// One flow's trigger: its cursor, its ledger, its failures, gaps and notices
-    #[command(after_help = "Examples:\n  tidegate triggers show tweet-to-sms")]
+    #[command(after_help = "\
+Examples:
+  tidegate triggers show tweet-to-sms
+  tidegate triggers show tweet-to-sms --exchanges   with the last request and its answer, secrets masked")]
     Show {
         /// The flow's name
         flow: String,
+        /// Show the last request and its answer, secrets masked
+        #[arg(long)]
+        exchanges: bool,
     },
     /// Read again: what the service lists from then on starts new runs, also what ran before
     #[command(after_help = "\
@@ -61,6 +68,8 @@ struct Known {
     #[serde(flatten)]
     trigger: triggers::Row,
     notices: Vec<flows::Notice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<serde_json::Value>,
 }
 
 impl Triggers {
@@ -71,10 +80,11 @@ impl Triggers {
                 let empty = "there are no triggers: no host has worked here yet; `tidegate up` starts one";
                 context.output.rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
             }
-            Triggers::Show { flow } => {
+            Triggers::Show { flow, exchanges } => {
                 let trigger = triggers::show(&view, &flow).await?;
                 let notices = flows::show(&view, &flow).await?.notices;
-                context.output.one(&Known { trigger, notices }, |known, _| describe(known))?;
+                let exchange = if exchanges { triggers::exchange(&view, &flow).await? } else { None };
+                context.output.one(&Known { trigger, notices, exchange }, |known, _| describe(known))?;
             }
             Triggers::Rewind { flow, from } => {
                 let row = triggers::rewind(&view, &flow, from.to.as_deref()).await?;
@@ -102,7 +112,7 @@ fn table(rows: &[triggers::Row]) -> Table {
 }
 
 fn describe(known: &Known) -> String {
-    let Known { trigger: row, notices } = known;
+    let Known { trigger: row, notices, exchange } = known;
     let state = match &row.reason {
         Some(reason) => format!("{} ({reason})", row.state),
         None => row.state.clone(),
@@ -132,6 +142,9 @@ fn describe(known: &Known) -> String {
         if !notices.is_empty() {
             told.push_str(&format!("\n{title}\n{}", told_notices(&notices)));
         }
+    }
+    if let Some(exchange) = exchange {
+        told.push_str(&format!("\nLast request\n{}", account::exchange(exchange, 2)));
     }
     told
 }
@@ -172,7 +185,7 @@ mod tests {
         };
         let notice =
             |kind: &str| flows::Notice { at: Time::from_ms(0), kind: kind.into(), message: format!("of {kind}") };
-        let told = describe(&Known { trigger, notices: vec![notice("missed"), notice("gap")] });
+        let told = describe(&Known { trigger, notices: vec![notice("missed"), notice("gap")], exchange: None });
         for part in [
             "attention (401)",
             "covered until  1970-01-01T00:01:00.000Z",

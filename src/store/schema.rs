@@ -37,6 +37,7 @@ CREATE TABLE triggers (
     polled_at BIGINT,
     failures BIGINT NOT NULL,
     error TEXT,
+    exchange TEXT,
     updated_at BIGINT NOT NULL
 );
 CREATE INDEX triggers_due ON triggers (due_at) WHERE state = 'enabled';

@@ -121,15 +121,38 @@ impl Store {
     }
 
     /// Records that a poll failed, and when it is tried again.
-    pub async fn poll_failed(&self, flow: String, error: String, due_at: i64, counts: bool, now_ms: i64) -> Result<()> {
+    /// `error` and `exchange` are JSON.
+    pub async fn poll_failed(
+        &self,
+        flow: String,
+        error: String,
+        exchange: Option<String>,
+        due_at: i64,
+        counts: bool,
+        now_ms: i64,
+    ) -> Result<()> {
         self.database
             .transaction(move |sql| {
                 sql.execute(
                     "UPDATE triggers SET failures = failures + $2, error = $3, due_at = $4, polled_at = $5, \
-                     updated_at = $5 WHERE flow = $1",
-                    params![&flow, counts, &error, due_at, now_ms],
+                     updated_at = $5, exchange = COALESCE($6, exchange) WHERE flow = $1",
+                    params![&flow, counts, &error, due_at, now_ms, exchange.as_deref()],
                 )?;
                 Ok(())
+            })
+            .await
+    }
+
+    /// The last request of a flow's trigger and its answer, as JSON with secrets masked.
+    pub async fn trigger_exchange(&self, flow: String) -> Result<Option<String>> {
+        self.database
+            .read(move |sql| {
+                let mut exchange = None;
+                sql.query("SELECT exchange FROM triggers WHERE flow = $1", params![&flow], &mut |row| {
+                    exchange = row.opt_text(0)?.map(str::to_owned);
+                    Ok(())
+                })?;
+                Ok(exchange)
             })
             .await
     }

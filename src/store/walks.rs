@@ -92,6 +92,8 @@ pub struct Close {
     pub due_at: i64,
     /// Only this many of the newest runs are kept, the rest is history.
     pub keep_newest: Option<u32>,
+    /// The walk's last request and its answer, as JSON.
+    pub exchange: Option<String>,
 }
 
 /// What came of a page.
@@ -336,7 +338,7 @@ fn close_trigger(sql: &mut dyn Sql, walk: &WalkRow, close: &Close, now_ms: i64) 
         "UPDATE triggers SET seeded = 1, value = COALESCE($3, value), \
          covered_until = COALESCE($4, covered_until), baseline_at = COALESCE($5, baseline_at), \
          baseline_value = COALESCE($6, baseline_value), deep_at = COALESCE($7, deep_at), due_at = $8, \
-         polled_at = $9, failures = 0, error = NULL, updated_at = $9 WHERE flow = $1 AND generation = $2",
+         polled_at = $9, failures = 0, error = NULL, exchange = COALESCE($10, exchange), updated_at = $9 WHERE flow = $1 AND generation = $2",
         params![
             &walk.flow,
             walk.generation,
@@ -346,7 +348,8 @@ fn close_trigger(sql: &mut dyn Sql, walk: &WalkRow, close: &Close, now_ms: i64) 
             close.baseline_value.as_deref(),
             close.deep_at,
             close.due_at,
-            now_ms
+            now_ms,
+            close.exchange.as_deref()
         ],
     )?;
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::definition::{Definition, Poll, Source};
@@ -39,6 +40,8 @@ struct Claim<'a> {
     definition: Arc<Definition>,
     connection: Arc<Connection>,
     is_first: bool,
+    // The last request and its answer, for whoever asks later why a poll found what it found.
+    exchange: Mutex<Option<String>>,
 }
 
 /// Polls a trigger that is due. `is_first`: for the first time since the host started.
@@ -50,7 +53,7 @@ pub async fn poll(host: &Host, row: TriggerRow, is_first: bool) -> store::Result
     let pinned = open.as_ref().map_or(&row.definition, |walk| &walk.definition);
     let definition = match host.definitions.get(&host.store, pinned).await {
         Ok(definition) => definition,
-        Err(failure) => return trouble::poll_failed(host, &row, None, failure).await,
+        Err(failure) => return trouble::poll_failed(host, &row, None, failure, None).await,
     };
     let Source::Poll(poll) = &definition.source else {
         // The flow became another kind after this walk began: what it found is released.
@@ -61,15 +64,16 @@ pub async fn poll(host: &Host, row: TriggerRow, is_first: bool) -> store::Result
     };
     let connection = match host.connection(&definition, &poll.connector) {
         Ok(connection) => connection,
-        Err(failure) => return trouble::poll_failed(host, &row, None, failure).await,
+        Err(failure) => return trouble::poll_failed(host, &row, None, failure, None).await,
     };
     let Some(trigger) = definition.connectors.get(&poll.connector).and_then(|found| found.trigger(&poll.trigger))
     else {
         let failure =
             Failure::not_sent("trigger_unknown", format!("there is no trigger {}.{}", poll.connector, poll.trigger));
-        return trouble::poll_failed(host, &row, None, failure).await;
+        return trouble::poll_failed(host, &row, None, failure, None).await;
     };
-    let claim = Claim { host, row, definition: Arc::clone(&definition), connection, is_first };
+    let claim =
+        Claim { host, row, definition: Arc::clone(&definition), connection, is_first, exchange: Mutex::default() };
     claim.walk(poll, trigger, open).await
 }
 
@@ -101,7 +105,14 @@ impl Claim<'_> {
                     let is_final = !matches!(failure.verdict, Verdict::Fail | Verdict::CursorExpired);
                     if is_final || restarts == RESTARTS {
                         self.loosen(&walk).await?;
-                        return trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure).await;
+                        return trouble::poll_failed(
+                            self.host,
+                            &self.row,
+                            Some(&self.connection),
+                            failure,
+                            self.last(),
+                        )
+                        .await;
                     }
                     if walk.page.is_some() {
                         // Page tokens expire: the same window from its beginning, through the ledger.
@@ -110,7 +121,14 @@ impl Claim<'_> {
                     } else if failure.verdict == Verdict::CursorExpired {
                         walk = self.reopen(trigger, &walk).await?;
                     } else {
-                        return trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure).await;
+                        return trouble::poll_failed(
+                            self.host,
+                            &self.row,
+                            Some(&self.connection),
+                            failure,
+                            self.last(),
+                        )
+                        .await;
                     }
                     restarts += 1;
                 }
@@ -175,7 +193,8 @@ impl Claim<'_> {
                 return Err(Trouble::Blocked { until_ms });
             }
         };
-        let Sent { result, .. } = self.host.executor.send(prepared, permit).await;
+        let Sent { result, exchange } = self.host.executor.send(prepared, permit).await;
+        *self.exchange.lock() = exchange.and_then(|exchange| serde_json::to_string(&exchange).ok());
         result.map_err(Trouble::Failed)
     }
 
@@ -195,7 +214,7 @@ impl Claim<'_> {
         let reading = match page::read(self.host, &self.definition, trigger, poll, walk, &news, &answer, server_ms) {
             Ok(reading) => reading,
             Err(failure) => {
-                trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure).await?;
+                trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure, self.last()).await?;
                 return Ok(None);
             }
         };
@@ -282,9 +301,14 @@ impl Claim<'_> {
             deep_at: (mode != Mode::Poll).then_some(now_ms),
             due_at: self.definition.next_due(now_ms).unwrap_or(i64::MAX),
             keep_newest,
+            exchange: self.last(),
             covered_until: Some(began_ms),
             value,
         }
+    }
+
+    fn last(&self) -> Option<String> {
+        self.exchange.lock().take()
     }
 
     async fn tell_gap(&self, gap: Option<(i64, i64)>) -> store::Result<()> {

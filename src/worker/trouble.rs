@@ -35,6 +35,7 @@ pub async fn poll_failed(
     row: &TriggerRow,
     connection: Option<&Arc<Connection>>,
     failure: Failure,
+    exchange: Option<String>,
 ) -> store::Result<()> {
     let now_ms = host.now_ms();
     let regular_ms = host.deployment().flows.get(&row.flow).and_then(|definition| definition.next_due(now_ms));
@@ -54,7 +55,7 @@ pub async fn poll_failed(
         }
     };
     let message = failure.message.clone();
-    host.store.poll_failed(row.flow.clone(), json!(failure).to_string(), due_ms, counts, now_ms).await?;
+    host.store.poll_failed(row.flow.clone(), json!(failure).to_string(), exchange, due_ms, counts, now_ms).await?;
     host.tell(&row.flow, || What::PollFailed { message: message.clone(), due_ms });
     match (failure.verdict, connection) {
         (Verdict::Reauth, Some(connection)) => stop_connection(host, connection, Standing::Attention, &failure).await?,

@@ -189,3 +189,17 @@ async fn polling_waits_while_too_much_is_unfinished() {
     world.work_an_hour_later().await;
     assert_eq!(world.runs(State::Running).await.len(), 4, "with room again, polling goes on");
 }
+
+#[tokio::test]
+async fn the_last_request_of_a_trigger_can_be_looked_at() {
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    world.add(2);
+    world.work().await;
+    let seen = || async { world.host.store.trigger_exchange("f".to_owned()).await.unwrap().unwrap_or_default() };
+    assert!(seen().await.contains("/items"), "{}", seen().await);
+    let refused =
+        Fault { status: Some(500), body: Some("{\"message\":\"shelf on fire\"}".to_owned()), ..Fault::default() };
+    world.fault(Fault { operation: Some("list_items".to_owned()), times: Some(1), ..refused });
+    world.work_an_hour_later().await;
+    assert!(seen().await.contains("shelf on fire"), "{}", seen().await);
+}
