@@ -299,10 +299,6 @@ impl Host {
         Ok(())
     }
 
-    pub(super) fn trigger_due(&self) -> &Notify {
-        &self.wake
-    }
-
     pub(super) fn cutoffs(&self) -> Cutoffs {
         let now_ms = self.now_ms();
         Cutoffs { runs_ms: now_ms - self.options.keep_runs_ms, payloads_ms: now_ms - self.options.keep_payloads_ms }

@@ -105,14 +105,7 @@ impl Claim<'_> {
                     let is_final = !matches!(failure.verdict, Verdict::Fail | Verdict::CursorExpired);
                     if is_final || restarts == RESTARTS {
                         self.loosen(&walk).await?;
-                        return trouble::poll_failed(
-                            self.host,
-                            &self.row,
-                            Some(&self.connection),
-                            failure,
-                            self.last(),
-                        )
-                        .await;
+                        return self.failed(failure).await;
                     }
                     if walk.page.is_some() {
                         // Page tokens expire: the same window from its beginning, through the ledger.
@@ -121,14 +114,7 @@ impl Claim<'_> {
                     } else if failure.verdict == Verdict::CursorExpired {
                         walk = self.reopen(trigger, &walk).await?;
                     } else {
-                        return trouble::poll_failed(
-                            self.host,
-                            &self.row,
-                            Some(&self.connection),
-                            failure,
-                            self.last(),
-                        )
-                        .await;
+                        return self.failed(failure).await;
                     }
                     restarts += 1;
                 }
@@ -214,7 +200,7 @@ impl Claim<'_> {
         let reading = match page::read(self.host, &self.definition, trigger, poll, walk, &news, &answer, server_ms) {
             Ok(reading) => reading,
             Err(failure) => {
-                trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure, self.last()).await?;
+                self.failed(failure).await?;
                 return Ok(None);
             }
         };
@@ -262,7 +248,7 @@ impl Claim<'_> {
             }
             if is_last {
                 trouble::connection_works(self.host, &self.connection).await?;
-                self.host.trigger_due().notify_one();
+                self.host.wake.notify_one();
                 return Ok(None);
             }
         }
@@ -305,6 +291,10 @@ impl Claim<'_> {
             covered_until: Some(began_ms),
             value,
         }
+    }
+
+    async fn failed(&self, failure: Failure) -> store::Result<()> {
+        trouble::poll_failed(self.host, &self.row, Some(&self.connection), failure, self.last()).await
     }
 
     fn last(&self) -> Option<String> {
