@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
-use tidegate::engine::{Event, Facts, Flow, Run, advance};
+use tidegate::engine::{Composites, Event, Facts, Failure, Flow, Run, Target, advance};
 use tidegate::manifest::Catalog;
 use tidegate::store::database::{self, Options};
 use tidegate::store::runs::{NewRun, State};
@@ -32,6 +32,16 @@ fn templates(criterion: &mut Criterion) {
         .bench_function("template: a tree of three", |bench| bench.iter(|| tree.evaluate_pruned(black_box(&scope))));
 }
 
+/// The flow calls none.
+#[derive(Debug)]
+struct NoComposites;
+
+impl Composites for NoComposites {
+    fn begin(&self, _target: &Target, given: serde_json::Value) -> Result<serde_json::Value, Failure> {
+        Ok(given)
+    }
+}
+
 fn decisions(criterion: &mut Criterion) {
     let catalog = Catalog::embedded();
     let connectors: BTreeMap<_, _> =
@@ -40,7 +50,14 @@ fn decisions(criterion: &mut Criterion) {
     let item = json!({"sid": "SM1", "from": "+15550142001", "to": "+15550100", "body": "North quay is full"});
     criterion.bench_function("engine: a run of one action", |bench| {
         bench.iter(|| {
-            let facts = Facts { run_id: "r".to_owned(), item: item.clone(), inputs: json!({}), started_ms: NOW };
+            let facts = Facts {
+                run_id: "r".to_owned(),
+                root_id: "r".to_owned(),
+                item: item.clone(),
+                inputs: json!({}),
+                started_ms: NOW,
+                composites: Arc::new(NoComposites),
+            };
             let mut run = Run::begin(&flow, facts);
             black_box(advance(&flow, &mut run, Event::Begin, NOW));
             black_box(advance(&flow, &mut run, Event::Answered { output: json!({"id": "1"}) }, NOW))
@@ -78,7 +95,7 @@ fn new_run() -> NewRun {
         walk: None,
         item_key: Some("k".to_owned()),
         item: "{\"id\":1}".to_owned(),
-        retry_of: None,
+        repeats: None,
         error: None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 /// Where the current time comes from: the system, or a hand that a test moves.
 #[derive(Clone, Debug)]
@@ -31,6 +32,30 @@ impl Clock {
     pub fn advance(&self, delta_ms: i64) {
         if let Clock::Manual(hand) = self {
             hand.fetch_add(delta_ms, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A moment to measure from, by clocks of which one counts the machine's sleep and the other cannot be set back.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    clock: Clock,
+    steady: Instant,
+    wall_ms: i64,
+}
+
+impl Moment {
+    /// This one.
+    pub fn now(clock: &Clock) -> Self {
+        Moment { clock: clock.clone(), steady: Instant::now(), wall_ms: clock.now_ms() }
+    }
+
+    /// Milliseconds since, by whichever clock says more: a machine that slept is not taken for one that did not.
+    pub fn elapsed_ms(&self) -> i64 {
+        let wall_ms = self.clock.now_ms().saturating_sub(self.wall_ms);
+        match self.clock {
+            Clock::System => wall_ms.max(i64::try_from(self.steady.elapsed().as_millis()).unwrap_or(i64::MAX)),
+            Clock::Manual(_) => wall_ms,
         }
     }
 }

@@ -21,7 +21,11 @@ pub mod template;
 pub mod yaml;
 
 pub mod clock;
+pub mod crash;
 pub mod formats;
+pub mod memory;
+pub mod planted;
+pub mod sealing;
 pub mod secrets;
 
 pub mod sandbox;

@@ -1,5 +1,7 @@
 //! `tidegate.yaml` as written: where to listen, where the state is, which connections and flows there are.
 
+mod vault;
+
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -7,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::manifest::{Duration, OneOrMany};
+use crate::sealing::Sealed;
+
+pub use vault::{AppRole, Reference, Vault};
 
 /// `tidegate.yaml`
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -15,12 +20,21 @@ pub struct Settings {
     /// The host's own address for `/health` and the JSON API, or `off`; `127.0.0.1:7400` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// What people outside can open: approval pages and the ends of sign-ins; nothing unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Public>,
     /// Where the state is kept; `tidegate.db` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
+    /// The file of the key that stored connections are sealed with; `tidegate.key` beside the store unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
     /// What connections may reach.
     #[serde(default)]
     pub egress: Egress,
+    /// Where `{vault: PATH#KEY}` is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<Vault>,
     /// The accounts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, Connection>,
@@ -33,9 +47,25 @@ pub struct Settings {
     /// How much is done at once.
     #[serde(default)]
     pub worker: Worker,
-    /// Folders that `file.append` may write below; the project's own `out` unless given.
+    /// Flows that are started with what a person should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
+    /// Folders below which actions may read and write files; the project's own `out` and `files` unless given.
+    /// What is written to a relative path is below the first.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub files: OneOrMany<String>,
+}
+
+/// What people outside can open.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Public {
+    /// How the public listener is reached from outside: `https://gate.example.org`. Links begin with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The address that it listens on, or `off`; `127.0.0.1:7401` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
 }
 
 /// What connections may reach.
@@ -59,7 +89,7 @@ pub struct Connection {
     /// Whether it may be used; true unless given.
     #[serde(default = "yes")]
     pub active: bool,
-    /// Its fields: a value, `{env: NAME}` or `{file: PATH}`.
+    /// Its fields: a value, `{env: NAME}`, `{file: PATH}` or `{vault: PATH#KEY}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Source>,
     /// Instead of the connector's hosts, by name.
@@ -68,9 +98,39 @@ pub struct Connection {
     /// Action inputs to use where a step gives none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, Value>,
+    /// What it is held to, of the connector's `restrictions`.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub restrictions: OneOrMany<String>,
     /// A proxy for its requests: `http://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// Tests it on a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// It was made with `connect` and is in the store, not in the file.
+    #[serde(skip)]
+    pub is_stored: bool,
+}
+
+impl Connection {
+    /// Where its secrets may go beyond the connector's own hosts: a sealed secret opens for these alone.
+    pub fn audience(&self) -> String {
+        let mut audience = self.connector.clone();
+        for (name, url) in &self.hosts {
+            audience.push_str(&format!("\n{name}={url}"));
+        }
+        audience
+    }
+}
+
+/// Whether a URL leads to this machine.
+pub fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn yes() -> bool {
@@ -91,12 +151,49 @@ pub enum Source {
         /// Its path.
         file: String,
     },
+    /// A value of a secret in HashiCorp Vault or OpenBao.
+    Vault {
+        /// `PATH#KEY`, as in `secret/data/twilio#auth_token`.
+        vault: String,
+    },
+    /// Sealed in the store; never in a file.
+    #[serde(skip)]
+    Sealed(Sealed),
     /// The value itself: text, a number, or true or false.
     Value(#[schemars(schema_with = "scalar")] Value),
 }
 
 fn scalar(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["string", "integer", "number", "boolean"]})
+}
+
+/// Scheduled tests of a connection.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// How often it is tested.
+    pub every: Duration,
+    /// After how many failures in a row a person is told; 3 unless given.
+    #[serde(default = "three")]
+    pub alert_after: u32,
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// A flow that is started with what a person should know: a run for each notice, which is its item.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// The flow.
+    pub flow: String,
+    /// The kinds of notices, as in `unhealthy`; all of them unless given.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub on: OneOrMany<String>,
+    /// The connections that they are about; all, and what is about none, unless given.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub connections: OneOrMany<String>,
 }
 
 /// What a flow needs here.
@@ -145,10 +242,12 @@ pub struct Worker {
     pub backlog: u64,
     /// How long a stop waits for what is under way; 20 s unless given.
     pub drain: Duration,
+    /// With a PostgreSQL store: for how long after its last word a host counts as alive; 5 s unless given.
+    pub lease: Duration,
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        Worker { runs: 64, polls: 16, backlog: 100_000, drain: Duration::from_secs(20) }
+        Worker { runs: 64, polls: 16, backlog: 100_000, drain: Duration::from_secs(20), lease: Duration::from_secs(5) }
     }
 }

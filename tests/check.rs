@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tidegate::check::{self, Surroundings};
 use tidegate::cli::diagnostics::{Style, render};
@@ -43,6 +44,10 @@ impl Case {
     fn catalog(&self) -> Catalog {
         let folder = tempfile::tempdir().unwrap();
         let mut files = project();
+        if !self.uses_the_large_ones() {
+            let small = |name: &str| (format!("connectors/{name}.yaml"), SMALL.replace("NAME", name));
+            files.extend(LARGE.map(small));
+        }
         files.extend(self.files.iter().cloned());
         // A case without settings says so with an empty file.
         files.retain(|_, text| !text.is_empty());
@@ -54,11 +59,26 @@ impl Case {
         Catalog::load(folder.path())
     }
 
+    fn uses_the_large_ones(&self) -> bool {
+        let words = |text: &str| text.split(|letter: char| !letter.is_alphanumeric()).any(|word| LARGE.contains(&word));
+        self.files.iter().any(|(_, text)| words(text))
+    }
+
     fn text(&self, printed: &str) -> String {
         let sections = self.files.iter().map(|(path, text)| format!("=== {path}\n{text}"));
         sections.collect::<String>() + "=== diagnostics\n" + printed
     }
 }
+
+/// Connectors inside the program whose reading is most of a case's time. A case that names none of them has
+/// another of that name, which is small.
+const LARGE: [&str; 2] = ["twilio", "x"];
+
+const SMALL: &str = "connector: NAME
+hosts: {api: \"https://api.example.org\"}
+actions:
+  go: {effect: read, request: {path: /go}}
+";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
@@ -81,7 +101,9 @@ fn cases() -> Vec<Case> {
 
 fn found(catalog: &Catalog) -> Vec<Diagnostic> {
     let is_set = |name: &str| name == "SHOP_TOKEN";
-    check::catalog(catalog, &Surroundings { is_set: &is_set, schedule: &|trigger| Schedule::of_trigger(trigger).err() })
+    let is_there = |path: &str| path == "shop-token";
+    let schedule = |trigger: &_| Schedule::of_trigger(trigger).err();
+    check::catalog(catalog, &Surroundings { is_set: &is_set, is_there: &is_there, schedule: &schedule })
 }
 
 fn print(catalog: &Catalog, found: &[Diagnostic]) -> String {
@@ -125,9 +147,11 @@ fn every_case_has_something_right_beside_what_is_wrong() {
 #[test]
 fn what_is_inside_the_program_has_no_errors() {
     let catalog = Catalog::embedded();
-    // Its flows are used with somebody's connections and inputs; here there are none.
-    let of_settings = ["connection_missing", "input_missing"];
+    // Its flows are used with somebody's settings; here there are none.
+    let of_settings = ["connection_missing", "input_missing", "public_url_missing", "availability_limited"];
     let mut found = found(&catalog);
+    // These are not checked again in every project.
+    found.extend(catalog.connectors.values().flat_map(|loaded| check::connector(&catalog, loaded)));
     found.retain(|found| !of_settings.contains(&found.code));
     assert_eq!(print(&catalog, &found), "");
 }
@@ -156,18 +180,25 @@ fn large_manifests_are_checked_in_well_under_a_second() {
     let files = vec![("connectors/right.yaml".to_owned(), connector), ("flows/right.yaml".to_owned(), flow)];
     let case = Case { name: "large".to_owned(), path: PathBuf::new(), files, expected: String::new() };
     let catalog = case.catalog();
-    let began = std::time::Instant::now();
+    let began = processor_time();
     let found = found(&catalog);
-    let took = began.elapsed();
+    let took = processor_time() - began;
     assert_eq!(print(&catalog, &found), "");
-    assert!(took < std::time::Duration::from_secs(5), "took {took:?} without optimisation");
+    assert!(took < Duration::from_secs(5), "took {took:?} without optimisation");
     println!("checked in {took:?}");
+}
+
+/// What this thread has had of a processor: other than time, it does not grow where others are at work.
+fn processor_time() -> Duration {
+    let said = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(said.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// Words that look like codes and are none: members, fields, names of functions.
 const NO_CODES: &[&str] = &[
     "consumer_key",
     "consumer_secret",
+    "content_type",
     "default_attempts",
     "default_element",
     "default_id",
@@ -175,13 +206,19 @@ const NO_CODES: &[&str] = &[
     "default_limit",
     "default_max",
     "epoch_ms",
+    "expires_in",
     "last_record",
     "max_age",
+    "on_expire",
+    "max_bytes",
     "not_ready",
     "not_ready_for",
+    "save_to",
+    "scheduled_at",
     "snake_case",
     "started_at",
     "token_secret",
+    "yields_to",
 ];
 
 /// Every file that reports about what is written; `engine/schedule` does through `check::Surroundings`.

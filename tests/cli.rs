@@ -1,6 +1,8 @@
 //! The program from outside: its words, what it prints, how it exits. Hosts are processes of their own, on a
 //! port that the system chooses.
 
+mod using;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -342,6 +344,8 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
         ("/health", "evil.example", 403, "request_foreign"),
         ("/api/flows/tikc", "127.0.0.1", 404, "flow_unknown"),
         ("/api/runs?stat=failed", "127.0.0.1", 400, "query_invalid"),
+        ("/api/runs?state=faild", "127.0.0.1", 400, "state_unknown"),
+        ("/api/runs?flow=tikc", "127.0.0.1", 404, "flow_unknown"),
         ("/api/secrets", "127.0.0.1", 404, "path_unknown"),
     ] {
         let (status, body) = host.get(path, name);
@@ -379,6 +383,30 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_demo_that_is_ended_at_once_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = program(&["demo", "--output", "json"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut demo = demo.unwrap();
+    let (mut shown, mut said) = (String::new(), String::new());
+    // Something arrived, so there is a folder.
+    let mut stdout = BufReader::new(demo.stdout.take().unwrap());
+    assert_ne!(stdout.read_line(&mut shown).unwrap(), 0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{shown}");
+    let mut stderr = BufReader::new(demo.stderr.take().unwrap());
+    terminate(&demo);
+    while !said.contains("finishing what is under way") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    terminate(&demo);
+    assert_eq!(demo.wait().unwrap().code(), Some(130), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_list_that_nobody_reads_to_its_end_is_no_failure() {
     let mut child = program(&["schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -406,4 +434,82 @@ fn the_sandbox_says_where_it_is() {
     }
     terminate(&child);
     assert!(child.wait().unwrap().success());
+}
+
+/// A connector whose action is made of steps: it writes a line per text, then waits for a third turn.
+const NOTES: &str = r#"connector: notes
+connection: {fields: {author: {type: string, default: nobody}}}
+actions:
+  keep:
+    title: Keep texts
+    effect: natural
+    inputs:
+      texts: {type: array, items: {type: string, maxLength: 20}, required: true}
+      path: {type: string, default: notes.txt}
+    steps:
+      - id: lines
+        foreach: inputs.texts
+        as: text
+        collect: "{{text_index}} {{text}}"
+        steps: [{action: file.append, with: {path: "{{inputs.path}}", text: "{{text}} by {{connection.author}}"}}]
+      - id: rest
+        repeat: {until: gte turn 3, every: 5ms, limit: 5}
+        steps: [{id: look, set: {turn: "{{turn}}"}}]
+      - {if: contains inputs.texts 'bad', stop: {status: failed, message: "that is bad"}}
+    output: {lines: "{{steps.lines.output}}", turns: "{{steps.rest.output.turns}}"}
+  outer:
+    effect: natural
+    inputs: {text: {type: string, required: true}}
+    steps: [{id: kept, action: keep, with: {texts: [first, "{{inputs.text}}"]}}]
+    output: "{{steps.kept.output}}"
+"#;
+
+fn notes() -> Project {
+    let project = Project::new();
+    project.write("connectors/notes.yaml", NOTES);
+    project.write("tidegate.yaml", "connections: {mine: {connector: notes, fields: {author: me}}}\n");
+    project.write(
+        "flows/kept.yaml",
+        "flow: kept\ntrigger: {manual: true}\nsteps:\n  - {id: it, action: notes.outer, with: {text: \"{{item.text}}\"}}\n",
+    );
+    project
+}
+
+fn written(project: &Project) -> String {
+    fs::read_to_string(project.folder.path().join("out/notes.txt")).unwrap_or_default()
+}
+
+#[test]
+fn an_action_made_of_steps_is_called_as_any_other() {
+    let project = notes();
+    project.run(&["check"]).success();
+    // What a person writes is data, whatever it looks like.
+    let called = project.run(&["call", "notes.outer", "text={{now}}", "--output", "json"]).success();
+    let called = json(&called);
+    assert_eq!(called["status"], "successful");
+    assert_eq!(called["output"], serde_json::json!({"lines": ["0 first", "1 {{now}}"], "turns": 3}));
+    assert_eq!(written(&project), "first by me\n{{now}} by me\n");
+    let refused = project.run(&["call", "notes.keep", "texts=much longer than twenty"]).code(2);
+    assert!(err(&refused).contains("the input `texts` of notes.keep"), "{}", err(&refused));
+    let failed = project.run(&["call", "notes.outer", "text=bad"]).code(1);
+    assert!(err(&failed).contains("kept.steps.2: that is bad"), "{}", err(&failed));
+}
+
+#[test]
+fn an_action_made_of_steps_runs_dry_and_in_earnest_and_is_documented() {
+    let project = notes();
+    let dry =
+        json(&project.run(&["run", "kept", "--item", "{\"text\": \"a\"}", "--dry-run", "--output", "json"]).success());
+    let requests = dry["requests"].as_array().unwrap();
+    assert_eq!(requests.iter().filter(|request| request["action"] == "file.append").count(), 2, "{requests:#?}");
+    assert_eq!(written(&project), "", "a dry run writes nothing");
+    let ran = json(&project.run(&["run", "kept", "--item", "{\"text\": \"a\"}", "--output", "json"]).success());
+    assert_eq!(written(&project), "first by me\na by me\n");
+    let steps = ran["run"]["steps"].as_array().unwrap();
+    let keys: Vec<&str> = steps.iter().filter_map(|step| step["key"].as_str()).collect();
+    for key in ["0", "0.steps.0", "0.steps.0.steps.0[1].0", "0.steps.0.steps.1[2].0"] {
+        assert!(keys.contains(&key), "{key} is not in {keys:?}");
+    }
+    let shown = out(&project.run(&["connectors", "show", "notes"]).success());
+    assert!(shown.contains("It is made of steps that call file.append."), "{shown}");
 }

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use tidegate::app::call::{Inputs, Way};
+use tidegate::app::{self, Place};
 use tidegate::clock::Clock;
 use tidegate::connector::egress::Egress;
 use tidegate::connector::limits::Limits;
@@ -42,9 +44,14 @@ struct Case {
     #[serde(default)]
     inputs: Value,
     element: Option<Value>,
+    /// Files that are there: their paths in the permitted folder, and what is in them.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
     page: Option<Value>,
     #[serde(default)]
     after_uncertain: bool,
+    /// Instead of the file's connection.
+    connection: Option<Value>,
     /// Call the action whole: all pages, all elements.
     #[serde(default)]
     whole: bool,
@@ -88,7 +95,7 @@ async fn every_case_holds() {
         let text = std::fs::read_to_string(&file).unwrap();
         let suite: Suite = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for case in &suite.cases {
-            match run(&file, &suite.connection, case).await {
+            match run(&file, case.connection.as_ref().unwrap_or(&suite.connection), case).await {
                 Ok(()) => held += 1,
                 Err(told) => wrong.push(format!("{} · {}: {told}", file.display(), case.name)),
             }
@@ -122,9 +129,16 @@ async fn run(file: &Path, settings: &Value, case: &Case) -> Result<(), String> {
     let origin = serve(Arc::clone(&service)).await;
     let connection = Arc::new(connect(&connector, settings, &origin)?);
     let folder = tempfile::tempdir().unwrap();
+    for (path, content) in &case.files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
     let executor = executor(folder.path());
+    let is_composite = connector.action(&name).is_some_and(|action| action.is_composite);
     let outcome = match connector.trigger(&name) {
         Some(trigger) => poll(&executor, &connection, trigger, case).await,
+        None if is_composite => call(folder.path(), &connector, &name, settings, &origin, case).await,
         None => act(&executor, &connection, &name, case).await,
     };
     let mut told = match outcome {
@@ -134,6 +148,35 @@ async fn run(file: &Path, settings: &Value, case: &Case) -> Result<(), String> {
     let received = service.lock().unwrap().received.clone();
     told.insert("requests".to_owned(), Value::Array(received));
     compare(&case.expect, &told, &origin)
+}
+
+/// A composite, as `tidegate call` does it: in a project of its own, by the system's clock.
+async fn call(
+    folder: &Path,
+    connector: &Connector,
+    name: &str,
+    settings: &Value,
+    origin: &str,
+    case: &Case,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut settings = settings.clone();
+    if connector.name != "json" {
+        settings["hosts"] =
+            connector.hosts().map(|host| (host.to_owned(), origin.into())).collect::<Map<_, _>>().into();
+    }
+    let project = json!({"egress": {"allow": ["127.0.0.1:*"]}, "files": ["."], "connections": {"main": settings}});
+    std::fs::write(folder.join("tidegate.yaml"), project.to_string()).unwrap();
+    let inputs = Inputs { json: Some(case.inputs.clone()), ..Inputs::default() };
+    let way = Way { connection: Some("main"), ..Way::default() };
+    let called = app::call::call(&Place::new(folder), &format!("{}.{name}", connector.name), inputs, way).await;
+    let result = called.map_err(|error| Failure::not_sent(error.code, error.message))?.result;
+    if let Some(error) = result.error {
+        let failure = Failure::not_sent(error.code, error.detail);
+        let (status, service_code, help, outcome) = (error.status, error.service_code, error.help, error.outcome);
+        return Err(Failure { status, service_code, help, outcome, ..failure });
+    }
+    let (raw, tables) = (json!(result.raw), json!(result.tables));
+    Ok(BTreeMap::from([("output".to_owned(), result.output), ("raw".to_owned(), raw), ("tables".to_owned(), tables)]))
 }
 
 async fn act(
@@ -290,23 +333,30 @@ fn executor(folder: &Path) -> Executor {
         clock: clock.clone(),
         max_response_bytes: MAX_RESPONSE_BYTES,
         user_agent: "tidegate-test".to_owned(),
+        ca: None,
     });
     Executor::new(requester.unwrap(), Limits::new(), clock, vec![folder.to_owned()])
 }
 
-fn connector(name: &str) -> Arc<Connector> {
+/// The embedded connectors, compiled once for all cases.
+static CONNECTORS: LazyLock<BTreeMap<String, Arc<Connector>>> = LazyLock::new(|| {
     let catalog = Catalog::embedded();
     assert!(catalog.diagnostics.is_empty(), "{:#?}", catalog.diagnostics);
-    let written = &catalog.connectors.get(name).unwrap_or_else(|| panic!("there is no connector {name}")).value;
-    Arc::new(Connector::compile(written).unwrap_or_else(|problems| panic!("{problems:#?}")))
+    let compile = |written| Arc::new(Connector::compile(written).unwrap_or_else(|problems| panic!("{problems:#?}")));
+    catalog.manifests().iter().map(|(name, written)| (name.clone(), compile(written))).collect()
+});
+
+fn connector(name: &str) -> Arc<Connector> {
+    Arc::clone(CONNECTORS.get(name).unwrap_or_else(|| panic!("there is no connector {name}")))
 }
 
 fn connect(connector: &Arc<Connector>, settings: &Value, origin: &str) -> Result<Connection, String> {
     let text = settings.to_string().replace("http://service", origin);
     let mut settings: settings::Connection = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     if connector.name != "json" {
-        let hosts = ["x", "twilio"].contains(&connector.name.as_str()).then(|| ("api".to_owned(), origin.to_owned()));
-        settings.hosts = hosts.into_iter().collect();
+        for host in connector.hosts() {
+            settings.hosts.entry(host.to_owned()).or_insert_with(|| origin.to_owned());
+        }
     }
     Connection::bind("main", Arc::clone(connector), &settings, &Secrets::new(""))
         .map_err(|problems| format!("{problems:?}"))

@@ -122,8 +122,8 @@ fn what_is_inside_the_program_is_sound() {
     let catalog = Catalog::embedded();
     assert_eq!(print(&catalog), "");
     let names: Vec<&str> = catalog.connectors.keys().map(String::as_str).collect();
-    assert_eq!(names, ["file", "json", "log", "twilio", "x"]);
-    assert_eq!(catalog.flows.len(), 3);
+    assert_eq!(names, ["email", "file", "json", "log", "twilio", "x"]);
+    assert_eq!(catalog.flows.len(), 4);
 }
 
 #[test]

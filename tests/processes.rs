@@ -18,6 +18,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegate");
 pub struct Sandbox {
     child: Child,
     pub url: String,
+    pub twilio: String,
 }
 
 /// A project in a folder that goes with the test.
@@ -32,11 +33,22 @@ pub struct Host {
 
 impl Sandbox {
     pub fn start() -> Self {
-        let mut child = Command::new(PROGRAM).arg("sandbox").stdout(Stdio::piped()).spawn().unwrap();
+        Sandbox::begin(Command::new(PROGRAM).arg("sandbox"))
+    }
+
+    /// One that writes all that it does to a file, synced.
+    #[cfg(feature = "crash-points")]
+    pub fn start_with_ledger(ledger: &Path) -> Self {
+        Sandbox::begin(Command::new(PROGRAM).arg("sandbox").arg("--ledger").arg(ledger))
+    }
+
+    fn begin(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let urls: Value = serde_json::from_str(&line).unwrap();
-        Sandbox { child, url: urls["json"].as_str().unwrap().to_owned() }
+        let url = |name: &str| urls[name].as_str().unwrap().to_owned();
+        Sandbox { child, url: url("json"), twilio: url("twilio") }
     }
 
     pub fn add_items(&self, count: u64) {
@@ -47,6 +59,19 @@ impl Sandbox {
     pub fn slow(&self, operation: &str, delay_ms: u64) {
         let fault = json!({"service": "json", "operation": operation, "times": u32::MAX, "delay_answer_ms": delay_ms});
         self.control("faults", &fault);
+    }
+
+    /// The next so many requests of an operation are done, and their connections torn before the answer.
+    #[cfg(feature = "crash-points")]
+    pub fn tear(&self, operation: &str, times: u32) {
+        self.control("faults", &json!({"service": "json", "operation": operation, "times": times, "tear": true}));
+    }
+
+    /// Ends it: then everything is in its ledger.
+    #[cfg(feature = "crash-points")]
+    pub fn end(mut self) {
+        assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Every answer comes at once again.
@@ -69,11 +94,11 @@ impl Sandbox {
         taken.collect()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub fn get(&self, path: &str) -> Value {
         serde_json::from_str(&self.request("GET", path, "")).unwrap()
     }
 
-    fn control(&self, what: &str, body: &Value) {
+    pub fn control(&self, what: &str, body: &Value) {
         self.request("POST", &format!("/control/{what}"), &body.to_string());
     }
 
@@ -138,7 +163,37 @@ impl Project {
     }
 
     pub fn host(&self, life: usize) -> Host {
-        Host { child: self.up(life).spawn().unwrap() }
+        Host::of(self.up(life))
+    }
+
+    /// A host by another command line than [`Project::up`]'s.
+    pub fn host_by(&self, command: &mut Command) -> Host {
+        let log = File::options().create(true).append(true).open(self.path("host.log")).unwrap();
+        Host { child: command.stdout(Stdio::null()).stderr(log).spawn().unwrap() }
+    }
+
+    /// One of several hosts on a PostgreSQL database.
+    pub fn host_on(&self, database: &str, life: usize) -> Host {
+        let mut command = self.up(life);
+        command.args(["--store", database]);
+        Host::of(command)
+    }
+
+    /// Any other command of it.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        for name in ["TIDEGATE_DIR", "TIDEGATE_STORE", "TIDEGATE_LISTEN", "TIDEGATE_LOG", "TIDEGATE_KEY"] {
+            command.env_remove(name);
+        }
+        command.args(words).arg("--dir").arg(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// `tidegate apply` of it.
+    pub fn apply(&self, database: &str) -> std::process::Output {
+        let mut command = Command::new(PROGRAM);
+        command.env_remove("TIDEGATE_DIR").env_remove("TIDEGATE_STORE");
+        command.args(["apply", "--store", database, "--dir"]).arg(self.folder.path()).output().unwrap()
     }
 
     pub fn store(&self) -> PathBuf {
@@ -178,6 +233,16 @@ impl Project {
 }
 
 impl Host {
+    /// A host of this command line.
+    pub fn of(mut command: Command) -> Self {
+        Host { child: command.spawn().unwrap() }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has come so far that the store is its own. It must not have ended.
     pub fn has_store(&mut self, project: &Project) -> bool {
         assert!(self.ended().is_none(), "the host ended: {}", project.log());
@@ -224,10 +289,15 @@ impl Drop for Host {
 }
 
 /// Looks again and again until it is so.
-pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
+pub fn wait_for(what: &str, is_so: impl FnMut() -> bool) {
+    wait_up_to(90, what, is_so);
+}
+
+/// The same for much work on a busy machine.
+pub fn wait_up_to(seconds: u64, what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     while !is_so() {
-        assert!(Instant::now() < deadline, "in vain for 90 s: {what}");
+        assert!(Instant::now() < deadline, "in vain for {seconds} s: {what}");
         pause(10);
     }
 }

@@ -1,5 +1,7 @@
 //! `tidegate call`: one action of a connector, through the same executor as any step.
 
+mod composite;
+mod hosted;
 mod table;
 
 use std::sync::Arc;
@@ -7,13 +9,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::table::Table;
+use self::composite::Composite;
+use super::result::ActionResult;
 use super::{Error, Exit, Place, Project, Result, connectors, deploy, open, project, value};
-use crate::connector::Call;
+use crate::connector::{self, Call, Exchange};
+use crate::engine::Failure;
 use crate::manifest::Connector;
 use crate::manifest::connector::Action;
 use crate::manifest::diagnostic::did_you_mean;
-use crate::secrets::Secrets;
 use crate::worker::{Accounts, CompiledConnector, Definitions};
 
 /// What an action is given: values as a person writes them, or JSON.
@@ -32,57 +35,103 @@ pub struct Called {
     pub action: String,
     /// The account.
     pub connection: Option<String>,
-    /// `succeeded`, `partially_successful` or `failed`.
-    pub status: String,
-    /// What a step would see.
-    pub output: Value,
+    /// Status, output, raw data, tables, failure. Where the action names no tables, one of all that is in the output.
+    #[serde(flatten)]
+    pub result: ActionResult,
     /// What the service told beside it.
     pub problems: Vec<String>,
-    /// The last request with its answer, secrets masked; none for what is done without one.
+    /// Every request with its answer, secrets masked; none for what is done without one.
     pub exchanges: Vec<Value>,
-    /// The output for people.
+    /// The run that did it, where it asked people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// How a command exits that fails like this.
     #[serde(skip)]
-    pub table: Table,
+    pub exit: Option<Exit>,
 }
 
-/// Calls an action once, every page and element of it.
+/// How an action is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way<'a> {
+    /// The account; may be left out where the connector has just one.
+    pub connection: Option<&'a str>,
+    /// Is told the run that waits for people, as soon as there is one.
+    pub waits: Option<fn(&str)>,
+}
+
+/// Calls an action once, every page and element of it. An action that asks people is done by the host at work, and
+/// waited for.
 ///
 /// # Errors
-/// `action_unknown`, `input_...`, `connection_...` before anything is sent; the service's refusal after.
-pub async fn call(place: &Place, action: &str, inputs: Inputs, connection: Option<&str>) -> Result<Called> {
+/// What is wrong with the project, the connection or the action's name, and what keeps a store from being used. A
+/// failure of the action itself is in [`Called::result`].
+pub async fn call(place: &Place, action: &str, inputs: Inputs, way: Way<'_>) -> Result<Called> {
     let project = project::load(place);
     let (connector, written) = find(&project, action)?;
     let declared = connectors::inputs_of(connector, written);
     let mut given = value::object(inputs.json.unwrap_or_default())?;
     given.extend(value::pairs(&inputs.pairs, &declared, &connector.schemas)?);
     let settings = &project.catalog.settings.value;
-    let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
+    let accounts = Accounts::new(deploy::accounts(&project.catalog), open::secrets(place, &project).await?);
     let name = connector.connector.as_str();
-    let account = account(&project, name, connection)?;
+    let account = account(&project, name, way.connection)?;
     let compiled = compile(&project, name)?;
     let bound = accounts.connection(name, account.as_deref(), &compiled.connector)?;
     let (_, short) = action.split_once('.').unwrap_or_default();
     let ready = compiled.connector.action(short).ok_or_else(|| unknown_action(connector, name, short))?;
-    let executor = open::executor(&place.directory, settings, &place.clock)?;
-    let sent = executor.call(Call::new(&bound, ready, Value::Object(given))).await;
-    let exchange = sent.exchange.and_then(|exchange| serde_json::to_value(exchange).ok());
-    let page = sent.result?;
-    let problems = page.problems.clone();
-    let output = page.into_output();
-    let told = output.get("status").and_then(Value::as_str).filter(|_| ready.foreach.is_some());
-    let status = match told {
-        None | Some("successful") => "succeeded",
-        Some(other) => other,
+    let executor = open::signing(place, settings)?;
+    let done = if ready.is_composite {
+        let composite =
+            Composite { place, project: &project, action, account: account.as_deref(), inputs: given.clone() };
+        // What is wrong with the inputs is told before anything is done.
+        match connector::composite::roots(&bound, ready, Value::Object(given)) {
+            Err(failure) => Done::new(Err(failure), &[]),
+            Ok(_) => composite.call(&executor, accounts, way.waits).await?,
+        }
+    } else {
+        let mut exchanges = Vec::new();
+        let call = Call::new(&bound, ready, Value::Object(given));
+        let sent = executor.call_seen(call, &mut |exchange| exchanges.push(exchange.clone())).await;
+        let problems = sent.result.as_ref().map(|page| page.problems.clone()).unwrap_or_default();
+        let result = sent.result.map(connector::Page::into_output);
+        Done { output: sent.elements.unwrap_or_default(), problems, ..Done::new(result, &exchanges) }
     };
-    Ok(Called {
-        action: action.to_owned(),
-        connection: account,
-        status: status.to_owned(),
-        table: Table::of(output.get("results").filter(|_| ready.foreach.is_some()).unwrap_or(&output)),
-        output,
-        problems,
-        exchanges: exchange.into_iter().collect(),
-    })
+    let Done { result, output, raw, exchanges, problems, run } = done;
+    let exit = result.as_ref().err().map(|failure| Error::from(failure.clone()).exit);
+    let mut result = match result {
+        Ok(output) => ActionResult::done(Some(ready), output, raw),
+        Err(failure) => ActionResult::failed(Some(ready), failure, output, raw),
+    };
+    if result.tables.is_empty() && result.error.is_none() {
+        let rows = result.output.get("results").filter(|_| ready.foreach.is_some());
+        result.tables.push(table::whole(rows.unwrap_or(&result.output)));
+    }
+    Ok(Called { action: action.to_owned(), connection: account, result, problems, exchanges, run, exit })
+}
+
+/// What was done.
+struct Done {
+    result: std::result::Result<Value, Failure>,
+    /// What it gave although it failed.
+    output: Value,
+    /// What the service sent.
+    raw: Vec<Value>,
+    exchanges: Vec<Value>,
+    problems: Vec<String>,
+    run: Option<String>,
+}
+
+impl Done {
+    fn new(result: std::result::Result<Value, Failure>, exchanges: &[Exchange]) -> Done {
+        Done {
+            result,
+            output: Value::Null,
+            raw: exchanges.iter().map(Exchange::raw).filter(|raw| !raw.is_null()).collect(),
+            exchanges: exchanges.iter().filter_map(|exchange| serde_json::to_value(exchange).ok()).collect(),
+            problems: Vec::new(),
+            run: None,
+        }
+    }
 }
 
 fn find<'a>(project: &'a Project, action: &str) -> Result<(&'a Connector, &'a Action)> {
@@ -138,7 +187,7 @@ fn account(project: &Project, connector: &str, name: Option<&str>) -> Result<Opt
 /// A connector of the project, compiled.
 pub(super) fn compile(project: &Project, name: &str) -> Result<CompiledConnector> {
     let loaded = connectors::find(project, name)?;
-    Definitions::default().connector(&loaded.value).map_err(|problems| Error {
+    Definitions::default().connector(&loaded.value, loaded.origin).map_err(|problems| Error {
         diagnostics: project::diagnostics(&loaded.source, "", problems),
         files: Arc::new(project.catalog.files.clone()),
         ..Error::problem("connector_broken", format!("the file of connector `{name}` has errors"))

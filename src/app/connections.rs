@@ -1,18 +1,21 @@
-//! `tidegate connections`: the configured accounts, how they are, and whether they work.
+//! `tidegate connections`: the accounts, configured and stored, how they are, and whether they work.
+
+pub mod change;
+pub mod show;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{Error, Exit, Place, Project, Result, Time, View, connectors, deploy, open};
-use crate::connector::{Call, Connection, Executor};
+use crate::connector::executor::Proof;
+use crate::connector::{Connection, Executor};
 use crate::engine::{Failure, Outcome, Verdict};
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::{Catalog, Flow};
-use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::store::checks::Check;
 use crate::store::connections::{ConnectionState, Standing};
 use crate::worker::{Accounts, Definitions};
 
@@ -25,6 +28,8 @@ pub struct Row {
     pub connector: String,
     /// What it is for.
     pub description: Option<String>,
+    /// `settings` or `store`: where it stands.
+    pub origin: &'static str,
     /// `working`, `attention`, `suspended`, `inactive` (switched off) or `unknown` (never used).
     pub state: String,
     /// Why it does not work.
@@ -33,8 +38,25 @@ pub struct Row {
     pub checked_at: Option<Time>,
     /// The service's limit is reached until then.
     pub blocked_until: Option<Time>,
+    /// Its scheduled checks, where it has any.
+    pub health: Option<Health>,
     /// The flows that use it.
     pub flows: Vec<String>,
+}
+
+/// How an account's scheduled checks went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// Whether the last one found that it works; none before the first.
+    pub works: Option<bool>,
+    /// When it was checked last.
+    pub checked_at: Option<Time>,
+    /// When it is checked next.
+    pub due_at: Time,
+    /// Failures in a row.
+    pub failures: i64,
+    /// Why the last one failed.
+    pub message: Option<String>,
 }
 
 /// What a test found.
@@ -54,6 +76,9 @@ pub struct Tested {
     pub elapsed_ms: i64,
     /// Flows whose polls go on now.
     pub resumed: Vec<String>,
+    /// How the command exits because of it; none where the account works.
+    #[serde(skip)]
+    pub exit: Option<Exit>,
 }
 
 /// Every configured account, by name.
@@ -61,9 +86,11 @@ pub struct Tested {
 /// # Errors
 /// The store's.
 pub async fn list(view: &View) -> Result<Vec<Row>> {
-    let (states, blocks) = match &view.store {
-        Some(store) => (store.connection_states().await?, store.blocks(view.clock.now_ms()).await?),
-        None => (Vec::new(), Vec::new()),
+    let (states, blocks, checks) = match &view.store {
+        Some(store) => {
+            (store.connection_states().await?, store.blocks(view.clock.now_ms()).await?, store.checks().await?)
+        }
+        None => (Vec::new(), Vec::new(), Vec::new()),
     };
     let catalog = &view.project.catalog;
     let rows = catalog.settings.value.connections.iter().map(|(name, account)| {
@@ -77,6 +104,7 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
             name: name.clone(),
             connector: account.connector.clone(),
             description: account.description.clone(),
+            origin: if account.is_stored { "store" } else { "settings" },
             state: state.to_owned(),
             reason: known.and_then(|known| known.reason.clone()),
             checked_at: known.and_then(|known| known.checked_at).map(Time::from_ms),
@@ -89,10 +117,21 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
                 .map(|block| block.until_ms)
                 .max()
                 .map(Time::from_ms),
+            health: checks.iter().find(|check| check.connection == *name && account.health.is_some()).map(health),
             flows: flows_with(catalog, name, &account.connector),
         }
     });
     Ok(rows.collect())
+}
+
+fn health(check: &Check) -> Health {
+    Health {
+        works: check.checked_at.map(|_| check.failures == 0),
+        checked_at: check.checked_at.map(Time::from_ms),
+        due_at: Time::from_ms(check.due_at),
+        failures: check.failures,
+        message: check.message.clone(),
+    }
 }
 
 /// Asks the service whether accounts work (the named one, or all), and records what it says. Polls that were
@@ -109,8 +148,8 @@ pub async fn test(place: &Place, name: Option<&str>) -> Result<Vec<Tested>> {
         None => settings.connections.keys().collect(),
         Some(name) => vec![settings.connections.get_key_value(name).ok_or_else(|| unknown(name, settings))?.0],
     };
-    let executor = open::executor(&place.directory, settings, &place.clock)?;
-    let accounts = Accounts::new(deploy::accounts(&project.catalog), Secrets::new(&place.directory));
+    let executor = open::signing(place, settings)?;
+    let accounts = Accounts::new(deploy::accounts(&project.catalog), open::secrets(place, project).await?);
     let mut tested = Vec::new();
     for name in names {
         let started_ms = place.clock.now_ms();
@@ -125,33 +164,19 @@ pub async fn test(place: &Place, name: Option<&str>) -> Result<Vec<Tested>> {
     Ok(tested)
 }
 
-/// A question to the service, and what came of it.
-struct Asked {
-    action: Option<String>,
-    result: std::result::Result<(), Failure>,
+/// Asks the service whether an account works.
+pub(super) async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: &str) -> Proof {
+    match bind(project, accounts, name) {
+        Ok(connection) => executor.prove(&connection).await,
+        Err(failure) => Proof { action: None, result: Err(failure) },
+    }
 }
 
-async fn ask(project: &Project, executor: &Executor, accounts: &Accounts, name: &str) -> Asked {
-    let bound = bind(project, accounts, name);
-    let connection = match bound {
-        Ok(connection) => connection,
-        Err(failure) => {
-            return Asked { action: None, result: Err(failure) };
-        }
-    };
-    let Some(action) = connection.test_action() else {
-        let result = match connection.connector.test.first().and_then(|name| connection.connector.action(name)) {
-            // None that these credentials allow: what the first lacks is the answer.
-            Some(first) => connection.credentials(first).map(|_| ()),
-            None => Ok(()),
-        };
-        return Asked { action: None, result };
-    };
-    let sent = executor.call(Call::new(&connection, action, Value::Object(Map::new()))).await;
-    Asked { action: Some(action.to_string()), result: sent.result.map(|_| ()) }
-}
-
-fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Result<Arc<Connection>, Failure> {
+pub(super) fn bind(
+    project: &Project,
+    accounts: &Accounts,
+    name: &str,
+) -> std::result::Result<Arc<Connection>, Failure> {
     let Some(account) = accounts.configured().get(name) else {
         return Err(Failure::not_sent("connection_unknown", format!("there is no connection `{name}`")));
     };
@@ -163,7 +188,7 @@ fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Resu
             None => failure,
         }
     })?;
-    let compiled = Definitions::default().connector(&written.value).map_err(|problems| {
+    let compiled = Definitions::default().connector(&written.value, written.origin).map_err(|problems| {
         let told: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
         Failure::not_sent("connector_broken", format!("connector `{connector}`: {}", told.join("; ")))
             .with_help("`tidegate check` tells where")
@@ -171,13 +196,28 @@ fn bind(project: &Project, accounts: &Accounts, name: &str) -> std::result::Resu
     accounts.connection(connector, Some(name), &compiled.connector)
 }
 
-fn tell(name: &str, action: Option<String>, result: &std::result::Result<(), Failure>, elapsed_ms: i64) -> Tested {
+/// What came of it, in words.
+pub(super) fn tell(
+    name: &str,
+    action: Option<String>,
+    result: &std::result::Result<(), Failure>,
+    elapsed_ms: i64,
+) -> Tested {
     let (message, help) = match (result, &action) {
         (Ok(()), Some(action)) => (format!("{action} answered"), None),
         (Ok(()), None) => ("its fields are complete; the connector has no action to test it with".to_owned(), None),
         (Err(failure), _) => (failure.message.clone(), failure.help.clone().or_else(|| advice(name, failure))),
     };
-    Tested { name: name.to_owned(), works: result.is_ok(), action, message, help, elapsed_ms, resumed: Vec::new() }
+    Tested {
+        name: name.to_owned(),
+        works: result.is_ok(),
+        action,
+        message,
+        help,
+        elapsed_ms,
+        resumed: Vec::new(),
+        exit: result.as_ref().err().map(|failure| Error::from(failure.clone()).exit),
+    }
 }
 
 fn advice(name: &str, failure: &Failure) -> Option<String> {
@@ -193,8 +233,9 @@ fn advice(name: &str, failure: &Failure) -> Option<String> {
     }
 }
 
-// What the answer says of the account; of other failures it says nothing.
-async fn record(
+/// Records what the answer says of the account; of other failures it says nothing. Returns the flows that poll
+/// again.
+pub(super) async fn record(
     view: &View,
     store: &Store,
     name: &str,
@@ -231,18 +272,19 @@ fn polls_with(catalog: &Catalog, flow: &str, name: &str) -> bool {
 }
 
 fn flows_with(catalog: &Catalog, name: &str, connector: &str) -> Vec<String> {
+    let manifests = catalog.manifests();
     let uses = |flow: &str, written: &Flow| {
-        deploy::connectors_of(written).contains(connector)
+        deploy::connectors_of(written, &manifests).contains(connector)
             && deploy::connection_of(catalog, flow, connector).as_deref() == Some(name)
     };
     let using = catalog.flows.iter().filter(|(flow, loaded)| uses(flow, &loaded.value));
     using.map(|(flow, _)| flow.clone()).collect()
 }
 
-fn unknown(name: &str, settings: &Settings) -> Error {
+pub(super) fn unknown(name: &str, settings: &Settings) -> Error {
     let error = Error::new(Exit::Connection, "connection_unknown", format!("there is no connection `{name}`"));
     match did_you_mean(name, settings.connections.keys().map(String::as_str)) {
         Some(close) => error.with_help(format!("did you mean `{close}`?")),
-        None => error.with_help("add it under `connections` in tidegate.yaml"),
+        None => error.with_help("add it under `connections` in tidegate.yaml, or make it with `tidegate connect`"),
     }
 }

@@ -9,7 +9,7 @@ use super::{Error, Project, Result, deploy};
 use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect};
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::input::Visibility;
-use crate::manifest::{self, Connector, Inputs, Loaded, Origin};
+use crate::manifest::{self, Connector, Inputs, Loaded, Origin, composite};
 
 /// One connector in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +59,9 @@ pub struct Operation {
     pub note: String,
     /// What it is given.
     pub inputs: Vec<Input>,
+    /// Of an action that is made of steps, the actions that these call, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<String>,
 }
 
 /// An input, or a field of a connection.
@@ -97,6 +100,7 @@ pub fn show(project: &Project, name: &str) -> Result<Detail> {
         description: written.description.clone(),
         note: effect(&written.effect).to_owned(),
         inputs: describe(&inputs_of(connector, written)),
+        calls: calls(name, written),
     });
     let triggers = connector.triggers.iter().map(|(trigger, written)| Operation {
         kind: "trigger",
@@ -105,6 +109,7 @@ pub fn show(project: &Project, name: &str) -> Result<Detail> {
         description: written.description.clone(),
         note: format!("every {}", written.every.unwrap_or(deploy::HOURLY)),
         inputs: describe(&written.inputs),
+        calls: Vec::new(),
     });
     Ok(Detail {
         row: row(name, loaded),
@@ -138,6 +143,22 @@ pub(super) fn inputs_of(connector: &Connector, action: &Action) -> Inputs {
     let mut inputs: Inputs = parts.flat_map(|part| part.inputs.clone()).collect();
     inputs.extend(action.inputs.clone());
     inputs
+}
+
+// Each once.
+fn calls(connector: &str, action: &Action) -> Vec<String> {
+    let mut calls = Vec::new();
+    composite::all_steps(action.steps.as_deref().unwrap_or_default(), &mut |step| {
+        if let Some((connector, name)) =
+            step.action.as_deref().and_then(|written| composite::action_name(written, Some(connector)))
+        {
+            let called = format!("{connector}.{name}");
+            if !calls.contains(&called) {
+                calls.push(called);
+            }
+        }
+    });
+    calls
 }
 
 fn row(name: &str, loaded: &Loaded<Connector>) -> Row {

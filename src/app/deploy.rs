@@ -3,27 +3,31 @@
 
 mod accounts;
 mod names;
+mod replies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 pub use self::accounts::{accounts, connection_of};
 use self::names::{Named, named};
-pub(super) use self::names::{connectors_of, polled_connector};
+pub(super) use self::names::{accounts_of, connectors_of, polled_connector};
 use super::Project;
-use super::project::diagnostics;
+use super::project::{diagnostics, of_set};
 use crate::check;
 use crate::engine::{Failure, Schedule, type_flow};
 use crate::manifest::connector::CursorType;
 use crate::manifest::flow::Trigger;
 use crate::manifest::input::object_schema;
 use crate::manifest::typed::{escape, typed};
-use crate::manifest::{self, Diagnostic, Duration, Flow, Loaded, Severity};
+use crate::manifest::{self, Diagnostic, Duration, Flow, Loaded, Problem, Severity};
 use crate::secrets::Secrets;
 use crate::store::triggers::TriggerSync;
-use crate::worker::{Accounts, CompiledConnector, Definition, Definitions, Deployment, Written};
+use crate::worker::{
+    Accounts, CompiledConnector, Definition, Definitions, Deployment, FlowSecrets, Written, source_hash,
+};
 
 /// How often a trigger is polled that nobody said anything about.
 pub(super) const HOURLY: Duration = Duration::from_secs(3_600);
@@ -46,6 +50,7 @@ struct Ready {
     sync: TriggerSync,
     used: BTreeMap<String, CompiledConnector>,
     text: String,
+    secrets: FlowSecrets,
 }
 
 /// The connectors that flows use, or what is wrong with them.
@@ -55,7 +60,11 @@ type Compiled = BTreeMap<String, Result<CompiledConnector, Vec<Diagnostic>>>;
 pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, now_ms: i64) -> Prepared {
     let accounts = Accounts::new(accounts(&project.catalog), secrets);
     let mut prepared = Prepared {
-        deployment: Deployment { accounts, ..Deployment::default() },
+        deployment: Deployment {
+            accounts,
+            alerts: project.catalog.settings.value.alerts.clone(),
+            ..Deployment::default()
+        },
         triggers: Vec::new(),
         definitions: Vec::new(),
         diagnostics: Vec::new(),
@@ -66,12 +75,12 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
     let mut texts = BTreeMap::new();
     for (name, loaded) in &project.catalog.flows {
         let accounts = &prepared.deployment.accounts;
-        let named = named(&loaded.value, accounts);
+        let named = named(&loaded.value, &manifests, accounts);
         for connector in &named.connectors {
             // One that is not there is told by `check`, and again when the flow is compiled.
             if let (Some(loaded), false) = (project.catalog.connectors.get(connector), compiled.contains_key(connector))
             {
-                let result = definitions.connector(&loaded.value);
+                let result = definitions.connector(&loaded.value, loaded.origin);
                 let result = result.map_err(|problems| diagnostics(&loaded.source, "", problems));
                 compiled.insert(connector.clone(), result);
             }
@@ -81,11 +90,12 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
         match work.flow(&named) {
             Ok(ready) => {
                 for (name, used) in ready.used {
-                    texts.insert(used.hash.clone(), used.text.to_string());
+                    texts.insert(used.hash.clone(), used.written.text().to_string());
                     prepared.deployment.connectors.insert(name, used.connector);
                 }
                 texts.insert(ready.definition.hash.clone(), ready.text);
                 prepared.deployment.flows.insert(name.clone(), ready.definition);
+                prepared.deployment.secrets.insert(name.clone(), ready.secrets);
                 prepared.triggers.push(ready.sync);
             }
             Err(found) => {
@@ -97,9 +107,50 @@ pub fn prepare(project: &Project, definitions: &Definitions, secrets: Secrets, n
             }
         }
     }
-    prepared.diagnostics.dedup();
+    checked(project, definitions, &mut prepared.deployment);
+    prepared.diagnostics = together(std::mem::take(&mut prepared.diagnostics));
     prepared.definitions = texts.into_iter().collect();
+    replies::add(&mut prepared, project, definitions, now_ms);
     prepared
+}
+
+// What stops several flows for one reason, such as an account that lacks something, is told once.
+fn together(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told: Vec<(Vec<String>, Diagnostic)> = Vec::new();
+    for diagnostic in found {
+        let parts = diagnostic.message.strip_prefix("flow `").and_then(|rest| rest.split_once("`: "));
+        let (flow, why) =
+            parts.map_or((None, diagnostic.message.clone()), |(flow, why)| (Some(flow.to_owned()), why.to_owned()));
+        let diagnostic = Diagnostic { message: why, ..diagnostic };
+        match told.iter_mut().find(|(_, known)| *known == diagnostic) {
+            Some((flows, _)) => flows.extend(flow),
+            None => told.push((flow.into_iter().collect(), diagnostic)),
+        }
+    }
+    let named = told.into_iter().map(|(flows, diagnostic)| {
+        let names: Vec<String> = flows.iter().map(|flow| format!("`{flow}`")).collect();
+        let message = match names.as_slice() {
+            [] => diagnostic.message.clone(),
+            [one] => format!("flow {one}: {}", diagnostic.message),
+            several => format!("flows {}: {}", several.join(", "), diagnostic.message),
+        };
+        Diagnostic { message, ..diagnostic }
+    });
+    named.collect()
+}
+
+// Connectors of accounts that are checked although no flow uses them; what is wrong with one is told by `check`.
+fn checked(project: &Project, definitions: &Definitions, deployment: &mut Deployment) {
+    let of_checked = deployment.accounts.configured().values().filter(|account| account.health.is_some());
+    let names: Vec<String> = of_checked.map(|account| account.connector.clone()).collect();
+    for name in names {
+        if let (false, Some(loaded)) =
+            (deployment.connectors.contains_key(&name), project.catalog.connectors.get(&name))
+            && let Ok(compiled) = definitions.connector(&loaded.value, loaded.origin)
+        {
+            deployment.connectors.insert(name, compiled.connector);
+        }
+    }
 }
 
 /// Whether the settings let a flow work.
@@ -109,6 +160,7 @@ pub fn is_enabled(project: &Project, flow: &str) -> bool {
 
 fn stopped(name: &str, loaded: &Loaded<Flow>, found: &[Diagnostic]) -> TriggerSync {
     let reason = found.first().map_or("it cannot be deployed", |found| found.message.as_str());
+    let reason = reason.strip_prefix(&format!("flow `{name}`: ")).unwrap_or(reason);
     TriggerSync {
         flow: name.to_owned(),
         was: loaded.value.was.clone(),
@@ -141,7 +193,7 @@ impl Work<'_> {
             used.insert(name.clone(), compiled.clone()?);
         }
         let mut flow = type_flow(&self.loaded.value, &self.loaded.source, self.manifests);
-        let inputs = self.inputs()?;
+        let (inputs, secrets) = self.without_secrets(self.inputs()?);
         let connections = self.connections(named, &used)?;
         schedule(&mut flow.trigger, self.every(), self.manifests);
         let hashes = used.iter().map(|(name, used)| (name.clone(), used.hash.clone())).collect();
@@ -151,7 +203,7 @@ impl Work<'_> {
             .flow(&written, &used)
             .map_err(|problems| diagnostics(&self.loaded.source, "", problems))?;
         let sync = self.sync(&written, &definition);
-        Ok(Ready { definition, sync, used, text: written.text() })
+        Ok(Ready { definition, sync, used, text: written.text(), secrets })
     }
 
     // From the settings and the command line, and the defaults for the rest.
@@ -189,7 +241,33 @@ impl Work<'_> {
                 ));
             }
         }
-        Err(diagnostics(&settings.source, &place, problems))
+        Err(problems.into_iter().flat_map(|problem| self.of_input(problem, &place)).collect())
+    }
+
+    // A definition is kept in the store, and holds no secret.
+    fn without_secrets(&self, inputs: Map<String, Value>) -> (Map<String, Value>, FlowSecrets) {
+        let declared = &self.loaded.value.inputs;
+        let is_secret = |name: &String| declared.get(name).is_some_and(|input| input.secret);
+        let (secret, plain): (Map<_, _>, Map<_, _>) = inputs.into_iter().partition(|(name, _)| is_secret(name));
+        let texts = secret.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, Zeroizing::new(text))),
+            _ => None,
+        });
+        (plain, texts.collect())
+    }
+
+    // Where an input was given: on the command line, in the settings, or nowhere but in the flow's declaration.
+    fn of_input(&self, problem: Problem, place: &str) -> Vec<Diagnostic> {
+        let name = problem.pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let settings = &self.project.catalog.settings;
+        if self.project.sets.get(self.name).is_some_and(|sets| sets.contains_key(&name)) {
+            return vec![of_set(problem.code, problem.message, problem.help)];
+        }
+        if settings.value.flows.get(self.name).is_some_and(|flow| flow.inputs.contains_key(&name)) {
+            return diagnostics(&settings.source, place, vec![problem]);
+        }
+        let pointer = format!("/inputs/{}", escape(&name));
+        vec![self.loaded.source.at_key(&pointer, Severity::Error, problem.code, problem.message, problem.help)]
     }
 
     // Connector to account; every account is bound once, so that what it lacks is told now.
@@ -240,7 +318,7 @@ impl Work<'_> {
             flow: self.name.to_owned(),
             was: written.flow.was.clone(),
             definition: definition.hash.clone(),
-            source: written.source_hash(self.manifests),
+            source: source_hash(definition, self.manifests, self.accounts),
             is_enabled: is_enabled(self.project, self.name),
             stopped: None,
             is_dated: is_dated(&written.flow.trigger, self.manifests),

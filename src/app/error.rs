@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::{Failure, Outcome, Verdict};
 use crate::manifest::Diagnostic;
 use crate::store;
+use crate::worker::KeyError;
 
 /// What a use case gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -24,6 +25,8 @@ pub enum Exit {
     Connection,
     /// The service refused, or cannot be reached: 5.
     Service,
+    /// It is begun and not over: a host goes on with it, or a person: 6.
+    Unfinished,
 }
 
 /// Why a use case was not done.
@@ -53,6 +56,7 @@ impl Exit {
             Exit::Host => 3,
             Exit::Connection => 4,
             Exit::Service => 5,
+            Exit::Unfinished => 6,
         }
     }
 }
@@ -94,11 +98,19 @@ impl From<store::Error> for Error {
     }
 }
 
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Error {
+        Error::new(Exit::Host, error.code, error.message).with_help(error.help)
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         let exit = match (failure.verdict, failure.outcome) {
             (Verdict::Reauth | Verdict::Suspended, _) => Exit::Connection,
             _ if failure.code.starts_with("connection_") || failure.code == "auth_missing" => Exit::Connection,
+            // What an action is given was typed by whoever calls it, however late it shows.
+            _ if failure.code.starts_with("input_") => Exit::Usage,
             (_, Outcome::NotSent) if failure.verdict == Verdict::Fail => Exit::Problem,
             _ => Exit::Service,
         };

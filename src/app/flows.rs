@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Error, Project, Result, Time, View, deploy, project};
 use crate::manifest::{Diagnostic, Flow};
 use crate::store::Store;
+use crate::store::approvals::is_for_replies;
 use crate::store::triggers::{BY_HAND, TriggerRow};
 
 // How many notices a flow's page shows.
@@ -26,6 +27,10 @@ pub struct Row {
     pub state: String,
     /// Why it does not work.
     pub reason: Option<String>,
+    /// How many of its polls failed in a row: it is asked again later each time.
+    pub failures: i64,
+    /// Why the last of them did.
+    pub last_failure: Option<String>,
     /// When it is due next.
     pub next_at: Option<Time>,
     /// When it was last polled or fired.
@@ -88,7 +93,7 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
         row.reason = Some("its file has errors: see `tidegate check`".to_owned());
         rows.insert(name.clone(), row);
     }
-    for (name, stored) in triggers {
+    for (name, stored) in triggers.into_iter().filter(|(name, _)| !is_for_replies(name)) {
         let mut row = row(&name, Some(stored), runs.remove(&name));
         row.state = "gone".to_owned();
         rows.insert(name, row);
@@ -192,10 +197,16 @@ async fn find(view: &View, name: &str) -> Result<Row> {
 async fn deployed(view: &View, name: &str) -> Result<TriggerRow> {
     let stored = view.store()?.trigger(name.to_owned()).await?;
     stored.ok_or_else(|| {
-        Error::problem("flow_new", format!("flow `{name}` was never deployed")).with_help(
+        never_deployed(name).with_help(
             "start the host with `tidegate up`; to keep it off from the start, set `enabled: false` in tidegate.yaml",
         )
     })
+}
+
+/// A flow that has a file, and that no host has taken up yet.
+pub(super) fn never_deployed(name: &str) -> Error {
+    Error::problem("flow_new", format!("flow `{name}` was never deployed"))
+        .with_help("start the host with `tidegate up`: it takes up every flow whose file has no errors")
 }
 
 fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64>>) -> Row {
@@ -205,6 +216,8 @@ fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64
         trigger: String::new(),
         state: "new".to_owned(),
         reason: None,
+        failures: 0,
+        last_failure: None,
         next_at: None,
         polled_at: None,
         runs: runs.unwrap_or_default(),
@@ -215,6 +228,8 @@ fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64
             let works = stored.state == "enabled";
             Row {
                 reason: stored.reason,
+                failures: stored.failures,
+                last_failure: stored.error.as_deref().map(super::runs::failure_text),
                 next_at: stored.due_at.filter(|due| works && *due != i64::MAX).map(Time::from_ms),
                 polled_at: stored.polled_at.map(Time::from_ms),
                 state: stored.state,

@@ -1,9 +1,11 @@
 //! `/health`: whether the host works, in one look.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::up::Live;
 use super::{Result, Time, View, flows};
 use crate::store::connections::Standing;
 use crate::store::triggers::BY_HAND;
@@ -11,7 +13,8 @@ use crate::store::triggers::BY_HAND;
 /// How a host is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
-    /// `working`, or `attention` where a flow, a connection or a file wants a person.
+    /// `working`, `attention` where a flow, a connection or a file wants a person, or `stalled` where the store takes
+    /// nothing: then nothing is polled, run or acknowledged until it does.
     pub status: &'static str,
     /// The program's version.
     pub version: &'static str,
@@ -23,16 +26,56 @@ pub struct Health {
     pub flows: BTreeMap<String, u64>,
     /// What wants a person, in words.
     pub attention: Vec<String>,
+    /// Flows whose polls fail, and why: the host goes on asking by itself.
+    pub failing: Vec<String>,
 }
 
-/// How the host is that has worked since `since`.
+/// How the host is. Answers within seconds, also while the store is away.
 ///
 /// # Errors
 /// The store's.
-pub async fn health(view: &View, since: Time) -> Result<Health> {
+pub async fn health(live: &Live) -> Result<Health> {
+    if let Some(refusal) = live.host.refusal() {
+        let since = Time::from_ms(refusal.since_ms);
+        return Ok(stalled(live, format!("store, since {since}: {} ({})", refusal.message, refusal.code)));
+    }
+    // A database that is away is waited for.
+    if live.host.store.presence().is_some_and(|presence| !presence.is_valid()) {
+        return Ok(stalled(live, "store: the database cannot be reached (store_unreachable)".to_owned()));
+    }
+    match tokio::time::timeout(ANSWER_WITHIN, read(&live.view(), live.since())).await {
+        Ok(health) => health,
+        Err(_) => Ok(stalled(live, "store: it does not answer".to_owned())),
+    }
+}
+
+impl Health {
+    /// Whether nothing can be done now.
+    pub fn is_stalled(&self) -> bool {
+        self.status == STALLED
+    }
+}
+
+const STALLED: &str = "stalled";
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+fn stalled(live: &Live, why: String) -> Health {
+    Health {
+        status: STALLED,
+        version: env!("CARGO_PKG_VERSION"),
+        since: live.since(),
+        backlog: live.host.known_backlog(),
+        flows: BTreeMap::new(),
+        attention: vec![why],
+        failing: Vec::new(),
+    }
+}
+
+async fn read(view: &View, since: Time) -> Result<Health> {
     let store = view.store()?;
     let mut by_state = BTreeMap::new();
     let mut attention = Vec::new();
+    let mut failing = Vec::new();
     for flow in flows::list(view).await? {
         *by_state.entry(flow.state.clone()).or_insert(0) += 1;
         let is_fine = match flow.state.as_str() {
@@ -42,8 +85,11 @@ pub async fn health(view: &View, since: Time) -> Result<Health> {
             _ => false,
         };
         if !is_fine {
-            let reason = flow.reason.unwrap_or(flow.state);
+            let reason = flow.reason.as_ref().unwrap_or(&flow.state);
             attention.push(format!("flow `{}`: {reason}", flow.name));
+        }
+        if let (true, Some(failure)) = (flow.state == "enabled" && flow.failures > 0, &flow.last_failure) {
+            failing.push(format!("flow `{}`: {failure}", flow.name));
         }
         if let Some(waiting) = flow.runs.get("unknown") {
             attention.push(format!(
@@ -65,5 +111,6 @@ pub async fn health(view: &View, since: Time) -> Result<Health> {
         backlog: store.backlog().await?,
         flows: by_state,
         attention,
+        failing,
     })
 }

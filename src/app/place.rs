@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
+use crate::secrets::key::KEY_FILE;
 use crate::settings::Settings;
 
 /// The address that the host listens on unless told otherwise.
 pub const LISTEN: &str = "127.0.0.1:7400";
+/// The address that the public listener has unless told otherwise.
+pub const PUBLIC: &str = "127.0.0.1:7401";
 /// The store's file unless told otherwise, within the project's folder.
 pub const STORE: &str = "tidegate.db";
 
@@ -17,6 +20,8 @@ pub struct Place {
     pub directory: PathBuf,
     /// Instead of the settings' `store`; relative to the process's folder.
     pub store: Option<String>,
+    /// The file of the sealing key, instead of the settings' `key_file`; relative to the process's folder.
+    pub key_file: Option<PathBuf>,
     /// Instead of the settings' `listen`.
     pub listen: Option<String>,
     /// `flow.input=value`, or `input=value` for every flow that has such an input.
@@ -28,7 +33,14 @@ pub struct Place {
 impl Place {
     /// A project's folder and nothing else.
     pub fn new(directory: impl Into<PathBuf>) -> Place {
-        Place { directory: directory.into(), store: None, listen: None, sets: Vec::new(), clock: Clock::System }
+        Place {
+            directory: directory.into(),
+            store: None,
+            key_file: None,
+            listen: None,
+            sets: Vec::new(),
+            clock: Clock::System,
+        }
     }
 
     /// Where the store is: `--store`, else the settings' (relative to the project's folder).
@@ -40,10 +52,24 @@ impl Place {
         }
     }
 
+    /// Where the sealing key is unless something else is said: beside the store, or in the project's folder where
+    /// that is no file.
+    pub fn key_beside(&self, settings: &Settings) -> PathBuf {
+        let store = self.store(settings);
+        let folder = if is_address(&store) { Some(self.directory.as_path()) } else { Path::new(&store).parent() };
+        folder.unwrap_or(&self.directory).join(KEY_FILE)
+    }
+
     /// Where the host listens, or `off`.
     pub fn listen(&self, settings: &Settings) -> String {
         let given = self.listen.as_ref().or(settings.listen.as_ref());
         given.map_or_else(|| LISTEN.to_owned(), Clone::clone)
+    }
+
+    /// Where the public listener listens, or `off`: there is none unless the settings speak of it.
+    pub fn public(&self, settings: &Settings) -> String {
+        let public = settings.public.as_ref();
+        public.map_or("off", |public| public.listen.as_deref().unwrap_or(PUBLIC)).to_owned()
     }
 
     fn below(&self, path: &str) -> String {

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Error, Exit, Place, Result, value};
+use super::deploy::connectors_of;
+use super::{Error, Exit, Place, Result, open, stored, value};
 use crate::check::{self, Surroundings};
 use crate::connector::Connector;
 use crate::engine::{Flow, Schedule, type_flow};
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::{self, Catalog, Diagnostic, Problem, Severity, Source};
-use crate::settings::Settings;
+use crate::store::accounts::Account;
+
+// What findings name in the place of a file.
+const SET: &str = "--set";
 
 /// A project's files and what is wrong with them.
 #[derive(Debug)]
@@ -23,12 +27,48 @@ pub struct Project {
     pub diagnostics: Vec<Diagnostic>,
     /// Inputs of flows that the command line gives, by flow.
     pub sets: BTreeMap<String, Map<String, Value>>,
+    /// The stored connections, as the store holds them; those that can be read are among the catalog's.
+    pub stored: Vec<Account>,
 }
 
 /// Reads and checks a project. It never fails: what is wrong with its files, or with a `--set`, is among the
 /// diagnostics.
 pub fn load(place: &Place) -> Project {
-    Project::of(Catalog::load(&place.directory), &place.sets)
+    of_catalog(place, Catalog::load(&place.directory))
+}
+
+/// The same without the connectors inside the program that nothing in it needs, where it is sound without them.
+pub(super) fn load_frugally(place: &Place) -> Project {
+    let project = of_catalog(place, Catalog::load_frugally(&place.directory));
+    let connectors = &project.catalog.connectors;
+    let mut used = project.catalog.settings.value.connections.values().map(|connection| &connection.connector);
+    match !project.has_errors() && used.all(|connector| connectors.contains_key(connector)) {
+        true => project,
+        false => load(place),
+    }
+}
+
+fn of_catalog(place: &Place, catalog: Catalog) -> Project {
+    match open::accounts(place, &catalog.settings.value) {
+        Ok(stored) => Project::of(catalog, &place.sets, stored),
+        // Whoever needs the store will fail at it; whoever does not goes on without.
+        Err(error) => {
+            let mut project = Project::of(catalog, &place.sets, Vec::new());
+            let message = format!("stored connections cannot be seen: {}", error.message);
+            project.diagnostics.push(stored::of_store("store_unreadable", message, error.help));
+            project
+        }
+    }
+}
+
+/// The same where the store is open already.
+pub(super) fn load_with(place: &Place, stored: Vec<Account>) -> Project {
+    Project::of(Catalog::load(&place.directory), &place.sets, stored)
+}
+
+/// The same for files that were read before, by their paths within the project.
+pub(super) fn load_kept(place: &Place, files: BTreeMap<PathBuf, Arc<str>>, stored: Vec<Account>) -> Project {
+    Project::of(Catalog::of_kept(&place.directory, files), &place.sets, stored)
 }
 
 /// `tidegate check`: the same, and everything compiled as for a deployment.
@@ -41,24 +81,22 @@ pub fn check(place: &Place) -> Project {
 }
 
 impl Project {
-    /// Checks what was read; `given` is what `--set` gave.
-    pub fn of(mut catalog: Catalog, given: &[String]) -> Project {
-        let (sets, wrong) = sets(&catalog, given);
-        // What the command line gives is not missing in the settings; it is checked at deployment.
-        let settings: &mut Settings = Arc::make_mut(&mut catalog.settings.value);
-        for (flow, inputs) in &sets {
-            let written = &mut settings.flows.entry(flow.clone()).or_default().inputs;
-            for (name, value) in inputs {
-                written.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
+    /// Checks what was read; `given` is what `--set` gave, `stored` what the store holds.
+    pub fn of(mut catalog: Catalog, given: &[String], stored: Vec<Account>) -> Project {
+        let (sets, mut wrong) = sets(&catalog, given);
+        wrong.extend(stored::merge(&mut catalog, &stored));
+        // It is checked at deployment, where it is put over what the settings give.
+        let names = sets.iter().map(|(flow, inputs)| (flow.clone(), inputs.keys().cloned().collect()));
+        catalog.given = names.collect();
+        let directory = catalog.directory.clone();
         let surroundings = Surroundings {
+            is_there: &|file| directory.join(file).exists(),
             is_set: &|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()),
             schedule: &|trigger| Schedule::of_trigger(trigger).err(),
         };
         let mut diagnostics = check::catalog(&catalog, &surroundings);
         diagnostics.extend(wrong);
-        Project { catalog, diagnostics, sets }
+        Project { catalog, diagnostics, sets, stored }
     }
 
     /// Whether something stops it from being deployed.
@@ -81,10 +119,31 @@ impl Project {
         };
         Err(Error {
             help: Some("nothing was started; put right what is listed".to_owned()),
-            diagnostics: self.diagnostics,
+            diagnostics: self.diagnostics.clone(),
             files: Arc::new(self.catalog.files),
-            ..Error::new(Exit::Problem, "project_unsound", message)
+            ..Error::new(exit_of(&self.diagnostics), "project_unsound", message)
         })
+    }
+
+    /// What stops one flow from being run: errors of its own file, of the connectors that it uses, of the
+    /// settings, and of what the command line gives.
+    pub fn errors_of<'a>(&'a self, flow: &str) -> impl Iterator<Item = &'a Diagnostic> {
+        let written = self.catalog.flows.get(flow);
+        let connectors = written.map(|written| connectors_of(&written.value, &self.connectors())).unwrap_or_default();
+        let own = written.map(|written| written.source.path().to_owned());
+        let is_of = move |file: &Path| {
+            let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let mut parts = file.components().map(|part| part.as_os_str());
+            own.as_deref() == Some(file)
+                || file == Path::new(SET)
+                || (file.parent() == Some(Path::new("")) && stem(file).as_deref() == Some("tidegate"))
+                || (parts.next().is_some_and(|folder| folder == "connectors")
+                    && parts
+                        .next()
+                        .and_then(|name| stem(Path::new(name)))
+                        .is_some_and(|name| connectors.contains(&name)))
+        };
+        self.diagnostics.iter().filter(move |found| found.severity == Severity::Error && is_of(&found.file))
     }
 
     /// The text of a file that a diagnostic names.
@@ -99,8 +158,7 @@ impl Project {
 
     /// The connectors as written, by name.
     pub fn connectors(&self) -> BTreeMap<String, Arc<manifest::Connector>> {
-        let all = self.catalog.connectors.iter();
-        all.map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value))).collect()
+        self.catalog.manifests()
     }
 
     /// A flow's file.
@@ -163,20 +221,30 @@ pub(super) fn diagnostics(source: &Source, prefix: &str, problems: Vec<Problem>)
     told.collect()
 }
 
+/// `input=value` as one for this flow; one that names its flow stays as it is.
+pub(super) fn set_of(flow: &str, set: &str) -> String {
+    match set.split_once('=') {
+        Some((name, _)) if !name.contains('.') => format!("{flow}.{set}"),
+        _ => set.to_owned(),
+    }
+}
+
+/// How a command exits because of these: what the command line gives is told from what files hold.
+pub(super) fn exit_of(found: &[Diagnostic]) -> Exit {
+    let mut errors = found.iter().filter(|found| found.severity == Severity::Error);
+    if errors.any(|found| found.file == Path::new(SET)) { Exit::Usage } else { Exit::Problem }
+}
+
 type Sets = BTreeMap<String, Map<String, Value>>;
 
-// What the command line gives to flows, and what of it makes no sense.
+// What the command line gives to flows, and what of it makes no sense. The same input again makes a list.
 fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
-    let mut sets = Sets::new();
+    let mut texts: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for set in given {
         let Some((name, text)) = set.split_once('=') else {
-            let message = format!("`{set}` is no `flow.input=value`");
-            wrong.push(of_set(
-                "set_syntax",
-                message,
-                Some("write for example --set tweet-to-sms.query='#tidegate'".to_owned()),
-            ));
+            let help = "write the input, `=` and the value, for example --set query='#tidegate'; with the flow before it for one flow alone: tweet-to-sms.query=...";
+            wrong.push(of_set("set_syntax", format!("`{set}` gives no value"), Some(help.to_owned())));
             continue;
         };
         let (flow, input) = match name.split_once('.') {
@@ -185,17 +253,21 @@ fn sets(catalog: &Catalog, given: &[String]) -> (Sets, Vec<Diagnostic>) {
         };
         let mut is_known = false;
         for (name, loaded) in &catalog.flows {
-            let Some(found) = loaded.value.inputs.get(input).filter(|_| flow.is_none_or(|flow| flow == name)) else {
-                continue;
-            };
-            is_known = true;
-            let schema = Value::Object(found.schema.clone());
-            let value = value::read(text, &schema, &BTreeMap::new());
-            sets.entry(name.clone()).or_default().insert(input.to_owned(), value);
+            if flow.is_none_or(|flow| flow == name) && loaded.value.inputs.contains_key(input) {
+                is_known = true;
+                texts.entry((name.as_str(), input)).or_default().push(text);
+            }
         }
         if !is_known {
             wrong.push(set_unknown(catalog, flow, input));
         }
+    }
+    let mut sets = Sets::new();
+    for ((flow, input), texts) in texts {
+        let declared = catalog.flows.get(flow).and_then(|loaded| loaded.value.inputs.get(input));
+        let schema = declared.map(|input| Value::Object(input.schema.clone())).unwrap_or_default();
+        let value = value::read_all(&texts, &schema, &BTreeMap::new());
+        sets.entry(flow.to_owned()).or_default().insert(input.to_owned(), value);
     }
     (sets, wrong)
 }
@@ -215,6 +287,7 @@ fn set_unknown(catalog: &Catalog, flow: Option<&str>, input: &str) -> Diagnostic
     }
 }
 
-fn of_set(code: &'static str, message: String, help: Option<String>) -> Diagnostic {
-    Diagnostic { code, severity: Severity::Error, file: "--set".into(), line: 0, column: 0, length: 1, message, help }
+/// A finding about what the command line gives.
+pub(super) fn of_set(code: &'static str, message: String, help: Option<String>) -> Diagnostic {
+    Diagnostic { code, severity: Severity::Error, file: SET.into(), line: 0, column: 0, length: 1, message, help }
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::deploy::Prepared;
 use super::{Error, Place, Project, Result, View, deploy, open, project, runs};
-use crate::secrets::Secrets;
+use crate::manifest::Diagnostic;
 use crate::store::Store;
 use crate::store::database::Synchronous;
 use crate::store::database::code::LOCKED;
 use crate::worker::{self, Definitions};
 
-// A step that is due later than this is left to the host.
-const PATIENCE_MS: i64 = 60_000;
+// How long a run is worked off at most, retries and look-ups waited for; what is due later is left to a host.
+const PATIENCE_MS: i64 = 300_000;
 // How often a run is looked at that another process works on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -52,28 +52,32 @@ pub struct Preview {
 }
 
 /// Runs a flow for an item (`null` unless given): by the host that is at work here, or else by itself. A dry
-/// run sends no writes and keeps nothing.
+/// run sends no writes and keeps nothing. What `place.sets` gives is for this flow.
 ///
 /// # Errors
-/// `flow_unknown`, the findings about its file, and the store's.
+/// `flow_unknown`; `flow_unsound` and `flow_unfit` with the findings about what it uses; the store's.
 pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) -> Result<Ran> {
+    let sets = place.sets.iter().map(|set| project::set_of(flow, set)).collect();
+    let place = &Place { sets, ..place.clone() };
     let project = project::load(place);
     project.flow(flow)?;
+    sound(&project, flow)?;
     let settings = Arc::clone(&project.catalog.settings.value);
     let now_ms = place.clock.now_ms();
     let definitions = Definitions::default();
-    let prepared = deploy::prepare(&project, &definitions, Secrets::new(&place.directory), now_ms);
+    let prepared = deploy::prepare(&project, &definitions, open::secrets(place, &project).await?, now_ms);
     let definition = match prepared.deployment.flows.get(flow) {
         Some(definition) => Arc::clone(definition),
         None => return Err(unfit(&project, prepared, flow)),
     };
     let item = item.unwrap_or(Value::Null);
     if dry_run {
-        let executor = open::executor(&place.directory, &settings, &place.clock)?;
-        let requests = dry::run(&project, &executor, &prepared.deployment, &definition, item, &place.clock).await;
+        let executor = open::signing(place, &settings)?;
+        let deployment = Arc::new(prepared.deployment);
+        let requests = dry::run(&project, &executor, deployment, &definition, item, &place.clock).await;
         return Ok(Ran { flow: flow.to_owned(), by_host: false, run: None, requests });
     }
-    let path = open::path(place, &settings)?;
+    let location = open::location(place, &settings)?;
     let new = runs::new_run(&definition, item.to_string(), now_ms)?;
     let id = new.id.clone();
     let insert = async |store: &Store| -> Result<()> {
@@ -81,16 +85,20 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
         store.insert_run(new.clone(), now_ms).await?;
         Ok(())
     };
-    let (by_host, store) = match open::alone(&path, "a single run", Synchronous::Full, &place.clock) {
+    let (by_host, store) = match open::host_store(&location, &settings, "a single run", Synchronous::Full, &place.clock)
+    {
         Ok(store) => {
             insert(&store).await?;
-            let host = open::host(store.clone(), &place.directory, &settings, &place.clock)?;
+            let host = open::host(store.clone(), place, &settings)?;
             host.deploy(prepared.deployment);
             worker::work_off(&host, &id, PATIENCE_MS).await?;
             (false, store)
         }
         Err(error) if error.code == LOCKED => {
-            let store = open::tool(&path, &place.clock)?;
+            if let Some(input) = secret_given(&project, flow) {
+                return Err(not_handed_on(input));
+            }
+            let store = open::tool(&location, &place.clock)?;
             insert(&store).await?;
             wait(&store, &id).await?;
             (true, store)
@@ -116,12 +124,48 @@ async fn wait(store: &Store, id: &str) -> Result<()> {
     Ok(())
 }
 
+// What `up` would refuse is not begun by hand either: a step that is wrong is found before one that sends.
+fn sound(project: &Project, flow: &str) -> Result<()> {
+    let errors: Vec<Diagnostic> = project.errors_of(flow).cloned().collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let exit = project::exit_of(&errors);
+    let message = match errors.len() {
+        1 => format!("flow `{flow}` cannot run: there is an error"),
+        many => format!("flow `{flow}` cannot run: there are {many} errors"),
+    };
+    Err(Error {
+        diagnostics: errors,
+        files: Arc::new(project.catalog.files.clone()),
+        ..Error::new(exit, "flow_unsound", message).with_help("nothing was sent; put right what is listed")
+    })
+}
+
+// A secret that the command line gives: no run carries one, so the host would use its own.
+fn secret_given<'a>(project: &'a Project, flow: &str) -> Option<&'a str> {
+    let declared = &project.catalog.flows.get(flow)?.value.inputs;
+    let mut given = project.sets.get(flow)?.keys().map(String::as_str);
+    given.find(|name| declared.get(*name).is_some_and(|input| input.secret))
+}
+
+fn not_handed_on(input: &str) -> Error {
+    let message = format!("`{input}` is secret and cannot be given to the host that is at work here");
+    Error::usage("secret_given", message)
+        .with_help("give it in tidegate.yaml, where the host reads it, or stop the host")
+}
+
 fn unfit(project: &Project, prepared: Prepared, flow: &str) -> Error {
     let stopped = prepared.triggers.into_iter().find(|sync| sync.flow == flow).and_then(|sync| sync.stopped);
-    let why = stopped.unwrap_or_else(|| "it could not be prepared".to_owned());
+    let message = match (prepared.diagnostics.is_empty(), stopped) {
+        (true, Some(why)) => format!("flow `{flow}` cannot run here: {why}"),
+        // They say it, with their place.
+        _ => format!("flow `{flow}` cannot run here"),
+    };
+    let exit = project::exit_of(&prepared.diagnostics);
     Error {
         diagnostics: prepared.diagnostics,
         files: Arc::new(project.catalog.files.clone()),
-        ..Error::problem("flow_unfit", format!("flow `{flow}` cannot run here: {why}"))
+        ..Error::new(exit, "flow_unfit", message)
     }
 }

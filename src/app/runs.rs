@@ -1,18 +1,27 @@
 //! `tidegate runs`: what ran, in detail; replaying, cancelling, and settling what nobody knows.
 
+pub mod repeat;
+pub mod results;
+
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Error, Result, Time, View};
+use super::result::ActionResult;
+use super::{Error, Result, Time, View, project};
 use crate::manifest::diagnostic::did_you_mean;
-use crate::store::id;
+use crate::store::approvals::is_for_replies;
 use crate::store::runs::{self, NewRun, State};
 use crate::store::steps::StepRow;
+use crate::store::{Store, id};
 use crate::template::Scope;
 use crate::worker::{Definition, Definitions, SETTLED};
 
 // How many rows a list has unless told otherwise.
 const LISTED: u32 = 20;
+// With fewer characters of its id no run is looked for.
+const SHORTEST_ID: usize = 6;
 
 /// Which runs a list shows.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +32,10 @@ pub struct Filter {
     pub state: Option<String>,
     /// Older than this run: the next page.
     pub before: Option<String>,
+    /// Found at this time or later.
+    pub since_ms: Option<i64>,
+    /// Whose failure contains this text.
+    pub error: Option<String>,
     /// The most rows; 20 where it is 0.
     pub limit: u32,
 }
@@ -56,8 +69,12 @@ pub struct Detail {
     pub row: Row,
     /// The hash of the definition that it is pinned to.
     pub definition: String,
-    /// The run that it repeats.
+    /// The failed run that it goes on with.
     pub retry_of: Option<String>,
+    /// The run that it does once more from the start.
+    pub replay_of: Option<String>,
+    /// The run that goes on with this one.
+    pub retried_by: Option<String>,
     /// Its item; none once retention took it.
     pub item: Option<Value>,
     /// Its failure, whole.
@@ -91,6 +108,9 @@ pub struct Step {
     pub error: Option<Value>,
     /// The request and response, secrets masked.
     pub exchange: Option<Value>,
+    /// What came of an action that is over, as `tidegate call` tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ActionResult>,
 }
 
 /// What a person says of a step of which nobody knows whether it was done.
@@ -107,15 +127,43 @@ pub enum Settlement {
 /// Runs, newest first.
 ///
 /// # Errors
+/// `state_unknown`, `flow_unknown`; the store's.
+///
+/// # Errors
 /// `state_unknown`, with a did-you-mean.
 pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
     let state = filter.state.as_deref().map(state).transpose()?;
     let Some(store) = &view.store else {
+        if let Some(flow) = &filter.flow {
+            known(view, None, flow).await?;
+        }
         return Ok(Vec::new());
     };
     let limit = if filter.limit == 0 { LISTED } else { filter.limit };
-    let wanted = runs::Filter { flow: filter.flow, state, before: filter.before, limit };
-    Ok(store.list_runs(wanted).await?.into_iter().map(Row::from).collect())
+    let Filter { flow, before, since_ms, error, .. } = filter;
+    let wanted = runs::Filter { flow: flow.clone(), state, before, since_ms, error, limit };
+    let rows: Vec<Row> = store.list_runs(wanted).await?.into_iter().map(Row::from).collect();
+    if let (Some(flow), true) = (flow, rows.is_empty()) {
+        known(view, Some(store), &flow).await?;
+    }
+    Ok(rows)
+}
+
+// Nothing is found of a flow that is mistyped, either.
+async fn known(view: &View, store: Option<&Store>, flow: &str) -> Result<()> {
+    let catalog = &view.project.catalog;
+    let mut names: BTreeSet<String> = catalog.flows.keys().chain(&catalog.broken_flows).cloned().collect();
+    if let Some(store) = store {
+        names.extend(store.triggers().await?.into_iter().map(|row| row.flow));
+        names.extend(store.run_counts().await?.into_iter().map(|(flow, ..)| flow));
+    }
+    match names.contains(flow) {
+        true => Ok(()),
+        // What looks for replies is no flow that a person knows.
+        false => {
+            Err(project::flow_unknown(flow, names.iter().map(String::as_str).filter(|name| !is_for_replies(name))))
+        }
+    }
 }
 
 /// One run, by its id or an unambiguous beginning or end of it.
@@ -123,34 +171,13 @@ pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
 /// # Errors
 /// `run_unknown`.
 pub async fn show(view: &View, id: &str) -> Result<Detail> {
-    find(view, id).await.map(Detail::from)
-}
-
-/// Starts a new run for the same item with the present definition of its flow.
-///
-/// # Errors
-/// `run_unknown`, `item_gone`, `flow_gone`.
-pub async fn replay(view: &View, id: &str) -> Result<Row> {
     let run = find(view, id).await?;
-    let item = run.item.ok_or_else(|| {
-        Error::problem("item_gone", format!("the item of run {} is no longer kept", run.summary.id))
-            .with_help("keep them longer with `retention: {payloads: ...}` in tidegate.yaml")
-    })?;
-    let store = view.store()?;
-    let flow = run.summary.flow;
-    let trigger = store.trigger(flow.clone()).await?.ok_or_else(|| {
-        Error::problem("flow_gone", format!("flow `{flow}` is no longer deployed")).with_help("put its file back")
-    })?;
-    let now_ms = view.clock.now_ms();
-    let definition = Definitions::default().get(store, &trigger.definition).await?;
-    let new = NewRun {
-        item_key: run.summary.item_key,
-        retry_of: Some(run.summary.id),
-        ..new_run(&definition, item, now_ms)?
-    };
-    let id = new.id.clone();
-    store.insert_run(new, now_ms).await?;
-    find(view, &id).await.map(|run| Row::from(run.summary))
+    // A definition that this program can no longer read takes only the tables with it.
+    let definition = Definitions::default().get(view.store()?, &run.definition).await.ok();
+    let rows = run.steps.clone();
+    let mut detail = Detail::from(run);
+    results::tell(&mut detail.steps, &rows, definition.as_deref());
+    Ok(detail)
 }
 
 /// Ends a run that is not over.
@@ -162,7 +189,7 @@ pub async fn cancel(view: &View, id: &str) -> Result<Row> {
     let id = run.summary.id;
     let error = json!({ "message": "cancelled by hand" }).to_string();
     let now_ms = view.clock.now_ms();
-    if !view.store()?.end_run(id.clone(), State::Cancelled, Some(error), now_ms).await? {
+    if !view.store()?.end_run(id.clone(), None, State::Cancelled, Some(error), now_ms).await? {
         return Err(match find(view, &id).await?.summary.state.as_str() {
             "held" => Error::problem("run_held", format!("run {id} is held until its poll is complete"))
                 .with_help("cancel it once it is queued"),
@@ -243,7 +270,7 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
         walk: None,
         item_key: None,
         item,
-        retry_of: None,
+        repeats: None,
         error: None,
     })
 }
@@ -251,7 +278,11 @@ pub(super) fn new_run(definition: &Definition, item: String, now_ms: i64) -> Res
 async fn find(view: &View, id: &str) -> Result<runs::Detail> {
     let found = view.store()?.run(id.to_owned()).await?;
     found.ok_or_else(|| {
-        Error::problem("run_unknown", format!("there is no run `{id}`, or more than one that is meant")).with_help(
+        let message = match id.chars().count() < SHORTEST_ID {
+            true => format!("`{id}` is too short to name a run"),
+            false => format!("there is no run `{id}`, or more than one that is meant"),
+        };
+        Error::problem("run_unknown", message).with_help(
             "`tidegate runs list` shows their ids; six characters from the end are enough where they are unambiguous",
         )
     })
@@ -294,6 +325,8 @@ impl From<runs::Detail> for Detail {
             row: Row::from(run.summary),
             definition: run.definition,
             retry_of: run.retry_of,
+            replay_of: run.replay_of,
+            retried_by: run.retried_by,
             item: json_of(run.item),
             steps: run.steps.into_iter().map(Step::from).collect(),
         }
@@ -314,6 +347,7 @@ impl From<StepRow> for Step {
             output: json_of(step.output),
             error: json_of(step.error),
             exchange: json_of(step.exchange),
+            result: None,
         }
     }
 }

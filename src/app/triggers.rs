@@ -1,9 +1,13 @@
 //! `tidegate triggers`: how far each flow has read, and reading again.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Error, Result, Time, View, project};
+use super::{Error, Result, Time, View, flows, project};
+use crate::store::Store;
+use crate::store::approvals::is_for_replies;
 use crate::store::triggers::TriggerRow;
 
 /// One flow's trigger.
@@ -38,7 +42,11 @@ pub struct Row {
 /// Every trigger, by flow.
 pub async fn list(view: &View) -> Result<Vec<Row>> {
     match &view.store {
-        Some(store) => Ok(store.triggers().await?.into_iter().map(Row::from).collect()),
+        // What looks for replies is no flow, and rests most of the time.
+        Some(store) => {
+            let of_flows = store.triggers().await?.into_iter().filter(|row| !is_for_replies(&row.flow));
+            Ok(of_flows.map(Row::from).collect())
+        }
         None => Ok(Vec::new()),
     }
 }
@@ -63,7 +71,7 @@ pub async fn exchange(view: &View, flow: &str) -> Result<Option<Value>> {
 /// Reads again from a time on, or everything that the service lists: what comes then starts new runs.
 ///
 /// # Errors
-/// `flow_unknown`, `trigger_not_polled`, `time_unreadable`, `time_ahead`.
+/// `flow_unknown`, `trigger_not_polled`, `rewind_undated`, `time_unreadable`, `time_ahead`.
 pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
     let now_ms = view.clock.now_ms();
     let to = to.map(Time::parse).transpose()?;
@@ -75,27 +83,53 @@ pub async fn rewind(view: &View, flow: &str, to: Option<&str>) -> Result<Row> {
     let stored = find(view, flow).await?;
     // Read from the definition, not the files: what a host has deployed is what it polls.
     let store = view.store()?;
-    let text = store.definition(stored.definition.clone()).await?;
-    let is_polled = text
-        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
-        .is_some_and(|written| written.pointer("/flow/trigger/poll").is_some_and(Value::is_string));
-    if !is_polled {
+    let written = definition(store, &stored.definition).await?;
+    let polled = written.as_ref().and_then(|written| written.pointer("/flow/trigger/poll")?.as_str());
+    let Some(polled) = polled else {
         return Err(Error::problem(
             "trigger_not_polled",
             format!("flow `{flow}` polls nothing, so there is nothing to read again"),
         ));
+    };
+    if to.is_some() && !is_dated(store, written.as_ref(), polled).await? {
+        return Err(Error::usage(
+            "rewind_undated",
+            format!("the items of `{polled}` have no dates, so there is no reading them again from a time on"),
+        )
+        .with_help("`--all` reads everything that the service lists, and starts a run for each"));
     }
     store.rewind(flow.to_owned(), to.map(|to| to.ms), now_ms).await?;
     show(view, flow).await
 }
 
+async fn definition(store: &Store, hash: &str) -> Result<Option<Value>> {
+    let text = store.definition(hash.to_owned()).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+// Whether the trigger that a definition polls, `connector.trigger`, has a cursor that says when an item was made.
+async fn is_dated(store: &Store, written: Option<&Value>, polled: &str) -> Result<bool> {
+    let Some((connector, trigger)) = polled.split_once('.') else { return Ok(false) };
+    let hash = written.and_then(|written| written.pointer("/connectors")?.get(connector)?.as_str());
+    let Some(manifest) = definition(store, hash.unwrap_or_default()).await? else { return Ok(false) };
+    let kind = manifest.pointer("/triggers").and_then(|triggers| triggers.get(trigger)?.pointer("/cursor/type"));
+    Ok(matches!(kind.and_then(Value::as_str), Some("snowflake" | "datetime")))
+}
+
+// What looks for replies is no flow: nobody reads it again.
 async fn find(view: &View, flow: &str) -> Result<TriggerRow> {
     let store = view.store()?;
-    if let Some(found) = store.trigger(flow.to_owned()).await? {
+    if let Some(found) = store.trigger(flow.to_owned()).await?.filter(|row| !is_for_replies(&row.flow)) {
         return Ok(found);
     }
-    let known = store.triggers().await?;
-    Err(project::flow_unknown(flow, known.iter().map(|row| row.flow.as_str())))
+    let catalog = &view.project.catalog;
+    if catalog.flows.contains_key(flow) || catalog.broken_flows.contains(flow) {
+        return Err(flows::never_deployed(flow));
+    }
+    let deployed = store.triggers().await?.into_iter().filter(|row| !is_for_replies(&row.flow));
+    let mut known: BTreeSet<String> = deployed.map(|row| row.flow).collect();
+    known.extend(catalog.flows.keys().chain(&catalog.broken_flows).cloned());
+    Err(project::flow_unknown(flow, known.iter().map(String::as_str)))
 }
 
 impl From<TriggerRow> for Row {

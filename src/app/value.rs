@@ -31,6 +31,19 @@ pub fn read(text: &str, schema: &Value, schemas: &BTreeMap<String, Value>) -> Va
     typed(&value, schema, &source, "", schemas)
 }
 
+/// One value, or of several texts a list. A text is a list of one where the schema asks for a list alone and the
+/// text is none.
+pub fn read_all(texts: &[&str], schema: &Value, schemas: &BTreeMap<String, Value>) -> Value {
+    let element = schema.get("items").unwrap_or(&Value::Null);
+    match texts {
+        [text] => match read(text, schema, schemas) {
+            value if value.is_array() || schema.get("type").is_none_or(|name| name != "array") => value,
+            _ => Value::Array(vec![read(text, element, schemas)]),
+        },
+        several => several.iter().map(|text| read(text, element, schemas)).collect(),
+    }
+}
+
 /// `name=value` pairs for inputs; a name that is given again makes a list.
 ///
 /// # Errors
@@ -48,14 +61,7 @@ pub fn pairs(given: &[String], inputs: &Inputs, schemas: &BTreeMap<String, Value
     for (name, texts) in texts {
         let input = inputs.get(name).ok_or_else(|| unknown(name, inputs))?;
         let schema = Value::Object(input.schema.clone());
-        let value = match texts.as_slice() {
-            [text] => read(text, &schema, schemas),
-            several => {
-                let element = schema.get("items").unwrap_or(&Value::Null);
-                several.iter().map(|text| read(text, element, schemas)).collect()
-            }
-        };
-        values.insert(name.to_owned(), value);
+        values.insert(name.to_owned(), read_all(&texts, &schema, schemas));
     }
     Ok(values)
 }
@@ -125,6 +131,21 @@ mod tests {
             ("{a: 1", json!({"type": ["string", "object"]}), json!("{a: 1")),
         ] {
             assert_eq!(read(text, &schema, &none), value, "{text} {schema}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_again_or_alone_is_a_list_where_one_is_asked_for() {
+        let phones = json!({"type": "array", "items": {"type": "string"}});
+        let none = BTreeMap::new();
+        for (texts, schema, value) in [
+            (vec!["+41", "+42"], phones.clone(), json!(["+41", "+42"])),
+            (vec!["+41"], phones.clone(), json!(["+41"])),
+            (vec!["[+41]"], phones, json!(["+41"])),
+            (vec!["+41"], json!({"type": "string"}), json!("+41")),
+            (vec!["1", "2"], json!({"type": "string"}), json!([1, 2])),
+        ] {
+            assert_eq!(read_all(&texts, &schema, &none), value, "{texts:?}");
         }
     }
 

@@ -8,13 +8,13 @@ use super::selectors::of_record;
 use super::shapes::{self, Shape, inputs_type, shape};
 use super::types::{Kinds, Type};
 use super::values::{self, Target};
-use super::{errors, expressions, paginate, requests, schemas};
+use super::{composites, errors, expressions, files, output, paginate, requests, resolve, schemas};
 use crate::manifest::connector::request::Method;
-use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect, Reconcile};
+use crate::manifest::connector::{Action, Builtin, ClassedEffect, Effect, PlainEffect, Reconcile};
 use crate::manifest::{Connector, Severity};
 
 /// The names that the element of a `foreach` may not have.
-const TAKEN: &[&str] = &["inputs", "connection", "cursor", "record", "response", "body"];
+const TAKEN: &[&str] = &["inputs", "connection", "cursor", "record", "resolved", "response", "body"];
 
 /// One action.
 pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, action: &Action) {
@@ -42,30 +42,58 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
     for (part_name, part) in shapes::parts(connector, action) {
         errors::rules(findings, &inputs, &format!("{}/errors", below("/parts", part_name)), &part.errors, reconciles);
     }
+    let limits = || connection_scope(connector).with("inputs", inputs_type(&shape.inputs, &connector.schemas));
+    files::inputs(findings, &below(&pointer, "inputs"), &action.inputs, Some(&limits));
     // An attempt at one element is looked up with that element.
     let mut attempted = inputs.clone();
+    let mut limited = inputs.clone();
+    if action.builtin == Some(Builtin::Answer) {
+        let scope = connection_scope(connector).with("inputs", inputs_type(&shape.inputs, &connector.schemas));
+        requests::answer(findings, &pointer, action, &scope);
+    }
     if action.builtin.is_none() {
         let mut scope = connection_scope(connector).with("inputs", inputs_type(&shape.inputs, &connector.schemas));
         let scopes = [&mut scope, &mut attempted];
         foreach(findings, &pointer, action, &inputs, scopes);
-        host(findings, connector, &below(&pointer, "host"), action.host.as_deref());
+        if let Some(resolved) = resolve::resolve(findings, connector, &pointer, action, &scope) {
+            scope.set("resolved", resolved.clone());
+            attempted.set("resolved", resolved.clone());
+            limited.set("resolved", resolved);
+        }
+        match action.host.as_deref().filter(|host| expressions::is_template(host)) {
+            // Whichever of the hosts the inputs name: what it is not is refused when it is called.
+            Some(computed) => {
+                expressions::template(findings, &scope, &below(&pointer, "host"), computed);
+            }
+            None => host(findings, connector, &below(&pointer, "host"), action.host.as_deref()),
+        }
         host_is_known(findings, connector, &pointer, action);
         requests::requests(findings, connector, &pointer, action, &scope);
-        requests::responses(findings, connector, &pointer, action, &inputs, &shape);
+        requests::responses(findings, connector, &pointer, action, (&inputs, &scope), &shape);
         effect_fits_method(findings, connector, &pointer, action);
+    }
+    if action.output.is_some() {
+        findings.key_error(
+            "misplaced_member",
+            &below(&pointer, "output"),
+            "`output` does nothing beside a `request`",
+            "it belongs to `steps`; what is made of an answer is in `response`",
+        );
     }
     if let Some(paged) = &action.paginate {
         paginate::paginate(findings, &below(&pointer, "paginate"), paged);
     }
-    if let Some(limit) = &action.limit {
-        values::value(
-            findings,
-            &inputs,
-            &below(&pointer, "limit"),
-            limit,
-            &serde_json::json!({"type": "integer"}),
-            &connector.schemas,
-        );
+    for (word, number) in [("limit", &action.limit), ("skip", &action.skip)] {
+        if let Some(number) = number {
+            let place = below(&pointer, word);
+            let integer = serde_json::json!({"type": "integer"});
+            values::value(findings, &limited, &place, number, &integer, &connector.schemas);
+        }
+    }
+    output::tables(findings, &below(&pointer, "table"), action);
+    output::refusals(findings, &below(&pointer, "refuse"), &action.refuse, &inputs);
+    for (part_name, part) in shapes::parts(connector, action) {
+        output::refusals(findings, &format!("{}/refuse", below("/parts", part_name)), &part.refuse, &inputs);
     }
     if let Effect::Classed(ClassedEffect::Lookup { reconcile }) = &action.effect {
         look_up(findings, connector, &format!("{pointer}/effect/reconcile"), reconcile, &attempted);
@@ -83,8 +111,14 @@ pub fn host(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, n
 }
 
 fn host_is_known(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, action: &Action) {
-    let named = action.host.is_some() || connector.defaults.host.is_some();
-    if !named && connector.hosts.len() != 1 {
+    if action.host.is_none() && connector.defaults.host.is_none() {
+        default_host(findings, connector, pointer);
+    }
+}
+
+/// That there is one host where none is named.
+pub fn default_host(findings: &mut Findings<'_>, connector: &Connector, pointer: &str) {
+    if connector.hosts.len() != 1 {
         let help = match connector.hosts.len() {
             0 => "write `hosts: {api: \"https://...\"}`".to_owned(),
             _ => format!(
@@ -96,7 +130,7 @@ fn host_is_known(findings: &mut Findings<'_>, connector: &Connector, pointer: &s
     }
 }
 
-fn name_is_readable(findings: &mut Findings<'_>, pointer: &str, name: &str) {
+pub fn name_is_readable(findings: &mut Findings<'_>, pointer: &str, name: &str) {
     if !schemas::is_identifier(name) {
         findings.key_error(
             "bad_identifier",
@@ -170,6 +204,10 @@ fn effect_fits_method(findings: &mut Findings<'_>, connector: &Connector, pointe
     }
 }
 
+// How services call the time at which a record was made.
+const DATES: &str = "created_at createdAt created created_time createdTime create_time date_created dateCreated \
+                     inserted_at posted_at published_at sent_at date_sent timestamp";
+
 fn look_up(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, reconcile: &Reconcile, inputs: &Scope) {
     if reconcile.within <= reconcile.after {
         findings.error(
@@ -197,6 +235,13 @@ fn look_up(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, re
             "name an action with `effect: read`",
         );
     }
+    composites::refuse(
+        findings,
+        &below(pointer, "action"),
+        &reconcile.action,
+        action,
+        "what an attempt did is looked up by one request",
+    );
     let Shape { inputs: wanted, record, .. } = shape(connector, action);
     let target = Target {
         name: &reconcile.action,
@@ -207,8 +252,15 @@ fn look_up(findings: &mut Findings<'_>, connector: &Connector, pointer: &str, re
     };
     values::feed(findings, inputs, &below(pointer, "with"), &reconcile.with, target);
     of_record(findings, &below(pointer, "id"), &reconcile.id, &record);
-    if let Some(time) = &reconcile.time {
-        of_record(findings, &below(pointer, "time"), time, &record);
+    match (&reconcile.time, DATES.split_whitespace().find(|date| record.members.contains_key(*date))) {
+        (Some(time), _) => of_record(findings, &below(pointer, "time"), time, &record),
+        (None, Some(date)) => findings.warning(
+            "reconcile_without_time",
+            &below(pointer, "match"),
+            "a record that matches counts as the attempt's own, however old it is: then nothing is done",
+            format!("write `time: {date}`: only records from the attempt on count then"),
+        ),
+        (None, None) => {}
     }
     let scope = inputs.clone().with("record", record);
     expressions::condition(findings, &scope, &below(pointer, "match"), &reconcile.r#match);

@@ -11,25 +11,34 @@ use super::findings::{Findings, below, suggestion};
 use super::scope::Scope;
 use super::shapes::inputs_type;
 use super::types::Type;
-use super::{actions, errors, paginate, schemas, triggers};
-use crate::manifest::catalog::Loaded;
-use crate::manifest::connector::{Auth, Effect, PlainEffect};
+use super::{
+    actions, approvals, composites, errors, files, output, paginate, restrictions, schemas, schemes, triggers,
+};
+use crate::manifest::catalog::{Catalog, Loaded};
+use crate::manifest::connector::{Effect, PlainEffect};
 use crate::manifest::{Connector, Diagnostic};
 
 /// Everything that is wrong with one connector.
-pub fn connector(loaded: &Loaded<Connector>) -> Vec<Diagnostic> {
+pub fn connector(catalog: &Catalog, loaded: &Loaded<Connector>) -> Vec<Diagnostic> {
     let connector = loaded.value.as_ref();
     let mut findings = Findings::new(&loaded.source);
     schemas::definitions(&mut findings, &connector.schemas);
     schemas::inputs(&mut findings, "/connection/fields", &connector.connection.fields, &connector.schemas);
+    files::inputs(&mut findings, "/connection/fields", &connector.connection.fields, None);
     hosts(&mut findings, connector);
     auth(&mut findings, connector);
     tests(&mut findings, connector);
     defaults(&mut findings, connector);
     parts(&mut findings, connector);
+    output::shapes(&mut findings, connector);
+    restrictions::restrictions(&mut findings, connector);
     for (name, action) in &connector.actions {
-        actions::action(&mut findings, connector, name, action);
+        match &action.steps {
+            None => actions::action(&mut findings, connector, name, action),
+            Some(steps) => composites::composite(&mut findings, catalog, connector, name, action, steps),
+        }
     }
+    approvals::replies(&mut findings, connector);
     for (name, trigger) in &connector.triggers {
         triggers::trigger(&mut findings, connector, name, trigger);
     }
@@ -47,7 +56,7 @@ pub fn connection_scope(connector: &Connector) -> Scope {
     let fields = &connector.connection.fields;
     let secrets: BTreeSet<String> =
         fields.iter().filter(|(_, field)| field.secret).map(|(name, _)| name.clone()).collect();
-    Scope::new().with("connection", inputs_type(fields, &connector.schemas)).keeping(secrets)
+    Scope::new().with("connection", inputs_type(fields, &connector.schemas)).keeping("connection", secrets)
 }
 
 /// Reports names that are none of `known`.
@@ -136,24 +145,10 @@ fn auth(findings: &mut Findings<'_>, connector: &Connector) {
     let scope = secret_scope(connector);
     for (name, scheme) in &connector.connection.auth {
         let pointer = below("/connection/auth", name);
-        for (member, text) in members(scheme) {
-            expressions::template(findings, &scope, &below(&pointer, member), text);
+        for (member, text) in scheme.texts() {
+            expressions::template(findings, &scope, &format!("{pointer}{member}"), &text);
         }
-    }
-}
-
-fn members(scheme: &Auth) -> Vec<(&'static str, &str)> {
-    match scheme {
-        Auth::None {} => Vec::new(),
-        Auth::Basic { username, password } => vec![("username", username), ("password", password)],
-        Auth::Bearer { token } => vec![("token", token)],
-        Auth::ApiKey { value, .. } => vec![("value", value)],
-        Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret } => vec![
-            ("consumer_key", consumer_key),
-            ("consumer_secret", consumer_secret),
-            ("token", token),
-            ("token_secret", token_secret),
-        ],
+        schemes::scheme(findings, connector, &pointer, scheme);
     }
 }
 
@@ -173,6 +168,7 @@ fn tests(findings: &mut Findings<'_>, connector: &Connector) {
                 "name an action with `effect: read`",
             );
         }
+        composites::refuse(findings, pointer, action, tested, "a connection is tested by one request");
         if let Some((input, _)) =
             tested.inputs.iter().find(|(_, input)| input.required && input.default_value().is_none())
         {
@@ -210,6 +206,8 @@ fn parts(findings: &mut Findings<'_>, connector: &Connector) {
     for (name, part) in &connector.parts {
         let pointer = below("/parts", name);
         schemas::inputs(findings, &below(&pointer, "inputs"), &part.inputs, &connector.schemas);
+        let limits = || connection_scope(connector).with("inputs", inputs_type(&part.inputs, &connector.schemas));
+        files::inputs(findings, &below(&pointer, "inputs"), &part.inputs, Some(&limits));
         if let Some(schema) = &part.response.schema {
             schemas::schema(findings, &format!("{pointer}/response/schema"), schema, &connector.schemas);
         }

@@ -96,6 +96,20 @@ pub fn limits(findings: &mut Findings<'_>, connector: &Connector, pointer: &str,
             limit.actions.as_slice(),
             &connector.actions,
         );
+        known_names(
+            findings,
+            ("unknown_action", "action"),
+            &below(&pointer, "except"),
+            limit.except.as_slice(),
+            &connector.actions,
+        );
+        known_names(
+            findings,
+            ("unknown_auth", "auth scheme"),
+            &below(&pointer, "auth"),
+            limit.auth.as_slice(),
+            &connector.connection.auth,
+        );
     }
 }
 

@@ -152,8 +152,10 @@ struct Reader<'r, 'a> {
 struct Leave {
     /// A path may be absent.
     absence: bool,
-    /// A secret may be read: the key of `hmac`.
+    /// A secret may be read: the key of a helper that signs or checks.
     secret: bool,
+    /// It is what a helper works with.
+    helped: bool,
 }
 
 impl Reader<'_, '_> {
@@ -187,11 +189,28 @@ impl Reader<'_, '_> {
                 "template_secret",
                 shape,
                 format!("`{}` is secret and cannot be read here", path.text),
-                Some("secrets can be read in `auth` and `hosts`, and as the key of `hmac`".to_owned()),
+                Some(match path.text.starts_with("inputs") {
+                    true => {
+                        "secret inputs can be read in the steps of a flow; what a trigger needs belongs in a connection"
+                            .to_owned()
+                    }
+                    false => "secrets can be read in `auth` and `hosts`, and as the key of `hmac`".to_owned(),
+                }),
+            );
+        }
+        if resolved.as_it_is && leave.helped {
+            self.mark(
+                Severity::Error,
+                "template_secret",
+                shape,
+                format!("`{}` is secret and cannot be read by a helper", path.text),
+                Some(format!("write it as it is, `{{{{{}}}}}`; what signs belongs in a connector's `auth`", path.text)),
             );
         }
         let absent = resolved.perhaps_absent.is_some();
-        if let (Some(part), false) = (resolved.perhaps_absent, leave.absence) {
+        // An account without the secret that something is signed with cannot do it, and is told so.
+        let may_be_absent = leave.absence || (resolved.secret && leave.secret);
+        if let (Some(part), false) = (resolved.perhaps_absent, may_be_absent) {
             self.mark(
                 Severity::Warning,
                 "template_maybe_missing",
@@ -209,16 +228,18 @@ impl Reader<'_, '_> {
         for (position, argument) in call.arguments.iter().enumerate() {
             let parameter = signature.parameter(position);
             let forgiven = call.helper.forgives(position);
-            let is_key = signature.name == "hmac" && parameter.is_some_and(|parameter| parameter.name == "key");
+            let is_key = ["hmac", "twilio_signed"].contains(&signature.name)
+                && parameter.is_some_and(|parameter| parameter.name == "key");
             let secret = is_key || (forgiven && leave.secret);
-            let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret });
+            let helped = leave.helped || !forgiven;
+            let (of, absent) = self.infer(argument, Leave { absence: leave.absence || forgiven, secret, helped });
             if let Some(parameter) = parameter {
                 self.argument(signature.name, parameter, argument, &of);
             }
             given.push(Given { of, absent, shape: argument });
         }
         for (name, argument) in &call.named {
-            let (of, _) = self.infer(argument, leave);
+            let (of, _) = self.infer(argument, Leave { helped: true, ..leave });
             if let Some(parameter) = signature.option(name) {
                 self.argument(signature.name, parameter, argument, &of);
             }

@@ -44,6 +44,11 @@ impl<'a> Findings<'a> {
         self.value(Severity::Warning, code, pointer, message.into(), help.into());
     }
 
+    /// The value at `pointer` is as it should be, and there is something to know about it.
+    pub fn note(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
+        self.value(Severity::Note, code, pointer, message.into(), help.into());
+    }
+
     /// The key of the value at `pointer` is wrong: an unknown or misplaced name.
     pub fn key_error(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
         let Help(help) = help.into();

@@ -1,6 +1,6 @@
 //! A flow: its inputs, its trigger, its concurrency. Its steps are checked in `steps`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -12,9 +12,10 @@ use super::steps::Steps;
 use super::triggers::interval;
 use super::types::{Kinds, Member, Type};
 use super::values::{self, Target};
-use super::{Surroundings, expressions, loops, schemas};
+use super::{Surroundings, expressions, files, loops, output, schemas};
 use crate::manifest::catalog::{Catalog, Loaded};
-use crate::manifest::flow::{Start, Step, Trigger};
+use crate::manifest::connector::CursorType;
+use crate::manifest::flow::{Emit, Start, Step, Trigger};
 use crate::manifest::{Diagnostic, Flow, Severity};
 
 /// Everything that is wrong with one flow.
@@ -23,19 +24,61 @@ pub fn flow(catalog: &Catalog, name: &str, loaded: &Loaded<Flow>, surroundings: 
     let mut findings = Findings::new(&loaded.source);
     let mut names = Names::new(catalog, name, flow);
     schemas::inputs(&mut findings, "/inputs", &flow.inputs, &BTreeMap::new());
+    files::inputs(&mut findings, "/inputs", &flow.inputs, None);
     given_inputs(&mut findings, catalog, name, flow);
     names.connections(&mut findings);
-    let inputs = Scope::new().with("inputs", inputs_type(&flow.inputs, &BTreeMap::new()));
+    let secret = secret_inputs(&mut findings, flow);
+    let inputs = Scope::new().with("inputs", inputs_type(&flow.inputs, &BTreeMap::new())).keeping("inputs", secret);
     let item = trigger(&mut findings, &mut names, &flow.trigger, &inputs, surroundings);
-    let with_item = inputs.with("item", item);
+    let item = if is_alert(catalog, name) { Type::any() } else { item };
+    let mut with_item = inputs.with("item", item.clone());
     if let Some(condition) = &flow.trigger.condition {
         expressions::condition(&mut findings, &with_item, "/trigger/where", condition);
     }
+    if flow.trigger.emit == Emit::Batch {
+        with_item.set("item", batch_of(item));
+    }
     concurrency(&mut findings, flow, &with_item);
-    let scope = with_item.with("flow", flow_root(flow)).with("run", run_root()).with("steps", Type::object([]));
+    let scope = with_item
+        .showing_secrets()
+        .with("flow", flow_root(flow))
+        .with("run", run_root())
+        .with("steps", Type::object([]));
     loops::loops(&mut findings, &mut names, flow);
     Steps::new(&mut findings, &mut names).flow(flow, scope);
     findings.into_diagnostics()
+}
+
+/// The names of the inputs that are secret. What stands for one in a run is a text.
+fn secret_inputs(findings: &mut Findings<'_>, flow: &Flow) -> BTreeSet<String> {
+    let secret = flow.inputs.iter().filter(|(_, input)| input.secret);
+    for (name, input) in secret.clone() {
+        if input.schema.get("type").is_none_or(|written| written != "string") {
+            findings.error(
+                "secret_not_text",
+                &below(&below("/inputs", name), "secret"),
+                "only a text can be secret",
+                "write `type: string`",
+            );
+        }
+    }
+    secret.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether notices start it: they are other items than those of its trigger.
+fn is_alert(catalog: &Catalog, name: &str) -> bool {
+    catalog.settings.value.alerts.iter().any(|alert| alert.flow == name)
+}
+
+/// What a schedule's run is started with.
+fn occurrence() -> Type {
+    Type::object([("scheduled_at", Member::always(Type::text()))])
+}
+
+/// What all that a poll finds is as one item.
+fn batch_of(item: Type) -> Type {
+    let count = Member::always(Type::of(Kinds::INTEGER));
+    Type::object([("count", count), ("items", Member::always(Type::list(item)))])
 }
 
 fn flow_root(flow: &Flow) -> Type {
@@ -43,7 +86,8 @@ fn flow_root(flow: &Flow) -> Type {
     Type::object([("name", Member::always(Type::text())), ("title", Member::always(Type::of(title)))])
 }
 
-fn run_root() -> Type {
+/// What `run` holds.
+pub fn run_root() -> Type {
     Type::object([("id", Member::always(Type::text())), ("started_at", Member::always(Type::text()))])
 }
 
@@ -52,8 +96,10 @@ fn given_inputs(findings: &mut Findings<'_>, catalog: &Catalog, name: &str, flow
     if !has_settings(catalog) || catalog.settings.value.flows.contains_key(name) {
         return;
     }
+    let given = catalog.given.get(name);
     for (input, schema) in &flow.inputs {
-        if schema.required && schema.default_value().is_none() {
+        let is_given = given.is_some_and(|given| given.contains(input));
+        if schema.required && schema.default_value().is_none() && !is_given {
             let message = format!("nothing gives the input `{input}`");
             findings.warning(
                 "input_missing",
@@ -108,7 +154,11 @@ fn trigger(
     match &trigger.poll {
         Some(written) => polled(findings, names, trigger, written, inputs),
         None => {
-            for (given, name) in [(!trigger.with.is_empty(), "with"), (trigger.start != Start::default(), "start")] {
+            for (given, name) in [
+                (!trigger.with.is_empty(), "with"),
+                (trigger.start != Start::default(), "start"),
+                (trigger.emit != Emit::default(), "emit"),
+            ] {
                 if given {
                     findings.key_error(
                         "setting_without_effect",
@@ -119,7 +169,7 @@ fn trigger(
                 }
             }
             expressions::tree(findings, inputs, "/trigger/with", &Value::Object(trigger.with.clone()));
-            Type::any()
+            if scheduled && !trigger.manual { occurrence() } else { Type::any() }
         }
     }
 }
@@ -143,7 +193,19 @@ fn polled(
         missing: Severity::Error,
     };
     values::feed(findings, inputs, "/trigger/with", &trigger.with, target);
-    connector.actions.get(&found.poll).map_or_else(Type::any, |action| shape(connector, action).record)
+    if matches!(&trigger.start, Start::Since { since } if since.parse::<jiff::Timestamp>().is_ok())
+        && matches!(found.cursor.kind, CursorType::Integer | CursorType::None)
+    {
+        findings.error(
+            "start_undated",
+            "/trigger/start/since",
+            format!("the items of `{written}` have no dates, so none can be told to be from that time on"),
+            "write `start: now`, `all` or `{last: 5}`",
+        );
+    }
+    let Some(action) = connector.actions.get(&found.poll) else { return Type::any() };
+    output::availability(findings, "/trigger/poll", written, action, &trigger.with);
+    shape(connector, action).record
 }
 
 fn start(findings: &mut Findings<'_>, start: &Start) {
@@ -195,8 +257,8 @@ pub fn visit<'s>(steps: &'s [Step], pointer: &str, found: &mut dyn FnMut(&str, &
     for (position, step) in steps.iter().enumerate() {
         let pointer = below(pointer, position);
         found(&pointer, step);
-        for (inner, name) in [(&step.then, "then"), (&step.otherwise, "else"), (&step.steps, "steps")] {
-            visit(inner.as_deref().unwrap_or_default(), &below(&pointer, name), found);
+        for (name, inner) in step.inner() {
+            visit(inner, &format!("{pointer}/{name}"), found);
         }
     }
 }
@@ -210,7 +272,8 @@ pub fn settings(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, n
     let place = below(pointer, "inputs");
     let written = given.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let missing = if given.enabled == Some(false) { Severity::Warning } else { Severity::Error };
-    let target = Target { name, inputs: &flow.inputs, definitions: &BTreeMap::new(), given: &[], missing };
+    let elsewhere: Vec<&str> = catalog.given.get(name).into_iter().flatten().map(String::as_str).collect();
+    let target = Target { name, inputs: &flow.inputs, definitions: &BTreeMap::new(), given: &elsewhere, missing };
     values::feed(findings, &Scope::new(), &place, &written, target);
     interval(findings, &below(pointer, "every"), given.every);
 }

@@ -13,7 +13,7 @@ use super::shapes::shape;
 use super::steps::{Steps, hide_all};
 use super::types::{Kinds, Member, Type};
 use super::values::{self, Target};
-use super::{connector, names};
+use super::{approvals, composites, connector, names, output, repeat};
 use crate::manifest::connector::PlainEffect;
 use crate::manifest::connector::request::Method;
 use crate::manifest::flow::{Http, Step, Stop, Wait};
@@ -32,6 +32,10 @@ pub fn form(steps: &mut Steps<'_, '_, '_>, step: &Step, pointer: &str, scope: &m
         set(steps, values, &below(pointer, "set"), scope)
     } else if let Some(list) = &step.foreach {
         foreach(steps, step, list, pointer, scope)
+    } else if let Some(written) = &step.repeat {
+        repeat::repeat(steps, step, written, pointer, scope)
+    } else if let Some(written) = &step.approval {
+        approvals::approval(steps, written, &below(pointer, "approval"), scope)
     } else if let Some(pause) = &step.wait {
         wait(steps, pause, &below(pointer, "wait"), scope);
         Type::of(Kinds::NULL)
@@ -56,7 +60,21 @@ fn action(
         expressions::tree(steps.findings, scope, &place, &Value::Object(with.clone()));
         return Type::any();
     };
+    // What a composite cannot do is said of it, where a flow calls it.
+    if steps.names.home().is_none() {
+        output::availability(steps.findings, &below(pointer, "action"), written, action, with);
+    }
     let shape = shape(connector, action);
+    let asked = match action.is_composite() {
+        true => approvals::of_composite(steps, action, with, &below(pointer, "action")),
+        false => None,
+    };
+    let asking = asked.filter(|_| !scope.has("approval")).map(|asked| scope.clone().with("approval", asked));
+    let scope = asking.as_ref().unwrap_or(scope);
+    let output = match action.is_composite() {
+        true => composites::output_of(steps.names, connector, action),
+        false => shape.output,
+    };
     let connection = steps.names.connection_of(&connector.connector);
     let given = connection.map(|(_, connection)| connector::default_names(&connection.defaults)).unwrap_or_default();
     // A connection that is not known yet may give what is missing by its defaults.
@@ -65,7 +83,7 @@ fn action(
     let target =
         Target { name: written, inputs: &shape.inputs, definitions: &connector.schemas, given: &given, missing };
     values::feed(steps.findings, scope, &place, with, target);
-    shape.output
+    output
 }
 
 fn http(steps: &mut Steps<'_, '_, '_>, http: &Http, pointer: &str, scope: &Scope) -> Type {
@@ -145,17 +163,7 @@ fn set(steps: &mut Steps<'_, '_, '_>, values: &Map<String, Value>, pointer: &str
                 "use letters, digits and `_`, and begin with a letter",
             );
         }
-        let member = match value {
-            // A template that may give nothing leaves the member out.
-            Value::String(text) if is_template(text) => {
-                match expressions::template(steps.findings, scope, &place, text) {
-                    Some(written) => Member { of: written.of, required: !written.perhaps_absent },
-                    None => Member::always(Type::any()),
-                }
-            }
-            other => Member::always(expressions::tree(steps.findings, scope, &place, other)),
-        };
-        output = output.with(name, member);
+        output = output.with(name, composites::member(steps.findings, scope, &place, value));
     }
     output
 }
@@ -202,6 +210,9 @@ fn foreach(steps: &mut Steps<'_, '_, '_>, step: &Step, list: &Value, pointer: &s
     }
     let element = list.element.as_ref().map_or_else(Type::any, |element| Type::clone(element));
     let mut inner = scope.clone().with(name, element).with(&format!("{name}_index"), Type::of(Kinds::INTEGER));
+    if step.collect.is_some() {
+        inner = inner.with(&format!("{name}_before"), Type::any());
+    }
     steps.block(inner_steps, &below(pointer, "steps"), &mut inner);
     let collected = step
         .collect

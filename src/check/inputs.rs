@@ -118,7 +118,10 @@ impl Validator {
             ValidationErrorKind::Type { kind } => {
                 let expected = expected(kind);
                 let given = Kinds::of(error.instance());
-                vec![problem("input_wrong_type", format!("{subject} must be {expected}, not {given}"), None)]
+                let is_scalar = matches!(error.instance().as_ref(), Value::Number(_) | Value::Bool(_));
+                let help = (expected == "text" && is_scalar)
+                    .then(|| "a lone `{{…}}` keeps its type: write `{{json …}}`, or more text beside it".to_owned());
+                vec![problem("input_wrong_type", format!("{subject} must be {expected}, not {given}"), help)]
             }
             ValidationErrorKind::Enum { options } => {
                 let words = options.as_array().into_iter().flatten().filter_map(Value::as_str);

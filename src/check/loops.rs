@@ -4,6 +4,7 @@ use super::findings::{Findings, below};
 use super::flow::visit;
 use super::names::Names;
 use super::shapes::shape;
+use crate::manifest::composite::all_steps;
 use crate::manifest::connector::{Action, ClassedEffect, Effect, PlainEffect};
 use crate::manifest::{Connector, Flow};
 
@@ -50,6 +51,15 @@ pub fn loops(findings: &mut Findings<'_>, names: &mut Names<'_>, flow: &Flow) {
 
 /// Whether an action makes records of that schema: it gives one, or looks one up when it is not certain.
 fn makes(connector: &Connector, action: &Action, listed: &str) -> bool {
+    if let Some(steps) = &action.steps {
+        let mut does = false;
+        // Composites within it are left to their own callers: they are seldom nested.
+        all_steps(steps, &mut |step| {
+            let called = step.action.as_ref().and_then(|name| connector.actions.get(name));
+            does |= called.is_some_and(|called| !called.is_composite() && makes(connector, called, listed));
+        });
+        return does;
+    }
     let looked_up = match &action.effect {
         Effect::Plain(PlainEffect::Read | PlainEffect::Natural) => return false,
         Effect::Classed(ClassedEffect::Lookup { reconcile }) => connector.actions.get(&reconcile.action),

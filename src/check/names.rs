@@ -6,22 +6,67 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::findings::{Findings, below, suggestion};
 use crate::manifest::catalog::{Catalog, Origin};
 use crate::manifest::connector::{Action, Auth, Trigger};
+use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::{Connector, Flow};
 use crate::settings::{Connection, FlowSettings};
 
-/// The names that one flow can use.
+/// The names that one flow, or one composite action, can use.
 pub struct Names<'a> {
     catalog: &'a Catalog,
-    flow: &'a Flow,
-    name: &'a str,
+    user: User<'a>,
     /// Connectors whose connection has been looked for: it is told once, at the first use.
     seen: BTreeSet<String>,
+    /// How many composites these names are within, while it is found out what they give.
+    depth: usize,
+}
+
+/// Whose steps name things.
+enum User<'a> {
+    Flow {
+        name: &'a str,
+        flow: &'a Flow,
+    },
+    /// A composite action: it uses the connection of its caller.
+    Composite {
+        home: &'a Connector,
+    },
 }
 
 impl<'a> Names<'a> {
     /// For the flow of this name.
     pub fn new(catalog: &'a Catalog, name: &'a str, flow: &'a Flow) -> Self {
-        Names { catalog, flow, name, seen: BTreeSet::new() }
+        Names { catalog, user: User::Flow { name, flow }, seen: BTreeSet::new(), depth: 0 }
+    }
+
+    /// For the composite actions of a connector.
+    pub fn within(catalog: &'a Catalog, home: &'a Connector) -> Self {
+        Names { catalog, user: User::Composite { home }, seen: BTreeSet::new(), depth: 0 }
+    }
+
+    /// The connector whose composite actions these names are for.
+    pub fn home(&self) -> Option<&'a Connector> {
+        match self.user {
+            User::Flow { .. } => None,
+            User::Composite { home } => Some(home),
+        }
+    }
+
+    /// For a composite action of `home` that is called from here.
+    pub fn deeper<'b>(&self, home: &'b Connector) -> Names<'b>
+    where
+        'a: 'b,
+    {
+        Names { depth: self.depth + 1, ..Names::within(self.catalog, home) }
+    }
+
+    /// See [`Names::deeper`].
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// What else there is.
+    pub fn catalog(&self) -> &'a Catalog {
+        self.catalog
     }
 
     /// The action that `<connector>.<action>` names.
@@ -31,6 +76,14 @@ impl<'a> Names<'a> {
         pointer: &str,
         written: &str,
     ) -> Option<(&'a Connector, &'a Action)> {
+        if let (Some(home), false) = (self.home(), written.contains('.')) {
+            let found = home.actions.get(written);
+            if found.is_none() {
+                let help = suggestion(written, home.actions.keys().map(String::as_str));
+                findings.error("unknown_action", pointer, format!("there is no action `{written}`"), help);
+            }
+            return Some((home, found?));
+        }
         let (connector, name) = self.connector(findings, pointer, written, "action", "twilio.send_sms")?;
         let found =
             member(findings, ("unknown_action", "action"), pointer, (&connector.connector, name), &connector.actions)?;
@@ -57,17 +110,31 @@ impl<'a> Names<'a> {
 
     /// The flow's own `connections`: that they name what there is.
     pub fn connections(&self, findings: &mut Findings<'_>) {
-        connections(findings, self.catalog, "/connections", &self.flow.connections);
+        if let User::Flow { flow, .. } = self.user {
+            connections(findings, self.catalog, "/connections", &flow.connections);
+        }
     }
 
     /// A connection by its name.
     pub fn connection(&self, findings: &mut Findings<'_>, pointer: &str, name: &str) {
+        if self.home().is_some() {
+            return findings.error(
+                "composite_connection",
+                pointer,
+                "a composite action names no connection",
+                "call an action of this connector: it is signed by the connection that the flow uses",
+            );
+        }
         known_connection(findings, self.catalog, pointer, name);
     }
 
     /// The connection that this flow uses a connector with, if it is clear which.
     pub fn connection_of(&self, connector: &str) -> Option<(&'a str, &'a Connection)> {
         let settings = self.catalog.settings.value.as_ref();
+        // A composite is written once for all connections.
+        if self.home().is_some() {
+            return None;
+        }
         let chosen = self.chosen(connector);
         if let Some(name) = chosen {
             return settings.connections.get_key_value(name).map(|(name, connection)| (name.as_str(), connection));
@@ -83,9 +150,19 @@ impl<'a> Names<'a> {
         has_settings(self.catalog)
     }
 
+    /// Whether there may be a connection that could not be read, or one whose connector is mistyped: that has been
+    /// told.
+    fn may_be_mistyped(&self, connector: &str) -> bool {
+        let connectors = &self.catalog.connectors;
+        let of_none = self.catalog.settings.value.connections.values().map(|connection| connection.connector.as_str());
+        let mut of_none = of_none.filter(|name| !connectors.contains_key(*name));
+        self.catalog.broken_settings || of_none.any(|name| did_you_mean(name, [connector]).is_some())
+    }
+
     fn chosen(&self, connector: &str) -> Option<&'a String> {
-        let settings: Option<&'a FlowSettings> = self.catalog.settings.value.flows.get(self.name);
-        settings.and_then(|flow| flow.connections.get(connector)).or_else(|| self.flow.connections.get(connector))
+        let User::Flow { name, flow } = self.user else { return None };
+        let settings: Option<&'a FlowSettings> = self.catalog.settings.value.flows.get(name);
+        settings.and_then(|flow| flow.connections.get(connector)).or_else(|| flow.connections.get(connector))
     }
 
     fn candidates(&self, connector: &str) -> Vec<(&'a str, &'a Connection)> {
@@ -122,8 +199,20 @@ impl<'a> Names<'a> {
             return None;
         };
         let found = loaded.value.as_ref();
-        if self.seen.insert(connector.to_owned()) {
-            self.usable_connection(findings, pointer, connector, found);
+        match self.home() {
+            Some(home) if home.connector != connector && needs_connection(found) => {
+                findings.error(
+                    "composite_connection",
+                    pointer,
+                    format!("`{connector}` needs a connection, and a composite action has its own connector's alone"),
+                    "let the flow call it, or use a connector that needs no connection, such as `file`",
+                );
+            }
+            Some(_) => {}
+            None if self.seen.insert(connector.to_owned()) => {
+                self.usable_connection(findings, pointer, connector, found);
+            }
+            None => {}
         }
         Some((found, name))
     }
@@ -141,7 +230,7 @@ impl<'a> Names<'a> {
             return;
         }
         // One that was chosen and is not there is told where it was chosen.
-        if self.chosen(connector).is_some() {
+        if self.chosen(connector).is_some() || self.may_be_mistyped(connector) {
             return;
         }
         let candidates = self.candidates(connector);
@@ -208,7 +297,8 @@ pub fn needs_connection(connector: &Connector) -> bool {
 }
 
 fn known_connection(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, name: &str) {
-    if catalog.settings.value.connections.contains_key(name) {
+    // Of settings that cannot be read it is not known.
+    if catalog.settings.value.connections.contains_key(name) || catalog.broken_settings {
         return;
     }
     let message = format!("there is no connection `{name}`");

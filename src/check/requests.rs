@@ -2,9 +2,11 @@
 //! checked in the light of each action that takes them, as the inputs differ.
 
 use super::expressions::{self, is_template};
+use super::files;
 use super::findings::{Findings, below};
+use super::output;
 use super::scope::Scope;
-use super::selectors::{of_record, selector};
+use super::selectors::selector;
 use super::shapes::{self, Shape};
 use super::types::Type;
 use crate::manifest::Connector;
@@ -20,40 +22,49 @@ pub fn requests(findings: &mut Findings<'_>, connector: &Connector, pointer: &st
         self::request(findings, place, request, scope);
     }
     let requests = || all.iter().map(|(_, request)| *request);
-    let bodies: Vec<&str> = [
-        (requests().any(|request| request.json.is_some()), "json"),
-        (requests().any(|request| request.form.is_some()), "form"),
-        (requests().any(|request| request.raw.is_some()), "raw"),
-    ]
-    .into_iter()
-    .filter(|(given, _)| *given)
-    .map(|(_, name)| name)
-    .collect();
+    let mut bodies: Vec<&str> = Vec::new();
+    for name in requests().flat_map(Request::bodies) {
+        if !bodies.contains(&name) {
+            bodies.push(name);
+        }
+    }
     if bodies.len() > 1 {
         let message = format!("this request has several bodies: {}", bodies.join(", "));
-        findings.error("several_bodies", &below(pointer, "request"), message, "write one of `json`, `form` and `raw`");
+        let help = "write one of `json`, `form`, `multipart` and `raw`";
+        findings.error("several_bodies", &below(pointer, "request"), message, help);
     }
     if requests().all(|request| request.path.is_none()) {
         findings.error("path_missing", pointer, "this action has no path", "write `request: {path: /...}`");
     }
 }
 
-/// What is made of the answer.
+/// What is given back where nothing is sent.
+pub fn answer(findings: &mut Findings<'_>, pointer: &str, action: &Action, scope: &Scope) {
+    request(findings, &below(pointer, "request"), &action.request, scope);
+}
+
+/// What is made of the answer; `sent` is what the request could read.
 pub fn responses(
     findings: &mut Findings<'_>,
     connector: &Connector,
     pointer: &str,
     action: &Action,
-    inputs: &Scope,
+    (inputs, sent): (&Scope, &Scope),
     shape: &Shape,
 ) {
     let own = (below(pointer, "response"), &action.response);
     let parts = shapes::parts(connector, action);
     let shared = parts.iter().map(|(name, part)| (format!("{}/response", below("/parts", name)), &part.response));
     let all: Vec<(String, &Response)> = std::iter::once(own).chain(shared).collect();
-    let is_text = all.iter().find_map(|(_, response)| response.format) == Some(Format::Text);
+    let format = all.iter().find_map(|(_, response)| response.format).unwrap_or_default();
+    let is_text = format == Format::Text;
+    if format == Format::Binary && action.paginate.is_some() {
+        let message = "an answer that becomes a file has no further pages";
+        findings.error("setting_without_effect", &below(pointer, "paginate"), message, "remove it");
+    }
     for (place, response) in &all {
-        self::response(findings, place, response, inputs, shape);
+        files::answer(findings, place, response, format, sent);
+        self::response(findings, connector, place, response, (inputs, sent), shape);
         if is_text && response.records.is_some() {
             findings.error(
                 "setting_without_effect",
@@ -90,12 +101,20 @@ fn request(findings: &mut Findings<'_>, pointer: &str, request: &Request, scope:
     for (name, value) in request.form.iter().flatten() {
         expressions::tree(findings, scope, &below(&below(pointer, "form"), name), value);
     }
+    files::parts(findings, pointer, request, scope);
     if let Some(raw) = &request.raw {
         expressions::template(findings, scope, &below(pointer, "raw"), raw);
     }
 }
 
-fn response(findings: &mut Findings<'_>, pointer: &str, response: &Response, inputs: &Scope, shape: &Shape) {
+fn response(
+    findings: &mut Findings<'_>,
+    connector: &Connector,
+    pointer: &str,
+    response: &Response,
+    (inputs, sent): (&Scope, &Scope),
+    shape: &Shape,
+) {
     if let Some(records) = &response.records {
         // The inputs may say where the records are.
         if is_template(records) {
@@ -104,13 +123,12 @@ fn response(findings: &mut Findings<'_>, pointer: &str, response: &Response, inp
             selector(findings, &below(pointer, "records"), records);
         }
     }
-    for (position, expand) in response.expand.iter().enumerate() {
-        let pointer = format!("{pointer}/expand/{position}");
-        selector(findings, &below(&pointer, "list"), &expand.list);
-        selector(findings, &below(&pointer, "key"), &expand.key);
-        of_record(findings, &below(&pointer, "by"), &expand.by, &with_removed(response, &shape.record));
+    output::shape(findings, connector, &below(pointer, "shape"), response.shape.as_ref());
+    output::expands(findings, connector, pointer, &response.expand, &with_removed(response, &shape.record));
+    if let Some(raw) = &response.raw {
+        expressions::condition(findings, inputs, &below(pointer, "raw"), raw);
     }
-    let scope = inputs.clone().with("record", with_removed(response, &shape.record));
+    let scope = sent.clone().with("record", with_removed(response, &shape.record));
     if let Some(condition) = &response.condition {
         expressions::condition(findings, &scope, &below(pointer, "where"), condition);
     }

@@ -60,6 +60,11 @@ pub fn inputs(findings: &mut Findings<'_>, pointer: &str, inputs: &Inputs, defin
         if findings.count() == before {
             usable(findings, &place, &Value::Object(input.schema.clone()), definitions);
         }
+        if let Some(other) = input.yields_to.as_deref().filter(|other| !inputs.contains_key(*other)) {
+            let message = format!("there is no input `{other}` beside `{name}`");
+            let help = suggestion(other, inputs.keys().map(String::as_str));
+            findings.error("input_unknown", &below(&place, "yields_to"), message, help);
+        }
         if let Some(default) = input.default_value() {
             fitting_default(findings, &below(&place, "default"), default, &input.schema, definitions);
         }

@@ -11,24 +11,28 @@ use super::types::{Found, Kinds, Member, Type};
 
 /// The names that are readable somewhere, and where: told when one is read in another place.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("approval", "`approval` can be read in what sends an approval, and where an action that asks people is called"),
     ("body", "`body` can be read in `response.set` alone"),
-    ("connection", "`connection` can be read in a connector's requests and `auth` alone; a flow never sees it"),
+    ("connection", "`connection` can be read in a connector's requests, steps and `auth` alone; a flow never sees it"),
     ("cursor", "`cursor` can be read in the `with` of a connector's trigger alone"),
     ("error", "`error` can be read in `on_failure` alone; after `on_error: continue` read `steps.<id>.error`"),
     ("inputs", "`inputs` cannot be read here"),
     ("item", "`item` can be read in a flow's steps, its `where` and its concurrency key alone"),
     ("record", "`record` can be read in `where`, `set`, `match` and `not_ready` of a connector alone"),
+    ("resolved", "`resolved` can be read in an action with `resolve` alone"),
     ("response", "`response` can be read in error rules alone"),
-    ("run", "`run` can be read in a flow's steps alone"),
-    ("steps", "`steps` can be read in a flow's steps alone"),
+    ("run", "`run` can be read in steps alone"),
+    ("steps", "`steps` can be read in steps alone"),
 ];
 
 /// What can be read at one place.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     roots: BTreeMap<String, Type>,
-    /// Fields of `connection` that exist but are secret here.
-    secrets: Arc<BTreeSet<String>>,
+    /// What exists but is secret here, as (root, member): fields of `connection`, a flow's inputs.
+    secrets: Arc<BTreeSet<(&'static str, String)>>,
+    /// Whether those can be read all the same, as they are: not by a helper, which would see what stands for them.
+    shows_secrets: bool,
     /// Steps that exist but cannot be read here, and why.
     hidden_steps: BTreeMap<String, String>,
     /// Whether a member that may be absent is no slip here: a scheme whose fields are not given is not used.
@@ -41,8 +45,10 @@ pub struct Resolved {
     pub of: Type,
     /// The part of the path that may be absent.
     pub perhaps_absent: Option<String>,
-    /// Whether it is a secret field of the connection.
+    /// Whether it is a secret that cannot be read here.
     pub secret: bool,
+    /// Whether it is a secret that helpers cannot read.
+    pub as_it_is: bool,
 }
 
 /// Why a path leads nowhere.
@@ -76,10 +82,17 @@ impl Scope {
         self.roots.contains_key(name)
     }
 
-    /// The same where these fields of `connection` are secret.
+    /// The same where these members of a root are secret.
     #[must_use]
-    pub fn keeping(mut self, secrets: BTreeSet<String>) -> Scope {
-        self.secrets = Arc::new(secrets);
+    pub fn keeping(mut self, root: &'static str, secrets: BTreeSet<String>) -> Scope {
+        self.secrets = Arc::new(secrets.into_iter().map(|name| (root, name)).collect());
+        self
+    }
+
+    /// The same where secrets can be read, but not by helpers.
+    #[must_use]
+    pub fn showing_secrets(mut self) -> Scope {
+        self.shows_secrets = true;
         self
     }
 
@@ -121,14 +134,21 @@ impl Scope {
     /// Where a path leads.
     pub fn resolve(&self, path: &[Segment]) -> Result<Resolved, Fault> {
         let Some((Segment::Key(root), rest)) = path.split_first() else {
-            return Ok(Resolved { of: Type::any(), perhaps_absent: None, secret: false });
+            return Ok(Resolved { of: Type::any(), perhaps_absent: None, secret: false, as_it_is: false });
         };
         let Some(of) = self.roots.get(root) else {
             return Err(self.no_root(root));
         };
-        let secret =
-            root == "connection" && matches!(rest.first(), Some(Segment::Key(name)) if self.secrets.contains(name));
-        let mut resolved = Resolved { of: of.clone(), perhaps_absent: None, secret };
+        let is_secret = match rest.first() {
+            Some(Segment::Key(name)) => self.secrets.iter().any(|(of, secret)| of == root && secret == name),
+            _ => false,
+        };
+        let mut resolved = Resolved {
+            of: of.clone(),
+            perhaps_absent: None,
+            secret: is_secret && !self.shows_secrets,
+            as_it_is: is_secret && self.shows_secrets,
+        };
         for (position, segment) in rest.iter().enumerate() {
             let read = path.get(..=position).unwrap_or(path);
             let found = match segment {

@@ -6,19 +6,27 @@ use super::connector::base_url;
 use super::findings::{Findings, below, suggestion};
 use super::schemas::is_identifier;
 use super::values::report;
-use super::{Surroundings, flow, inputs};
+use super::{Surroundings, flow, inputs, restrictions, vault};
 use crate::manifest::catalog::Catalog;
 use crate::manifest::{Connector, Diagnostic, Inputs};
-use crate::settings::{Connection, Settings, Source};
+use crate::settings::{Alert, Connection, Settings, Source};
+
+/// Checks are requests, too, and count against the service's limits.
+const SHORTEST_CHECK_MS: i64 = 60_000;
 
 /// Everything that is wrong with the settings.
 pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagnostic> {
     let settings: &Settings = catalog.settings.value.as_ref();
     let mut findings = Findings::new(&catalog.settings.source);
     addresses(&mut findings, settings);
+    vault::section(&mut findings, settings);
     amounts(&mut findings, settings);
-    for (name, connection) in &settings.connections {
+    // A stored one stands in no file: it was checked when it was made, and is again when it is bound.
+    for (name, connection) in settings.connections.iter().filter(|(_, connection)| !connection.is_stored) {
         self::connection(&mut findings, catalog, name, connection, surroundings);
+    }
+    for (position, alert) in settings.alerts.iter().enumerate() {
+        self::alert(&mut findings, catalog, &format!("/alerts/{position}"), alert);
     }
     for name in settings.flows.keys() {
         let pointer = below("/flows", name);
@@ -33,6 +41,20 @@ pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagn
         }
     }
     findings.into_diagnostics()
+}
+
+fn alert(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, alert: &Alert) {
+    let Alert { flow, connections, .. } = alert;
+    if !catalog.flows.contains_key(flow) && !catalog.broken_flows.contains(flow) {
+        let help = suggestion(flow, catalog.flows.keys().map(String::as_str));
+        findings.error("unknown_flow", &below(pointer, "flow"), format!("there is no flow `{flow}`"), help);
+    }
+    let known = &catalog.settings.value.connections;
+    for name in connections.as_slice().iter().filter(|name| !known.contains_key(*name)) {
+        let help = suggestion(name, known.keys().map(String::as_str));
+        let message = format!("there is no connection `{name}`");
+        findings.error("unknown_connection", &below(pointer, "connections"), message, help);
+    }
 }
 
 fn connection(
@@ -66,6 +88,7 @@ fn connection(
     };
     let connector: &Connector = loaded.value.as_ref();
     fields(findings, &pointer, connector, connection, surroundings);
+    field_hosts(findings, &pointer, connector, connection);
     for (host, text) in &connection.hosts {
         let place = below(&below(&pointer, "hosts"), host);
         if connector.hosts.contains_key(host) {
@@ -75,7 +98,16 @@ fn connection(
             findings.key_error("unknown_host", &place, format!("`{}` has no host `{host}`", connector.connector), help);
         }
     }
+    restrictions::of_connection(findings, &pointer, connector, connection, &catalog.settings.value.connections);
     defaults(findings, &pointer, connector, connection);
+    if connection.health.as_ref().is_some_and(|health| health.every.ms < SHORTEST_CHECK_MS) {
+        findings.error(
+            "every_too_short",
+            &below(&below(&pointer, "health"), "every"),
+            "a connection is not checked more often than once a minute",
+            "write `1m` or more",
+        );
+    }
     if let Some(proxy) = &connection.proxy {
         let is_proxy = url::Url::parse(proxy)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
@@ -112,6 +144,22 @@ fn fields(
             continue;
         };
         match source {
+            Source::File { file } if !(surroundings.is_there)(file) => {
+                findings.warning(
+                    "secret_file_missing",
+                    &below(&place, "file"),
+                    format!("the file `{file}` is not there"),
+                    "put it there where the host runs; its path is relative to the project's folder",
+                );
+            }
+            Source::Value(serde_json::Value::String(text)) if text.is_empty() && field.required => {
+                findings.error(
+                    "field_missing",
+                    &place,
+                    format!("the field `{name}` is empty"),
+                    format!("write `{name}: {{env: NAME}}`"),
+                );
+            }
             Source::Env { env } if !(surroundings.is_set)(env) => {
                 findings.warning(
                     "environment_unset",
@@ -120,7 +168,8 @@ fn fields(
                     "set it where the host runs",
                 );
             }
-            Source::Env { .. } | Source::File { .. } => {}
+            Source::Vault { vault } => vault::reference(findings, &below(&place, "vault"), vault),
+            Source::Env { .. } | Source::File { .. } | Source::Sealed(_) => {}
             Source::Value(value) => {
                 let one: Inputs = BTreeMap::from([(name.clone(), field.clone())]);
                 let schema = serde_json::Value::Object(field.schema.clone());
@@ -141,6 +190,22 @@ fn fields(
                 format!("a connection of `{}` needs the field `{name}`", connector.connector),
                 format!("write `{name}: {{env: NAME}}`"),
             );
+        }
+    }
+}
+
+/// Fields that are a host as they are, where their value is written here.
+fn field_hosts(findings: &mut Findings<'_>, pointer: &str, connector: &Connector, connection: &Connection) {
+    let own = connector.hosts.iter().filter(|(host, _)| !connection.hosts.contains_key(*host));
+    for text in own.map(|(_, text)| text) {
+        let field = text.strip_prefix("{{connection.").and_then(|rest| rest.strip_suffix("}}"));
+        let Some((name, Source::Value(value))) = field.and_then(|field| connection.fields.get_key_value(field)) else {
+            continue;
+        };
+        // An empty one has been told; YAML's numbers are what was written.
+        let written = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if !written.is_empty() {
+            base_url(findings, &below(&below(pointer, "fields"), name), &written);
         }
     }
 }
@@ -175,6 +240,7 @@ fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
             "write an address and a port, for example 127.0.0.1:7400, or off",
         );
     }
+    public(findings, settings);
     for (position, pattern) in settings.egress.allow.iter().enumerate() {
         if !is_egress(pattern) {
             let place = format!("/egress/allow/{position}");
@@ -185,6 +251,47 @@ fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
                 "write an address and a port, for example 127.0.0.1:*, 10.0.0.0/8:443, [::1]:8080 or host.name:443",
             );
         }
+    }
+}
+
+fn public(findings: &mut Findings<'_>, settings: &Settings) {
+    let Some(public) = &settings.public else { return };
+    if let Some(listen) = &public.listen
+        && listen != "off"
+        && !is_listen(listen)
+    {
+        findings.error(
+            "listen_invalid",
+            "/public/listen",
+            format!("`{listen}` is no address to listen at"),
+            "write an address and a port, for example 127.0.0.1:7401, or off",
+        );
+    }
+    let Some(text) = &public.url else { return };
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(url) = url.filter(|url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
+    else {
+        findings.error(
+            "public_url_invalid",
+            "/public/url",
+            "this is no address that links can begin with",
+            "write how the public listener is reached from outside, for example https://gate.example.org",
+        );
+        return;
+    };
+    let is_loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "http" && !is_loopback {
+        findings.warning(
+            "public_url_not_encrypted",
+            "/public/url",
+            "whoever carries these links can read and use them",
+            "put a proxy with TLS before the public listener, and write https",
+        );
     }
 }
 

@@ -42,6 +42,7 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
     let mut record = match (schema, format) {
         (Some(schema), _) => Type::of_schema(schema, &connector.schemas),
         (None, Format::Text) => Type::text(),
+        (None, Format::Binary) => saved(),
         (None, Format::Json) => Type::any(),
     };
     if record.can_be(Kinds::OBJECT) && !record.is_any() {
@@ -60,6 +61,7 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
     let paginates = action.paginate.is_some() || parts.iter().any(|(_, part)| part.paginate.is_some());
     let many = responses.iter().find_map(|response| response.many).unwrap_or(paginates);
     let output = match (&action.foreach, many) {
+        _ if action.is_composite() => record.clone(),
         (Some(_), _) => partial_result(),
         (None, true) => Type::list(record.clone()),
         (None, false) => record.clone(),
@@ -84,6 +86,12 @@ pub fn inputs_type(inputs: &Inputs, connector_schemas: &std::collections::BTreeM
 /// What an action with `foreach` gives: `{status, results}`.
 fn partial_result() -> Type {
     Type::object([("status", Member::always(Type::text())), ("results", Member::always(Type::list(Type::any())))])
+}
+
+/// What an answer that became a file gives.
+fn saved() -> Type {
+    let text = || Member::always(Type::text());
+    Type::object([("path", text()), ("bytes", Member::always(Type::any())), ("type", text()), ("sha256", text())])
 }
 
 fn with_unless_known(record: Type, name: &str, member: Member) -> Type {

@@ -18,13 +18,13 @@ use crate::manifest::flow::{KEYWORDS, OnError, Step};
 const BELONGS: &[(&str, &[&str])] = &[
     ("with", &["action"]),
     ("as", &["foreach"]),
-    ("steps", &["foreach"]),
+    ("steps", &["foreach", "repeat"]),
     ("collect", &["foreach"]),
     ("then", &["if"]),
     ("else", &["if"]),
     ("retry", &["action", "http"]),
     ("timeout", &["action", "http"]),
-    ("deadline", &["action", "http"]),
+    ("deadline", &["action", "http", "repeat"]),
 ];
 
 /// Walks the steps of one flow.
@@ -55,6 +55,15 @@ impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
         hide_all(&mut scope, &flow.on_failure, "it is done later");
         scope.set("error", failure(true));
         self.block(&flow.on_failure, "/on_failure", &mut scope);
+    }
+
+    /// The steps of a composite action; `scope` is what its first step reads, and has what they leave.
+    pub fn composite(&mut self, steps: &[Step], pointer: &str, scope: &mut Scope) {
+        if steps.is_empty() {
+            self.findings.error("steps_empty", pointer, "this action does nothing", "write at least one step");
+        }
+        hide_all(scope, steps, "it is done later");
+        self.block(steps, pointer, scope);
     }
 
     /// Steps one after another; `scope` has what they leave when they are done.
@@ -88,7 +97,8 @@ impl<'w, 'a, 'c> Steps<'w, 'a, 'c> {
             .collect()
     }
 
-    fn step(&mut self, step: &Step, pointer: &str, scope: &mut Scope) {
+    /// One step at `pointer`; `scope` has what it leaves when it is done.
+    pub fn step(&mut self, step: &Step, pointer: &str, scope: &mut Scope) {
         self.id(step, pointer);
         if let Some(id) = &step.id {
             scope.hide_step(id, "a step cannot read itself");

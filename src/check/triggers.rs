@@ -6,7 +6,7 @@ use super::selectors::{of_record, selector};
 use super::shapes::{Shape, inputs_type, shape};
 use super::types::{Member, Type};
 use super::values::{self, Target};
-use super::{expressions, schemas};
+use super::{composites, expressions, files, schemas};
 use crate::manifest::connector::{Cursor, CursorType, Effect, Key, PlainEffect, Trigger};
 use crate::manifest::{Connector, Duration, Severity};
 
@@ -29,6 +29,7 @@ pub fn trigger(findings: &mut Findings<'_>, connector: &Connector, name: &str, t
         );
     }
     schemas::inputs(findings, &below(&pointer, "inputs"), &trigger.inputs, &connector.schemas);
+    files::inputs(findings, &below(&pointer, "inputs"), &trigger.inputs, None);
     interval(findings, &below(&pointer, "every"), trigger.every);
     let inputs = Scope::new().with("inputs", inputs_type(&trigger.inputs, &connector.schemas));
     let record = polled(findings, connector, &pointer, trigger, &inputs);
@@ -37,7 +38,7 @@ pub fn trigger(findings: &mut Findings<'_>, connector: &Connector, name: &str, t
         expressions::condition(findings, &scope, &below(&pointer, "where"), condition);
     }
     key(findings, &below(&pointer, "key"), &trigger.key, &record, &inputs);
-    cursor(findings, &below(&pointer, "cursor"), &trigger.cursor, &record);
+    cursor(findings, &below(&pointer, "cursor"), &trigger.cursor, &record, &inputs);
     remembering(findings, &pointer, trigger);
 }
 
@@ -75,6 +76,7 @@ fn polled(
             "poll an action with `effect: read`",
         );
     }
+    composites::refuse(findings, &place, &trigger.poll, action, "a poll reads page by page, each by one request");
     if action.foreach.is_some() {
         findings.error(
             "poll_not_read",
@@ -125,7 +127,7 @@ fn key(findings: &mut Findings<'_>, pointer: &str, key: &Key, record: &Type, inp
     }
 }
 
-fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &Type) {
+fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &Type, inputs: &Scope) {
     let kind = cursor.kind;
     match (&cursor.field, kind) {
         (Some(field), CursorType::None) => {
@@ -195,10 +197,18 @@ fn cursor(findings: &mut Findings<'_>, pointer: &str, cursor: &Cursor, record: &
     if let Some(condition) = &cursor.not_ready {
         expressions::condition(
             findings,
-            &Scope::new().with("record", record.clone()),
+            &inputs.clone().with("record", record.clone()),
             &below(pointer, "not_ready"),
             condition,
         );
+        if kind == CursorType::Integer {
+            findings.key_error(
+                "not_ready_undated",
+                &below(pointer, "not_ready"),
+                "integers say nothing of time: what is not ready is passed, and never asked for again",
+                "give the cursor a `type` with dates, or leave such records out by `where`",
+            );
+        }
     } else if cursor.not_ready_for.is_some() {
         idle(findings, pointer, "not_ready_for", "it belongs beside `not_ready`");
     }

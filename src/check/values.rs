@@ -58,7 +58,9 @@ pub fn feed(
             let message = format!("`{}` needs the input `{name}`", target.name);
             match target.missing {
                 Severity::Error => findings.error("input_missing", pointer, message, purpose(input)),
-                Severity::Warning => findings.warning("input_missing", pointer, message, purpose(input)),
+                Severity::Warning | Severity::Note => {
+                    findings.warning("input_missing", pointer, message, purpose(input))
+                }
             }
         }
     }

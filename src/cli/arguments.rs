@@ -7,7 +7,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use super::exit::EXIT_CODES;
 use super::logging::LogFormat;
 use super::output::Format;
-use super::{call, check, completions, connections, connectors, demo, flows, run, runs, sandbox, schema, triggers, up};
+use super::{
+    apply, approvals, call, check, completions, connect, connections, connectors, demo, flows, package, run, runs,
+    sandbox, schema, store, triggers, up,
+};
 use crate::app::Place;
 
 /// Polls the APIs you use, lets every new item through exactly once, and runs a flow of actions for it
@@ -35,6 +38,9 @@ pub(super) struct Global {
     /// Where the state is kept, instead of the settings' `store`
     #[arg(long, global = true, value_name = "FILE", env = "TIDEGATE_STORE", hide_env_values = true, help_heading = GLOBAL)]
     pub store: Option<String>,
+    /// The file of the key that stored connections are sealed with, instead of the settings' `key_file`
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEGATE_KEY_FILE", help_heading = GLOBAL)]
+    pub key_file: Option<PathBuf>,
     /// Where the host listens for /health and /api, instead of the settings' `listen`; or `off`
     #[arg(long, global = true, value_name = "ADDRESS", env = "TIDEGATE_LISTEN", help_heading = GLOBAL)]
     pub listen: Option<String>,
@@ -71,15 +77,28 @@ pub(super) enum Command {
     /// See what connectors there are and what they can do
     #[command(subcommand)]
     Connectors(connectors::Connectors),
-    /// See the configured accounts, and test them
+    /// Make a connection: ask for what it needs, test it, keep it sealed
+    Connect(connect::Connect),
+    /// See the accounts, test them, change stored ones
     #[command(subcommand)]
     Connections(connections::Connections),
+    /// Add what others have put together, or put it together
+    #[command(subcommand)]
+    Package(package::Package),
     /// See how far each flow has read; read again
     #[command(subcommand)]
     Triggers(triggers::Triggers),
     /// See what ran; replay, cancel and settle runs
     #[command(subcommand)]
     Runs(runs::Runs),
+    /// See what people are asked, and decide it
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Publish the project for the hosts on a PostgreSQL store
+    Apply(apply::Apply),
+    /// Move everything that is remembered to another database
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print the JSON Schemas of the files, for editors
     Schema(schema::Schema),
     /// Print a script that completes commands in your shell
@@ -103,7 +122,7 @@ Examples:
 impl Global {
     /// Where the command works.
     pub fn place(self) -> Place {
-        Place { store: self.store, listen: self.listen, ..Place::new(self.dir) }
+        Place { store: self.store, key_file: self.key_file, listen: self.listen, ..Place::new(self.dir) }
     }
 }
 

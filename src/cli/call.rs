@@ -9,6 +9,7 @@ use super::runs::account::exchange;
 use super::table::{Form, Table};
 use super::text::{indented, one_line, readable};
 use super::{Context, given, output};
+use crate::app::result::{Status, Table as Rows, Told};
 use crate::app::{Exit, call};
 
 /// The words of `call`.
@@ -44,7 +45,8 @@ impl Call {
     pub async fn perform(self, context: Context) -> Result {
         let json = self.inputs.as_deref().map(|given| given::json("--inputs", given)).transpose()?;
         let inputs = call::Inputs { pairs: self.pairs, json };
-        let mut called = call::call(&context.place, &self.action, inputs, self.connection.as_deref()).await?;
+        let way = call::Way { connection: self.connection.as_deref(), waits: Some(waits) };
+        let mut called = call::call(&context.place, &self.action, inputs, way).await?;
         if !self.exchanges {
             called.exchanges.clear();
         }
@@ -52,26 +54,64 @@ impl Call {
         for problem in &called.problems {
             output::note(&format!("warning: {}", one_line(problem)))?;
         }
-        Ok(match called.status.as_str() {
-            "succeeded" => ExitCode::SUCCESS,
-            "failed" => ended(Exit::Service),
-            _ => ended(Exit::Problem),
+        if let Some(error) = &called.result.error {
+            output::note(failed(error).trim_end())?;
+        }
+        Ok(match called.result.status {
+            Status::Successful => ExitCode::SUCCESS,
+            Status::PartiallySuccessful => {
+                output::note(&format!("{}: some of it failed", called.result.status.title()))?;
+                ended(Exit::Problem)
+            }
+            Status::Failed => ended(called.exit.unwrap_or(Exit::Service)),
         })
     }
 }
 
-fn show(called: &call::Called, form: Form) -> String {
-    let call::Table { columns, rows } = &called.table;
-    let mut text = match columns.is_empty() {
-        true => indented(&readable(&called.output), 0),
-        false => {
-            let mut table = Table::new(columns.iter().map(String::as_str));
-            for row in rows {
-                table.row(row.iter().map(String::as_str));
-            }
-            table.draw(form)
+/// Said while it waits for people.
+fn waits(run: &str) {
+    let said = format!("run {} asks, and waits for an answer; it goes on without this command, too", one_line(run));
+    // Where standard error is gone the answer is waited for all the same.
+    let _ = output::note(&said);
+}
+
+/// The failure, for people: which action, why, what to do.
+fn failed(error: &Told) -> String {
+    let mut text = format!("error: {}\n{}", one_line(&error.message), indented(&error.detail, 2));
+    if let Some(help) = &error.help {
+        text.push_str(&format!("  help: {}", indented(help, 8).trim_start()));
+    }
+    let numbers =
+        [("status", error.status.map(|status| status.to_string())), ("service code", error.service_code.clone())];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            text.push_str(&format!("  {name}: {}\n", one_line(&number)));
         }
-    };
+    }
+    text + &format!("  code: {}\n", one_line(&error.code))
+}
+
+fn show(called: &call::Called, form: Form) -> String {
+    let mut text = String::new();
+    for Rows { title, columns, rows } in &called.result.tables {
+        if let Some(title) = title {
+            let before = if text.is_empty() { "" } else { "\n" };
+            let mark = if form == Form::Markdown { "### " } else { "" };
+            text.push_str(&format!("{before}{mark}{}\n", one_line(title)));
+            if form == Form::Markdown {
+                text.push('\n');
+            }
+        }
+        if columns.is_empty() {
+            text.push_str(&indented(&readable(&called.result.output), 0));
+            continue;
+        }
+        let mut table = Table::new(columns.iter().map(String::as_str));
+        for row in rows {
+            table.row(row.iter().map(String::as_str));
+        }
+        text.push_str(&table.draw(form));
+    }
     let number = called.exchanges.len();
     for (index, value) in called.exchanges.iter().enumerate() {
         text.push_str(&format!("\nRequest {} of {number}\n{}", index + 1, exchange(value, 2)));

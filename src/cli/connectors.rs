@@ -90,7 +90,7 @@ fn document(connector: &connectors::Detail, form: Form) -> String {
 }
 
 fn operate(operation: &connectors::Operation, form: Form) -> String {
-    let connectors::Operation { kind: _, name, title, description, note, inputs: given } = operation;
+    let connectors::Operation { kind: _, name, title, description, note, inputs: given, calls } = operation;
     let named = match title {
         Some(title) => format!("{name}: {title}"),
         None => name.clone(),
@@ -98,6 +98,9 @@ fn operate(operation: &connectors::Operation, form: Form) -> String {
     let mut text = heading(3, &format!("{named} ({note})"), form);
     if let Some(description) = description {
         text.push_str(&indented(description, 0));
+    }
+    if !calls.is_empty() {
+        text.push_str(&indented(&format!("It is made of steps that call {}.", calls.join(", ")), 0));
     }
     match given.is_empty() {
         true => text.push_str("It takes no inputs.\n"),

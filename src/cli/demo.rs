@@ -22,6 +22,7 @@ use super::{Context, output, signals};
 use crate::app::Exit;
 use crate::app::demo::{self, Addresses, Shown, Totals};
 use crate::manifest;
+use crate::web;
 
 /// The words of `demo`.
 #[derive(Args, Debug)]
@@ -31,7 +32,8 @@ Examples:
   tidegate demo --for 10s                and end by itself
   tidegate demo --for 10s --output json  a JSON line per event, then the totals
 
-Tweets and SMS arrive at local services that behave as X and Twilio do, and flows turn one into the other.
+Tweets and SMS arrive at local services that behave as X and Twilio do, and flows turn one into the other. Tweets
+that report an outage ask a person by SMS, whose answer, by link or by reply, decides whether X is answered.
 Nothing leaves this machine, and nothing is kept.")]
 pub struct Demo {
     /// End after this long, as in 10s or 2m
@@ -42,7 +44,10 @@ pub struct Demo {
 impl Demo {
     pub async fn perform(self, context: Context) -> Result {
         let stop = until(self.length, signals::stop()?);
-        let demo = demo::start().await?;
+        let public = web::bind("127.0.0.1:0", "the demo's public pages:").await?;
+        let Some(public) = public else { return Ok(ended(Exit::Host)) };
+        let demo = demo::start(public.address()).await?;
+        let serving = tokio::spawn(public.serve(web::public::router(demo.live()), std::future::pending()));
         let addresses = demo.addresses().clone();
         let shown = demo.shown();
         let is_logging = tracing::enabled!(tracing::Level::WARN);
@@ -58,6 +63,7 @@ impl Demo {
                 beside(demo.work(stop), print(shown, is_json)).await?
             }
         };
+        serving.abort();
         if context.output.is_json() {
             output::write(&format!("{}\n", json!({"kind": "totals", "totals": totals})))?;
         } else {
@@ -144,6 +150,7 @@ fn told(event: &Shown) -> String {
         Shown::Arrived { what, from, text } => {
             format!("{:<14} {:<10} {}: {}", "arrived", what, one_line(from), one_line(text))
         }
+        Shown::Person { did, text } => format!("{:<14} {:<10} {}", "on-call", did, one_line(text)),
         Shown::Done { flow, state, summary, elapsed_ms, .. } => {
             let took = elapsed_ms.map(|length| format!(" ({})", elapsed(length))).unwrap_or_default();
             format!("{:<14} {:<10} {}{took}", one_line(flow), one_line(state), one_line(summary))
@@ -153,17 +160,26 @@ fn told(event: &Shown) -> String {
 }
 
 fn told_addresses(addresses: &Addresses) -> String {
-    let Addresses { x, twilio, json, .. } = addresses;
-    format!("X at {x}, Twilio at {twilio}, a JSON service at {json}; Ctrl-C ends")
+    let Addresses { x, twilio, json, public, .. } = addresses;
+    format!("X at {x}, Twilio at {twilio}, a JSON service at {json}, approval pages at {public}; Ctrl-C ends")
 }
 
 fn summarise(totals: &Totals, _: Form) -> String {
-    let Totals { tweets_in, sms_in, sms_out, tweets_out, items_in, runs_succeeded, runs_failed, repeated, elapsed_ms } =
-        totals;
+    let Totals { tweets_in, sms_in, sms_out, tweets_out, items_in, lines_out, left: behind, .. } = totals;
+    let Totals { reports_in, asked, answered, replies_out, .. } = totals;
+    let Totals { runs_succeeded, runs_failed, repeated, elapsed_ms, .. } = totals;
     let mut text = format!("\nIn {}:\n", elapsed(*elapsed_ms));
     text.push_str(&format!("  {} arrived, {sms_out} SMS sent for them\n", count(*tweets_in, "tweet")));
     text.push_str(&format!("  {sms_in} SMS arrived, {} posted for them\n", count(*tweets_out, "tweet")));
-    text.push_str(&format!("  {} written to a file\n", count(*items_in, "item")));
+    let left = answered.saturating_sub(*replies_out);
+    text.push_str(&format!(
+        "  {} of an outage, {asked} asked about by SMS: {replies_out} answered on X, {left} left alone\n",
+        count(*reports_in, "report")
+    ));
+    text.push_str(&format!("  {} arrived, {lines_out} written to a file\n", count(*items_in, "item")));
+    if *behind > 0 {
+        text.push_str(&format!("  {behind} of these were still on their way; a host that is kept goes on with them\n"));
+    }
     text.push_str(&format!("  {} succeeded, {runs_failed} failed\n", count(*runs_succeeded, "run")));
     let repeats = match repeated {
         0 => "nothing was sent twice".to_owned(),
@@ -200,6 +216,10 @@ mod tests {
             text.contains("In 1m 1s:\n  1 tweet arrived, 1 SMS sent for them\n  2 SMS arrived, 2 tweets posted"),
             "{text}"
         );
+        assert!(!text.contains("on their way"), "{text}");
+        let totals = Totals { items_in: 3, lines_out: 2, left: 1, ..totals };
+        let cut = summarise(&totals, Form::Plain);
+        assert!(cut.contains("  3 items arrived, 2 written to a file\n  1 of these were still on their way"), "{cut}");
         assert!(text.contains("nothing was sent twice"), "{text}");
     }
 

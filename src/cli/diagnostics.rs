@@ -39,6 +39,7 @@ fn heading(diagnostic: &Diagnostic) -> String {
     let severity = match severity {
         Severity::Error => "",
         Severity::Warning => " (warning)",
+        Severity::Note => " (note)",
     };
     format!("{place}: {code}: {}{severity}", one_line(message))
 }
@@ -73,6 +74,7 @@ fn underlined(diagnostic: &Diagnostic, text: &str, style: Style) -> Option<Strin
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let renderer = match style {
         Style::Plain => Renderer::plain(),

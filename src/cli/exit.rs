@@ -33,6 +33,7 @@ Exit codes:
   3    the store or this machine: in use by another host, damaged, newer, no space, a port in use
   4    a connection is missing, or its credentials were refused
   5    the service refused what was asked, or could not be reached
+  6    the run is not over: a host has to go on with it, or a person to settle it
   130  stopped at once by a second Ctrl-C";
 
 /// Stopped at once, as shells number an interrupt.

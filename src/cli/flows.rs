@@ -9,7 +9,7 @@ use super::Context;
 use super::diagnostics::{Style, render};
 use super::exit::Result;
 use super::table::{Form, Table};
-use super::text::{indented, one_line};
+use super::text::{count, indented, one_line};
 use crate::app::{Time, flows, open};
 
 /// The words of `flows`.
@@ -63,9 +63,9 @@ impl Flows {
 fn table(rows: &[flows::Row]) -> Table {
     let mut table = Table::new(["flow", "state", "trigger", "next", "last polled", "runs"]);
     for row in rows {
-        let state = match &row.reason {
-            Some(reason) => format!("{}: {reason}", row.state),
-            None => row.state.clone(),
+        let state = match standing(row) {
+            (state, Some(why)) => format!("{state}: {why}"),
+            (state, None) => state,
         };
         let (next, polled) = (at(row.next_at), at(row.polled_at));
         table.row([&row.name, &state, &row.trigger, &next, &polled, &counts(&row.runs)].map(String::as_str));
@@ -82,9 +82,9 @@ fn describe(flow: &flows::Detail, _: Form) -> String {
     if let Some(description) = description {
         told.push_str(&indented(description, 2));
     }
-    let state = match &row.reason {
-        Some(reason) => format!("{} ({reason})", row.state),
-        None => row.state.clone(),
+    let state = match standing(row) {
+        (state, Some(why)) => format!("{state} ({why})"),
+        (state, None) => state,
     };
     let runs = counts(&row.runs);
     let facts = [
@@ -111,6 +111,17 @@ fn describe(flow: &flows::Detail, _: Form) -> String {
         told.push_str(&indented(text, 2));
     }
     told
+}
+
+/// How it is, and why. One that is enabled works only where its polls do.
+fn standing(row: &flows::Row) -> (String, Option<String>) {
+    match (&row.reason, &row.last_failure) {
+        (None, Some(failure)) if row.failures > 0 => {
+            let polls = count(row.failures.unsigned_abs(), "poll");
+            (format!("{}, {polls} failed", row.state), Some(failure.clone()))
+        }
+        (reason, _) => (row.state.clone(), reason.clone()),
+    }
 }
 
 /// A line per notice, newest first.

@@ -1,12 +1,19 @@
 //! The log, on standard error: what happens inside, by level and module. It never holds a secret or an item's
 //! content; results are on standard output.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use super::output;
+use crate::manifest::{Diagnostic, Severity};
+
+// Whether standard error holds JSON alone.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// How a line of the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -37,10 +44,11 @@ pub fn targets(filter: Option<&str>, verbose: u8, own: Verbosity) -> Result<Targ
     let directives = match (filter, verbose, own) {
         (Some(filter), ..) => filter,
         (None, 0, Verbosity::Table) => "error",
-        (None, 0, Verbosity::Answer) => "warn",
-        (None, 0, Verbosity::Host) => "warn,tidegate=info",
-        (None, 1, Verbosity::Answer | Verbosity::Table) => "warn,tidegate=info",
-        (None, 1, Verbosity::Host) | (None, 2, _) => "warn,tidegate=debug",
+        // What a flow itself writes, with `log.write`, is what somebody wants to see.
+        (None, 0, Verbosity::Answer) => "warn,flow=info",
+        (None, 0, Verbosity::Host) => "warn,tidegate=info,flow=info",
+        (None, 1, Verbosity::Answer | Verbosity::Table) => "warn,tidegate=info,flow=info",
+        (None, 1, Verbosity::Host) | (None, 2, _) => "warn,tidegate=debug,flow=info",
         (None, ..) => "info,tidegate=trace",
     };
     directives.parse().map_err(|error| format!("`{directives}` does not say what to log: {error}"))
@@ -51,6 +59,7 @@ pub fn start(targets: Targets, format: LogFormat) {
     let is_coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     let started = match format {
         LogFormat::Text => registry.with(layer.with_ansi(is_coloured)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
@@ -59,6 +68,36 @@ pub fn start(targets: Targets, format: LogFormat) {
     if let Err(error) = started {
         tracing::debug!(%error, "the log was started before");
     }
+}
+
+/// Says something in the course of the work: a line of text, or of the log where that is JSON.
+///
+/// # Errors
+/// When standard error can not be written.
+pub fn say(text: &str) -> io::Result<()> {
+    if IS_JSON.load(Ordering::Relaxed) {
+        tracing::info!("{text}");
+        return Ok(());
+    }
+    output::note(text)
+}
+
+/// Tells a finding about a file in the course of the work: as `text` renders it, or as an object of the log.
+///
+/// # Errors
+/// When standard error can not be written.
+pub fn tell(found: &Diagnostic, text: impl FnOnce() -> String) -> io::Result<()> {
+    if !IS_JSON.load(Ordering::Relaxed) {
+        return output::note(text().trim_end());
+    }
+    let Diagnostic { code, severity, file, line, column, length: _, message, help } = found;
+    let (file, help) = (file.display(), help.as_deref());
+    match severity {
+        Severity::Error => tracing::error!(code, %file, line, column, help, "{message}"),
+        Severity::Warning => tracing::warn!(code, %file, line, column, help, "{message}"),
+        Severity::Note => tracing::info!(code, %file, line, column, help, "{message}"),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -72,6 +111,11 @@ mod tests {
         let shows = |targets: &Targets, level| targets.would_enable("tidegate::worker", &level);
         let answer = targets(None, 0, Verbosity::Answer).unwrap();
         assert!(shows(&answer, Level::WARN) && !shows(&answer, Level::INFO));
+        for (verbose, own) in [(0, Verbosity::Answer), (0, Verbosity::Host), (1, Verbosity::Host), (2, Verbosity::Host)]
+        {
+            let shown = targets(None, verbose, own).unwrap();
+            assert!(shown.would_enable("flow", &Level::INFO), "what a flow writes is shown: {own:?} {verbose}");
+        }
         let host = targets(None, 0, Verbosity::Host).unwrap();
         assert!(shows(&host, Level::INFO) && !shows(&host, Level::DEBUG));
         assert!(!host.would_enable("hyper", &Level::INFO));

@@ -1,10 +1,13 @@
 //! The command line: parses, calls one use case of `app`, and shows what comes of it. A command is one file:
 //! its words and what it shows. Refuses to decide anything that another caller of `app` would decide as well.
 
+mod apply;
+mod approvals;
 pub mod arguments;
 mod call;
 mod check;
 mod completions;
+mod connect;
 mod connections;
 mod connectors;
 mod demo;
@@ -14,11 +17,14 @@ mod flows;
 mod given;
 mod logging;
 mod output;
+mod package;
 mod run;
 mod runs;
 mod sandbox;
 mod schema;
+mod sign_in;
 mod signals;
+mod store;
 mod table;
 mod text;
 mod triggers;
@@ -67,13 +73,18 @@ fn perform(command: Command, context: Context) -> Result {
         Command::Demo(demo) => work(demo.perform(context)),
         Command::Up(up) => work(up.perform(context)),
         Command::Check(check) => check.perform(context),
+        Command::Apply(apply) => answer(apply.perform(context)),
         Command::Run(run) => answer(run.perform(context)),
         Command::Call(call) => answer(call.perform(context)),
         Command::Flows(flows) => answer(flows.perform(context)),
         Command::Connectors(connectors) => connectors.perform(&context),
+        Command::Connect(connect) => answer(connect.perform(context)),
+        Command::Package(package) => answer(package.perform(context)),
         Command::Connections(connections) => answer(connections.perform(context)),
         Command::Triggers(triggers) => answer(triggers.perform(context)),
         Command::Runs(runs) => answer(runs.perform(context)),
+        Command::Approvals(approvals) => answer(approvals.perform(context)),
+        Command::Store(store) => answer(store.perform(context)),
         Command::Schema(schema) => schema.perform(&context),
         Command::Completions(completions) => completions.perform(),
         Command::Sandbox(sandbox) => work(sandbox.perform()),

@@ -9,18 +9,20 @@ use super::runs::account;
 use super::table::Form;
 use super::text::{indented, one_line, readable};
 use super::{Context, given, output};
+use crate::app::runs::Row;
 use crate::app::{Exit, run};
 
 /// The words of `run`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidegate run tweet-to-sms --item '{\"id\": \"1\", \"text\": \"Hello\"}' --dry-run
+  tidegate run tweet-to-sms --item '{\"id\": \"1\", \"text\": \"Hello\", \"url\": \"x.com/1\"}' --dry-run
   tidegate run tweet-to-sms --item @tweet.json
   tidegate run nightly-report
 
 A dry run shows each step's request and sends no writes. Where a host is at work on this store, it takes the
-run up; otherwise this command works it off. Exits with 1 if the run fails.")]
+run up; otherwise this command works it off, and waits for retries for up to five minutes. Exits with 1 if the
+run fails, and with 6 if it is not over by then: a host has to go on with it, or a person to settle it.")]
 pub struct Run {
     /// The flow's name
     flow: String,
@@ -30,7 +32,7 @@ pub struct Run {
     /// Show what would be sent, and send no writes
     #[arg(long)]
     dry_run: bool,
-    /// A value for one of the flow's inputs
+    /// A value for one of the flow's inputs; the same name again makes a list
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
     /// Show every request and response, too, secrets masked
@@ -47,14 +49,40 @@ impl Run {
             run.steps.iter_mut().for_each(|step| step.exchange = None);
         }
         if ran.by_host {
-            output::note("the host that is at work here took it up; `tidegate runs show` tells how it goes on")?;
+            output::note("the host that is at work here took it up")?;
         }
         context.output.one(&ran, show)?;
-        let has_failed = match &ran.run {
-            Some(run) => run.row.state == "failed",
-            None => ran.requests.iter().any(|preview| preview.error.is_some()),
-        };
-        Ok(if has_failed { ended(Exit::Problem) } else { ExitCode::SUCCESS })
+        Ok(match &ran.run {
+            Some(run) => match run.row.state.as_str() {
+                "succeeded" => ExitCode::SUCCESS,
+                "failed" | "cancelled" => ended(Exit::Problem),
+                _ => {
+                    output::note(&unfinished(&run.row, ran.by_host))?;
+                    ended(Exit::Unfinished)
+                }
+            },
+            None if ran.requests.iter().any(|preview| preview.error.is_some()) => ended(Exit::Problem),
+            None => ExitCode::SUCCESS,
+        })
+    }
+}
+
+/// Who has to go on with a run, and how.
+fn unfinished(run: &Row, by_host: bool) -> String {
+    let id = one_line(&run.id);
+    match (run.state.as_str(), run.due_at, by_host) {
+        ("unknown", ..) => format!(
+            "the run waits for you: nobody knows whether its last step was done; look at the service, then \
+             `tidegate runs settle {id} done|retry|failed`"
+        ),
+        (_, _, true) => {
+            format!("the run is not over: the host at work here goes on with it; `tidegate runs show {id}`")
+        }
+        (_, Some(due), false) => format!(
+            "the run is not over: its next step is due {due}, and no host is at work here; start one with \
+             `tidegate up`, and it goes on"
+        ),
+        (_, None, false) => "the run is not over: start a host with `tidegate up`, and it goes on".to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `tidegate runs`: what ran; replaying, cancelling, and settling what nobody knows.
+//! `tidegate runs`: what ran; retrying, replaying, cancelling, and settling what nobody knows.
 
 pub mod account;
 
@@ -8,19 +8,23 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::exit::Result;
+use super::output::Output;
 use super::table::Table;
 use super::text::{elapsed, one_line};
 use super::{Context, given};
-use crate::app::{open, runs};
+use crate::app::runs::repeat::{How, Repeated, Which, repeat};
+use crate::app::{Time, View, open, runs};
 
 /// The words of `runs`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   tidegate runs list --state failed
-  tidegate runs show 9f3c --exchanges
-  tidegate runs replay 9f3c
-  tidegate runs settle 9f3c retry
+  tidegate runs show 9f3c2a --exchanges
+  tidegate runs retry 9f3c2a
+  tidegate runs retry --flow tweet-to-sms --since 2026-11-20T00:00:00Z
+  tidegate runs replay 9f3c2a
+  tidegate runs settle 9f3c2a retry
 
 A run is named by its id, or by a beginning or end of it that no other run has.")]
 pub enum Runs {
@@ -47,8 +51,8 @@ Examples:
     /// One run as an account of what happened: its item, and each attempt of each step
     #[command(after_help = "\
 Examples:
-  tidegate runs show 9f3c
-  tidegate runs show 9f3c --exchanges      with every request and response, secrets masked")]
+  tidegate runs show 9f3c2a
+  tidegate runs show 9f3c2a --exchanges      with every request and response, secrets masked")]
     Show {
         /// The run's id, or a beginning or end of it
         run: String,
@@ -56,14 +60,26 @@ Examples:
         #[arg(long)]
         exchanges: bool,
     },
-    /// Start a new run for the same item with the flow as it is now
-    #[command(after_help = "Examples:\n  tidegate runs replay 9f3c")]
-    Replay {
-        /// The run's id, or a beginning or end of it
-        run: String,
-    },
+    /// Go on with failed runs where they stopped: what was done is not done again
+    #[command(after_help = "\
+Examples:
+  tidegate runs retry 9f3c2a
+  tidegate runs retry --flow tweet-to-sms --error 'status 503'
+  tidegate runs retry --since 2026-11-20T08:00:00Z --show
+
+Each becomes a new run that is linked to the failed one, with the definition that the failed one began with. A run
+is retried once; if its retry fails, retry that.")]
+    Retry(Selection),
+    /// Start new runs for the same items with the flow as it is now
+    #[command(after_help = "\
+Examples:
+  tidegate runs replay 9f3c2a
+  tidegate runs replay --flow tweet-to-sms --state failed
+
+Everything is done again, also what was done before.")]
+    Replay(Selection),
     /// End a run that is not over
-    #[command(after_help = "Examples:\n  tidegate runs cancel 9f3c")]
+    #[command(after_help = "Examples:\n  tidegate runs cancel 9f3c2a")]
     Cancel {
         /// The run's id, or a beginning or end of it
         run: String,
@@ -71,9 +87,9 @@ Examples:
     /// Say what became of a step of which nobody knows whether it was done
     #[command(after_help = "\
 Examples:
-  tidegate runs settle 9f3c done --result '{\"id\": \"1985\"}'
-  tidegate runs settle 9f3c retry
-  tidegate runs settle 9f3c failed
+  tidegate runs settle 9f3c2a done --result '{\"id\": \"1985\"}'
+  tidegate runs settle 9f3c2a retry
+  tidegate runs settle 9f3c2a failed
 
 Look at the service first: `retry` does it again, and if it was done before, it is done twice.")]
     Settle {
@@ -85,6 +101,29 @@ Look at the service first: `retry` does it again, and if it was done before, it 
         #[arg(long, value_name = "JSON")]
         result: Option<String>,
     },
+}
+
+/// Which runs.
+#[derive(Debug, clap::Args)]
+pub struct Selection {
+    /// Their ids, or beginnings or ends of them
+    #[arg(value_name = "RUN", conflicts_with_all = ["flow", "state", "since", "error"], required_unless_present_any = ["flow", "state", "since", "error"])]
+    runs: Vec<String>,
+    /// All of this flow
+    #[arg(long, value_name = "FLOW")]
+    flow: Option<String>,
+    /// All in this state; failed unless given
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// All found at this time or later, as 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// All whose failure contains this text
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Only show which runs are meant
+    #[arg(long)]
+    show: bool,
 }
 
 /// What became of a step.
@@ -104,7 +143,7 @@ impl Runs {
         let output = context.output;
         match self {
             Runs::List { flow, state, before, limit } => {
-                let filter = runs::Filter { flow, state, before, limit };
+                let filter = runs::Filter { flow, state, before, limit, ..runs::Filter::default() };
                 output.rows(&runs::list(&view, filter).await?, "there are no such runs", |rows| table(rows))?;
             }
             Runs::Show { run, exchanges } => {
@@ -114,9 +153,8 @@ impl Runs {
                 }
                 output.one(&detail, |detail, _| account::account(detail))?;
             }
-            Runs::Replay { run } => {
-                output.one(&runs::replay(&view, &run).await?, |row, _| told(row, "repeats it"))?;
-            }
+            Runs::Retry(selection) => selection.repeat(&view, output, How::Retry).await?,
+            Runs::Replay(selection) => selection.repeat(&view, output, How::Replay).await?,
             Runs::Cancel { run } => {
                 output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
             }
@@ -127,6 +165,38 @@ impl Runs {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Selection {
+    async fn repeat(self, view: &View, output: Output, how: How) -> Result<()> {
+        let Selection { runs, flow, state, since, error, show } = self;
+        let which = if runs.is_empty() {
+            let since_ms = since.as_deref().map(Time::parse).transpose()?.map(|since| since.ms);
+            let state = Some(state.unwrap_or_else(|| "failed".to_owned()));
+            Which::Found(runs::Filter { flow, state, since_ms, error, ..runs::Filter::default() })
+        } else {
+            Which::Named(runs)
+        };
+        let repeated = repeat(view, how, which, show).await?;
+        Ok(output.one(&repeated, |repeated, _| repeats(repeated, how, show))?)
+    }
+}
+
+fn repeats(repeated: &Repeated, how: How, show: bool) -> String {
+    let what = match (how, show) {
+        (_, true) => "is meant",
+        (How::Retry, false) => "goes on where the failed one stopped",
+        (How::Replay, false) => "repeats it",
+    };
+    let mut text: String = repeated.queued.iter().map(|row| told(row, what)).collect();
+    for left in &repeated.left {
+        text.push_str(&format!("run {} is left alone: {}\n", one_line(&left.run), one_line(&left.message)));
+    }
+    match repeated.queued.len() + repeated.left.len() {
+        0 => "there are no such runs\n".to_owned(),
+        1 => text,
+        _ => format!("{text}{} runs, {} left alone\n", repeated.queued.len(), repeated.left.len()),
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::demo::screen;
 use super::exit::STOPPED;
-use super::output;
+use super::logging;
+use crate::app::demo;
 
 /// Listens from now on; the future ends with the first signal.
 ///
@@ -22,10 +23,11 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         sender.send_replace(true);
         if !screen::is_active() {
             // Where standard error is gone, nobody is left to be told.
-            let _ = output::note("finishing what is under way; Ctrl-C again ends at once");
+            let _ = logging::say("finishing what is under way; Ctrl-C again ends at once");
         }
         signals.next().await;
         screen::restore();
+        demo::clear();
         std::process::exit(STOPPED);
     });
     Ok(async move {

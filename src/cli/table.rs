@@ -117,7 +117,8 @@ impl ColumnWidth {
 /// The terminal's width in characters; none where standard output is no terminal.
 pub fn terminal_width() -> Option<u16> {
     let table = comfy_table::Table::new();
-    table.is_tty().then(|| table.width()).flatten()
+    // One that does not say how wide it is says 0.
+    table.is_tty().then(|| table.width()).flatten().map(|width| if width == 0 { 80 } else { width })
 }
 
 fn lines(table: &comfy_table::Table) -> String {

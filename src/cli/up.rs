@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::diagnostics::{Style, render};
 use super::exit::Result;
 use super::table::Form;
 use super::text::{count, elapsed};
-use super::{Context, output, signals};
+use super::{Context, logging, signals};
 use crate::app::up::{self, Change};
 use crate::manifest::Diagnostic;
 use crate::web;
@@ -45,31 +45,40 @@ impl Up {
         let stop = signals::stop()?;
         let host = up::start(&context.place).await?;
         let live = host.live();
-        tell(&host.deployed())?;
         // Before the work: a host that cannot be seen should not work unseen.
-        let (served, serving) = oneshot::channel::<()>();
-        let server = match web::bind(live.listen()).await? {
-            Some(listener) => {
-                tracing::info!("listening on http://{}", listener.address());
-                Some(tokio::spawn(listener.serve(live, async {
-                    // An error means that the host ended in another way: the same for who listens.
-                    let _ = serving.await;
-                })))
-            }
-            None => None,
-        };
+        let own = web::bind(live.listen(), "--listen").await?;
+        let public = web::bind(live.public(), "public.listen:").await?;
+        let deployed = host.deployed();
+        tell(&deployed)?;
+        let (served, serving) = watch::channel(());
+        let mut servers = Vec::new();
+        if let Some(listener) = own {
+            tracing::info!("listening on http://{}", listener.address());
+            let router = web::own(live.clone(), listener.address());
+            servers.push(tokio::spawn(listener.serve(router, until_dropped(serving.clone()))));
+        }
+        if let Some(listener) = public {
+            tracing::info!("public pages on http://{}", listener.address());
+            let router = web::public::router(live);
+            servers.push(tokio::spawn(listener.serve(router, until_dropped(serving))));
+        }
         if tracing::enabled!(tracing::Level::DEBUG) {
             tokio::spawn(log_events(host.events()));
         }
-        tokio::spawn(tell_changes(host.changes()));
+        tokio::spawn(tell_changes(host.changes(), names(&deployed)));
         let summary = host.work(stop).await;
         drop(served);
-        if let Some(server) = server {
+        for server in servers {
             end(server).await?;
         }
         context.output.one(&summary?, summarise)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn until_dropped(mut sender: watch::Receiver<()>) {
+    // An error means that the host ended in another way: the same for who listens.
+    let _ = sender.changed().await;
 }
 
 /// Lets answers under way finish, for a moment: a reader that does not read must not keep the host.
@@ -83,10 +92,24 @@ async fn end(mut server: JoinHandle<io::Result<()>>) -> io::Result<()> {
     }
 }
 
-async fn tell_changes(mut changes: broadcast::Receiver<Change>) {
+fn names(change: &Change) -> Vec<String> {
+    match change {
+        Change::Deployed { flows, .. } => flows.clone(),
+        Change::Refused { .. } => Vec::new(),
+    }
+}
+
+async fn tell_changes(mut changes: broadcast::Receiver<Change>, mut at_work: Vec<String>) {
     loop {
         match changes.recv().await {
             Ok(change) => {
+                if let Change::Deployed { flows, .. } = &change {
+                    let gone: Vec<String> = at_work.into_iter().filter(|flow| !flows.contains(flow)).collect();
+                    if !gone.is_empty() {
+                        tracing::warn!(flows = %gone.join(", "), "no longer at work");
+                    }
+                    at_work = flows.clone();
+                }
                 if let Err(error) = tell(&change) {
                     tracing::warn!(%error, "what became of a change of files can not be told");
                 }
@@ -115,7 +138,7 @@ fn tell(change: &Change) -> io::Result<()> {
 fn show(diagnostics: &[Diagnostic], files: &BTreeMap<PathBuf, Arc<str>>) -> io::Result<()> {
     for found in diagnostics {
         let text = files.get(&found.file).map(|text| &**text);
-        output::note(render(found, text, Style::Plain).trim_end())?;
+        logging::tell(found, || render(found, text, Style::Plain))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, redirect, retry};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::egress::{Egress, NameNotFound};
@@ -30,6 +31,8 @@ const MAX_CLIENTS: usize = 32;
 pub struct Clients {
     egress: Egress,
     user_agent: String,
+    // Instead of what browsers trust.
+    trust: Option<ClientConfig>,
     made: RwLock<Vec<Made>>,
 }
 
@@ -42,8 +45,8 @@ struct Made {
 
 impl Clients {
     /// None yet.
-    pub fn new(egress: Egress, user_agent: String) -> Self {
-        Clients { egress, user_agent, made: RwLock::default() }
+    pub fn new(egress: Egress, user_agent: String, trust: Option<ClientConfig>) -> Self {
+        Clients { egress, user_agent, trust, made: RwLock::default() }
     }
 
     /// The client for a URL, from the pool of those made before. `proxy` is `http://[user:password@]host:port`.
@@ -68,7 +71,7 @@ impl Clients {
 
     fn make(&self, secure: bool, port: u16, proxy: Option<&str>) -> Result<Client, Failure> {
         let tls = if secure || proxy.is_some_and(|proxy| proxy.starts_with("https:")) {
-            tls::verified()?
+            self.trust.clone().map_or_else(tls::verified, Ok)?
         } else {
             tls::unused()?
         };

@@ -6,8 +6,12 @@ mod action;
 mod cursor;
 mod errors;
 mod merge;
+mod resolve;
 mod response;
+mod restriction;
+mod shapes;
 
+pub use self::action::action;
 pub use self::merge::merged;
 pub(super) use self::response::selector;
 
@@ -18,6 +22,8 @@ use serde_json::Value;
 use super::Connector;
 use super::connection::Schemes;
 use super::inputs::Inputs;
+use super::lazy::{Parts, Written};
+use super::replies::Replies;
 use super::selector::{JmesPath, NotReadable, PathSource};
 use super::trigger::Trigger;
 use crate::manifest;
@@ -34,12 +40,45 @@ const REMEMBER_MS: i64 = 30 * 86_400_000;
 /// How long a record may stay not ready, where nothing is written.
 const NOT_READY_MS: i64 = 600_000;
 
-/// Compiles a connector, or tells everything that is wrong with it.
+/// Compiles all of a connector, or tells everything that is wrong with it.
 pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem>> {
     let mut problems = Vec::new();
-    let schemes = Schemes::compile(&written.connection, &mut problems);
-    let fields =
-        Inputs::compile(&written.connection.fields, &written.schemas, "field", "/connection/fields", &mut problems);
+    let mut connector = shared(written, &mut problems);
+    for (name, own) in &written.actions {
+        connector.actions.put(name, action(written, name, own, &connector.shapes, &mut problems));
+    }
+    for (name, own) in &written.triggers {
+        connector.triggers.put(name, trigger(written, name, own, &mut problems));
+    }
+    for name in written.connection.test.as_slice() {
+        if !written.actions.contains_key(name) {
+            problems.push(unknown("action", name, "/connection/test", written.actions.keys()));
+        }
+    }
+    finish(connector, problems, written)
+}
+
+/// Compiles what all actions and triggers of a connector share, and each of these when it is first asked for.
+pub fn lazily(written: Arc<Written>) -> Result<Connector, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let manifest = written.manifest();
+    let connector = Connector { written: Some(written), ..shared(&manifest, &mut problems) };
+    finish(connector, problems, &manifest)
+}
+
+fn finish(
+    connector: Connector,
+    mut problems: Vec<Problem>,
+    written: &manifest::Connector,
+) -> Result<Connector, Vec<Problem>> {
+    if problems.is_empty() {
+        return Ok(connector);
+    }
+    merge::relocate(&mut problems, written);
+    Err(problems)
+}
+
+fn shared(written: &manifest::Connector, problems: &mut Vec<Problem>) -> Connector {
     let mut hosts = Vec::new();
     for (name, host) in &written.hosts {
         match Template::compile(host) {
@@ -47,49 +86,33 @@ pub fn connector(written: &manifest::Connector) -> Result<Connector, Vec<Problem
             Err(error) => problems.push(Problem::from_template(format!("/hosts/{name}"), error)),
         }
     }
-    let actions = written
-        .actions
-        .iter()
-        .map(|(name, action)| (name.clone(), Arc::new(action::action(written, name, action, &mut problems))))
-        .collect();
-    let triggers = written
-        .triggers
-        .iter()
-        .map(|(name, trigger)| (name.clone(), Arc::new(compile_trigger(written, name, trigger, &mut problems))))
-        .collect();
-    for name in written.connection.test.as_slice() {
-        if !written.actions.contains_key(name) {
-            problems.push(unknown("action", name, "/connection/test", written.actions.keys()));
-        }
-    }
-    if !problems.is_empty() {
-        merge::relocate(&mut problems, written);
-        return Err(problems);
-    }
-    Ok(Connector {
+    let own = &written.connection;
+    let parts = written.parts.values().map(|part| &part.inputs);
+    let inputs = written.actions.values().map(|action| &action.inputs).chain(parts);
+    Connector {
         name: written.connector.clone(),
         title: written.title.clone().unwrap_or_else(|| written.connector.clone()),
         hosts,
-        fields,
-        secret_fields: written
-            .connection
-            .fields
-            .iter()
-            .filter(|(_, field)| field.secret)
-            .map(|(name, _)| name.clone())
-            .collect(),
-        schemes,
+        fields: Inputs::compile(&own.fields, &written.schemas, "field", "/connection/fields", problems),
+        secret_fields: own.fields.iter().filter(|(_, field)| field.secret).map(|(name, _)| name.clone()).collect(),
+        schemes: Schemes::compile(written, problems),
         default_schemes: match written.defaults.auth.is_empty() {
-            true => written.connection.auth.keys().cloned().collect(),
+            true => own.auth.keys().cloned().collect(),
             false => written.defaults.auth.as_slice().to_vec(),
         },
-        test: written.connection.test.as_slice().to_vec(),
-        actions,
-        triggers,
-    })
+        test: own.test.as_slice().to_vec(),
+        restrictions: restriction::restrictions(written, problems),
+        inputs: inputs.flat_map(|inputs| inputs.keys().cloned()).collect(),
+        shapes: Arc::new(shapes::shapes(&written.shapes, problems)),
+        actions: Parts::of(&written.actions),
+        triggers: Parts::of(&written.triggers),
+        replies: written.replies.as_ref().and_then(|replies| Replies::compile(replies, written, problems)),
+        written: None,
+    }
 }
 
-fn compile_trigger(
+/// Compiles a trigger.
+pub fn trigger(
     connector: &manifest::Connector,
     name: &str,
     written: &manifest::connector::Trigger,
@@ -122,6 +145,7 @@ fn unknown<'a>(noun: &str, name: &str, pointer: &str, known: impl Iterator<Item 
         "action" => "unknown_action",
         "part" => "unknown_part",
         "host" => "unknown_host",
+        "shape" => "unknown_shape",
         _ => "unknown_auth",
     };
     let problem = Problem::new(pointer, code, format!("there is no {noun} `{name}` in this connector"));

@@ -2,28 +2,42 @@
 //! are readable in `auth` and `hosts` templates only; requests see the other fields.
 
 mod schemes;
+mod usable;
 
+use self::schemes::Account;
 pub use self::schemes::Schemes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Connector;
 use super::action::Action;
 use super::auth::Credentials;
+use super::grants::Places;
 use super::limits::{Asker, Keys, Limits};
 use super::mask::Mask;
 use super::message::HostSet;
+use super::restriction::Restriction;
 use crate::engine::Failure;
+use crate::manifest::connector::Limit;
 use crate::manifest::diagnostic::did_you_mean;
 use crate::manifest::problem::Problem;
 use crate::secrets::Secrets;
 use crate::settings;
 use crate::template::{Scope, Template};
+
+/// Fields that nothing shows.
+struct SecretFields(Map<String, Value>);
+
+impl std::fmt::Debug for SecretFields {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SecretFields(..)")
+    }
+}
 
 /// A configured account of a connector.
 #[derive(Debug)]
@@ -45,10 +59,20 @@ pub struct Connection {
     pub(super) defaults: Map<String, Value>,
     /// The fields that requests see.
     pub(super) public: Value,
+    /// What it is held to.
+    restrictions: Vec<Arc<Restriction>>,
+    /// The others.
+    secret: SecretFields,
     /// By action, found when it is first called.
     limit_keys: RwLock<BTreeMap<String, Keys>>,
     credentials: BTreeMap<String, Result<Arc<Credentials>, String>>,
+    /// Its hosts as grants remember them.
+    pub(super) fingerprint: String,
 }
+
+/// The credentials that an action accepts and that the account has the fields for, best first. A token that is
+/// not there yet leaves the place to the next.
+pub(super) type Ways = Vec<Arc<Credentials>>;
 
 impl Connection {
     /// Binds an account, or tells everything that is wrong with it. Pointers are below `/connections/<name>`.
@@ -77,6 +101,8 @@ impl Connection {
             .filter(|(field, _)| !connector.secret_fields.contains(field))
             .map(|(field, value)| (field.clone(), value.clone()))
             .collect();
+        let secret = fields.iter().filter(|(field, _)| connector.secret_fields.contains(field));
+        let secret = secret.map(|(field, value)| (field.clone(), value.clone())).collect();
         let secret_values: Vec<String> = connector
             .secret_fields
             .iter()
@@ -86,57 +112,39 @@ impl Connection {
         scope.set("connection", Value::Object(fields));
         let hosts = resolve_hosts(&connector, settings, &scope, &pointer, &mut problems);
         check_defaults(&connector, settings, &pointer, &mut problems);
+        let restrictions = restrictions(&connector, settings, &pointer, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
+        let mask = Arc::new(Mask::new(secret_values.iter().map(String::as_str)));
+        let places = Places::new(hosts.clone(), connector.schemes.default_host.clone());
+        let account = Account { name, scope: &scope, places: &places, mask: &mask };
         Ok(Connection {
             name: name.to_owned(),
             active: settings.active,
-            mask: Arc::new(Mask::new(secret_values.iter().map(String::as_str))),
+            credentials: connector.schemes.resolve(account),
+            fingerprint: places.fingerprint(),
+            mask,
+            restrictions,
             limit_keys: RwLock::default(),
             proxy: settings.proxy.clone(),
             allowed: HostSet::new(hosts.values().cloned()),
             hosts,
             defaults: settings.defaults.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             public: Value::Object(public),
-            credentials: connector.schemes.resolve(&scope),
+            secret: SecretFields(secret),
             connector,
         })
     }
 
-    /// The credentials of the best scheme that an action accepts and that this account has the fields for.
-    pub fn credentials(&self, action: &Action) -> Result<Arc<Credentials>, Failure> {
-        self.first_usable(&action.schemes, action)
-    }
-
-    /// The credentials for requests that no action describes: the connector's default schemes, or else any.
-    pub(super) fn best_credentials(&self) -> Result<Arc<Credentials>, Failure> {
-        self.first_usable(&self.connector.default_schemes, &"an http step")
-    }
-
-    fn first_usable(&self, schemes: &[String], what: &dyn std::fmt::Display) -> Result<Arc<Credentials>, Failure> {
-        if schemes.is_empty() {
-            return Ok(Arc::default());
+    /// What an action's templates see: the fields that are no secrets, and the secrets that it signs with.
+    pub(super) fn fields(&self, action: &Action) -> Value {
+        let mut fields = self.public.clone();
+        if let Some(members) = fields.as_object_mut() {
+            let keys = action.keys.iter();
+            members.extend(keys.filter_map(|key| Some((key.clone(), self.secret.0.get(key)?.clone()))));
         }
-        let known = schemes.iter().filter_map(|scheme| Some((scheme, self.credentials.get(scheme)?)));
-        let mut lacking = Vec::new();
-        for (scheme, credentials) in known {
-            match credentials {
-                Ok(credentials) => return Ok(Arc::clone(credentials)),
-                Err(why) => lacking.push(format!("`{scheme}` {why}")),
-            }
-        }
-        Err(Failure::not_sent(
-            "auth_missing",
-            format!("the connection `{}` has no credentials that {what} accepts: {}", self.name, lacking.join("; ")),
-        )
-        .with_help("give the fields of one of them"))
-    }
-
-    /// The first of the connector's test actions that this account can call.
-    pub fn test_action(&self) -> Option<&Arc<Action>> {
-        let tests = self.connector.test.iter().filter_map(|name| self.connector.action(name));
-        tests.into_iter().find(|action| self.credentials(action).is_ok())
+        fields
     }
 
     /// The limits that an action counts against.
@@ -145,15 +153,52 @@ impl Connection {
             return Ok(keys.clone());
         }
         let asker = Asker { connector: &self.connector.name, connection: &self.name, action: &action.name };
-        let keys = limits.keys(asker, &action.limits).map_err(|message| Failure::not_sent("limit_invalid", message))?;
+        let scheme = self.scheme(action);
+        let counts = |limit: &&Limit| {
+            limit.auth.is_empty() || limit.auth.as_slice().iter().any(|auth| Some(auth.as_str()) == scheme)
+        };
+        let held = self.restrictions.iter().flat_map(|restriction| &restriction.limits);
+        let counting: Vec<Limit> = action.limits.iter().chain(held).filter(counts).cloned().collect();
+        let keys = limits.keys(asker, &counting).map_err(|message| Failure::not_sent("limit_invalid", message))?;
         self.limit_keys.write().insert(action.name.clone(), keys.clone());
         Ok(keys)
     }
 
-    /// The base URL that an action asks.
-    pub(super) fn host(&self, action: &Action) -> Result<&Url, Failure> {
-        self.hosts.get(&action.host).ok_or_else(|| {
-            Failure::not_sent("no_host", format!("the connection `{}` has no host `{}`", self.name, action.host))
+    /// The inputs of an action as its restrictions let them be given.
+    pub(super) fn restrict(&self, action: &Action, inputs: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+        self.restrictions.iter().try_fold(inputs, |inputs, restriction| restriction.apply(action, inputs))
+    }
+
+    /// Whose records it shows, where `action` is polled: its name, its hosts, the fields that are no secrets and that
+    /// `read` (the texts of what is asked and of its auth) names, and what it gives and does to the action's inputs.
+    /// Secrets are left out: they change while the account stays the same.
+    pub fn identity(&self, action: Option<&str>, read: &str) -> Value {
+        let fields = self.public.as_object().into_iter().flatten();
+        let fields: Map<String, Value> = fields
+            .filter(|(name, _)| read.contains(&format!("connection.{name}")))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let hosts: BTreeMap<&String, &str> = self.hosts.iter().map(|(name, url)| (name, url.as_str())).collect();
+        let holds = |restriction: &&Arc<Restriction>| action.is_some_and(|name| restriction.actions.contains_key(name));
+        let held: Vec<&str> = self.restrictions.iter().filter(holds).map(|held| held.name.as_str()).collect();
+        let compiled = action.and_then(|name| self.connector.action(name));
+        let defaults: BTreeMap<&String, &Value> =
+            self.defaults.iter().filter(|(name, _)| compiled.is_some_and(|action| action.inputs.has(name))).collect();
+        json!({"name": self.name, "hosts": hosts, "fields": fields, "defaults": defaults, "restrictions": held})
+    }
+
+    /// The most items that a trigger may find in one poll.
+    pub fn most_items(&self, trigger: &str) -> Option<u32> {
+        self.restrictions.iter().filter_map(|restriction| restriction.most.get(trigger).copied()).min()
+    }
+
+    /// The base URL that an action asks: always one of its connector's hosts, whatever the inputs say.
+    pub(super) fn host(&self, action: &Action, scope: &Scope) -> Result<&Url, Failure> {
+        let name = action.host.name(scope)?;
+        self.hosts.get(name.as_ref()).ok_or_else(|| {
+            let failure = Failure::not_sent("no_host", format!("the connection `{}` has no host `{name}`", self.name));
+            let known: Vec<&str> = self.hosts.keys().map(String::as_str).collect();
+            failure.with_help(format!("there are: {}", known.join(", ")))
         })
     }
 }
@@ -179,7 +224,7 @@ fn read_fields(
         }
         match secrets.read(source) {
             Ok(value) => {
-                given.insert(field.clone(), as_text(value));
+                given.insert(field.clone(), as_meant(value, connector.fields.is_number(field)));
             }
             Err(message) => problems.push(Problem::new(place, "field_unreadable", message)),
         }
@@ -187,9 +232,11 @@ fn read_fields(
     given
 }
 
-/// Settings write numbers where a field is text (an account's number): the text is what was meant.
-fn as_text(value: Value) -> Value {
+/// Settings write numbers where a field is text (an account's number): the text is what was meant. The
+/// environment and files hold text where a field is a number.
+fn as_meant(value: Value, is_number: bool) -> Value {
     match super::selector::scalar_text(&value) {
+        Some(text) if is_number => text.trim().parse::<serde_json::Number>().map_or(value, Value::Number),
         Some(text) if value.is_number() => Value::String(text),
         _ => value,
     }
@@ -271,13 +318,35 @@ fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+fn restrictions(
+    connector: &Connector,
+    settings: &settings::Connection,
+    pointer: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<Restriction>> {
+    let mut held = Vec::new();
+    for name in settings.restrictions.as_slice() {
+        match connector.restrictions.get(name) {
+            Some(restriction) => held.push(Arc::clone(restriction)),
+            None => {
+                let message = format!("`{}` has no restriction `{name}`", connector.name);
+                let problem = Problem::new(format!("{pointer}/restrictions"), "unknown_restriction", message);
+                problems.push(match did_you_mean(name, connector.restrictions.keys().map(String::as_str)) {
+                    Some(close) => problem.with_help(format!("did you mean `{close}`?")),
+                    None => problem,
+                });
+            }
+        }
+    }
+    held
+}
+
 fn check_defaults(connector: &Connector, settings: &settings::Connection, pointer: &str, problems: &mut Vec<Problem>) {
     for name in settings.defaults.keys() {
-        if !connector.actions().any(|action| action.inputs.has(name)) {
+        if !connector.inputs.contains(name) {
             let message = format!("no action of `{}` has an input `{name}`", connector.name);
             let problem = Problem::new(format!("{pointer}/defaults/{name}"), "unknown_input", message);
-            let known = connector.actions().flat_map(|action| action.inputs.names());
-            problems.push(match did_you_mean(name, known) {
+            problems.push(match did_you_mean(name, connector.inputs.iter().map(String::as_str)) {
                 Some(close) => problem.with_help(format!("did you mean `{close}`?")),
                 None => problem,
             });

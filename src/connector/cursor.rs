@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::selector::JmesPath;
 use crate::engine::Failure;
 use crate::manifest::connector::Order;
+use crate::planted::bug;
 
 /// A compiled `cursor`.
 #[derive(Clone, Debug)]
@@ -111,11 +112,12 @@ impl Cursor {
         }
     }
 
-    /// From where to ask: the later of `value` and the moment `covered_until_ms`, neither later than `now_ms`
-    /// (the server's time), less `lookback_ms`. What it gives is never later than any record that still
-    /// has to be seen, whether the service takes its bound as inclusive or exclusive. `None` asks for
-    /// everything: nothing is known, or the type has no order. Integers know no time, so they are given as
-    /// they are and look back not at all.
+    /// From where to ask: the moment `covered_until_ms`, or `value` where nothing is covered yet, neither later than
+    /// `now_ms` (the server's time), less `lookback_ms`. A value beyond what is covered was listed late in a long
+    /// reading, and says nothing of what its earlier pages could not list yet. What it gives is never later than
+    /// any record that still has to be seen, whether the service takes its bound as inclusive or exclusive. `None`
+    /// asks for everything: nothing is known, or the type has no order. Integers know no time, so they are given
+    /// as they are and look back not at all.
     pub fn since(
         &self,
         value: Option<&Position>,
@@ -128,7 +130,10 @@ impl Cursor {
             Kind::Integer => value.cloned(),
             Kind::Snowflake { .. } | Kind::Datetime { .. } => {
                 let value_ms = value.and_then(|position| self.time_ms(position));
-                let read_until = value_ms.max(covered_until_ms)?.min(now_ms);
+                let read_until = match bug("future_moves_cursor") {
+                    true => covered_until_ms.max(value_ms)?,
+                    false => covered_until_ms.or(value_ms)?.min(now_ms),
+                };
                 let bound = self.at_ms(read_until.saturating_sub(lookback_ms.max(0)))?;
                 match bound {
                     Position::Integer(id) => id.before().map(Position::Integer),
@@ -142,7 +147,7 @@ impl Cursor {
     /// server's present, so that it can not hide what comes in between.
     pub fn advance(&self, value: Option<Position>, record: Position, server_ms: i64) -> Option<Position> {
         let capped = match self.time_ms(&record) {
-            Some(time_ms) if time_ms > server_ms => self.at_ms(server_ms),
+            Some(time_ms) if time_ms > server_ms && !bug("future_moves_cursor") => self.at_ms(server_ms),
             _ => Some(record),
         };
         value.max(capped)
@@ -151,6 +156,11 @@ impl Cursor {
     /// The oldest position that the service still takes, by `max_age`.
     pub fn oldest_permitted(&self, now_ms: i64) -> Option<Position> {
         self.at_ms(now_ms.saturating_sub(self.max_age_ms?))
+    }
+
+    /// How far the widest look goes back, in milliseconds.
+    pub fn widest_ms(&self) -> i64 {
+        self.deep.map_or(0, |deep| deep.lookback_ms).max(self.lookback_ms)
     }
 
     /// What `cursor.since` shows to a request's templates: digits, or a time in the form of `emit`.

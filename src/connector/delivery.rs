@@ -13,6 +13,7 @@ use futures_util::Stream;
 
 use super::egress::{NameNotFound, Refused};
 use super::message::{Method, Url};
+use crate::crash;
 use crate::engine::{Failure, Outcome, Verdict};
 
 /// Follows one request over its hops, so that whatever ends it can tell what the service may have done.
@@ -26,14 +27,17 @@ pub struct Journey {
 }
 
 /// A body that tells when it is taken, once and for all.
-pub struct Watched {
+pub struct Watched<S> {
     mark: Arc<Mark>,
-    bytes: Option<Bytes>,
+    is_taken: bool,
+    pieces: S,
 }
 
 #[derive(Default)]
 struct Mark(AtomicU8);
 
+/// Request Timeout.
+const TOO_SLOW: u16 = 408;
 const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
@@ -47,18 +51,18 @@ impl Mark {
     }
 }
 
-impl Stream for Watched {
+impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Stream for Watched<S> {
     type Item = io::Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(bytes) = self.bytes.take() else {
-            return Poll::Ready(None);
-        };
-        Poll::Ready(Some(if self.mark.decide(TAKEN) {
-            Ok(bytes)
-        } else {
-            Err(io::Error::other("the request was withdrawn"))
-        }))
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.is_taken {
+            self.is_taken = true;
+            crash::point("request.taken");
+            if !self.mark.decide(TAKEN) {
+                return Poll::Ready(Some(Err(io::Error::other("the request was withdrawn"))));
+            }
+        }
+        Pin::new(&mut self.pieces).poll_next(context)
     }
 }
 
@@ -69,11 +73,11 @@ impl Journey {
     }
 
     /// A hop begins; `body` comes back as what is sent.
-    pub fn set_out(&mut self, body: Bytes) -> Watched {
+    pub fn set_out<S>(&mut self, pieces: S) -> Watched<S> {
         let mark = Arc::new(Mark::default());
         self.mark = Some(mark.clone());
         self.status = None;
-        Watched { mark, bytes: Some(body) }
+        Watched { mark, is_taken: false, pieces }
     }
 
     /// A hop without a body begins: nothing tells when it has left.
@@ -87,7 +91,7 @@ impl Journey {
         self.status = Some(status);
     }
 
-    /// A redirect is followed; `kept` when the request goes along as it is.
+    /// A redirect is followed; `kept` when the request goes along as it is, or asked for nothing to be done.
     pub fn redirected(&mut self, kept: bool) {
         self.accepted |= !kept;
         self.status = None;
@@ -99,10 +103,18 @@ impl Journey {
         let not_taken = || self.mark.as_ref().is_some_and(|mark| mark.decide(WITHDRAWN));
         match self.status {
             _ if self.accepted => Outcome::Unknown,
+            Some(TOO_SLOW) | None if not_taken() => Outcome::NotSent,
+            Some(TOO_SLOW) => Outcome::Unknown,
             Some(400..=499) => Outcome::NotDone,
-            None if not_taken() => Outcome::NotSent,
             _ => Outcome::Unknown,
         }
+    }
+
+    /// Whether the service took the request before it gave the answer that has come. Gateways say 408 also of
+    /// work that goes on behind them: only a body that was never taken proves that nothing was done.
+    pub fn has_accepted(&self) -> bool {
+        let is_taken = || !self.mark.as_ref().is_some_and(|mark| mark.decide(WITHDRAWN));
+        self.accepted || (self.status == Some(TOO_SLOW) && is_taken())
     }
 
     /// Before this hop was sent: what happened on hops before decides.
@@ -156,7 +168,7 @@ impl Journey {
     }
 
     /// More bytes than are taken from a service.
-    pub fn too_large(&self, limit_bytes: usize) -> Failure {
+    pub fn too_large(&self, limit_bytes: u64) -> Failure {
         let what = format!("the answer is larger than {limit_bytes} bytes");
         self.failure("response_too_large", &what, self.outcome(), Verdict::Fail)
             .with_help("ask for smaller pages or fewer fields")

@@ -84,6 +84,22 @@ impl Egress {
         if self.permits(host, address, port) { Ok(()) } else { Err(Refused { host: host.to_owned(), address, port }) }
     }
 
+    /// The permitted addresses of a name, or of an address as text.
+    ///
+    /// # Errors
+    /// [`NameNotFound`]; [`Refused`] where none of them is permitted.
+    pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(NameNotFound)?.collect();
+        let (permitted, refused): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|address| self.permits(host, address.ip(), port));
+        match refused.first() {
+            Some(address) if permitted.is_empty() => {
+                Err(Box::new(Refused { host: host.to_owned(), address: address.ip(), port }))
+            }
+            _ => Ok(permitted),
+        }
+    }
+
     /// What resolves names for connections to `port`: a resolver is not told the port, so each has its own.
     pub fn resolver(&self, port: u16) -> impl Resolve + use<> {
         Resolver { egress: self.clone(), port }
@@ -193,17 +209,8 @@ impl Resolve for Resolver {
         let egress = self.egress.clone();
         let port = self.port;
         Box::pin(async move {
-            let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(NameNotFound)?.collect();
-            let (permitted, refused): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|address| egress.permits(host, address.ip(), port));
-            match refused.first() {
-                Some(address) if permitted.is_empty() => {
-                    Err(Box::new(Refused { host: host.to_owned(), address: address.ip(), port })
-                        as Box<dyn Error + Send + Sync>)
-                }
-                _ => Ok(Box::new(permitted.into_iter()) as Addrs),
-            }
+            let permitted = egress.addresses(name.as_str(), port).await?;
+            Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
 }

@@ -14,6 +14,7 @@ use super::mask::Mask;
 use super::selector::JmesPath;
 use crate::engine::{Failure, Outcome, Verdict};
 use crate::manifest::connector::Then;
+use crate::planted::bug;
 use crate::template::{Expression, Scope, Template};
 
 /// How long a 429 waits where the answer does not say, in milliseconds.
@@ -29,6 +30,8 @@ pub struct Errors {
     pub(super) rules: Vec<Rule>,
     /// The headers in which the service says how much is left.
     pub(super) limit_headers: Vec<LimitHeaders>,
+    /// What explains a refusal: who can use the action at all.
+    pub(super) availability: Vec<String>,
 }
 
 /// One rule; all that is given must match.
@@ -43,6 +46,7 @@ pub(super) struct Rule {
     pub then: Then,
     pub wait_ms: Option<i64>,
     pub message: Option<Template>,
+    pub help: Option<String>,
 }
 
 /// `403`, or a class by its first digit.
@@ -76,6 +80,8 @@ pub struct Answer<'a> {
     pub now_ms: i64,
     /// Whether an earlier attempt of the step has an outcome that is not known.
     pub after_uncertain: bool,
+    /// Whether the service took the request before it gave this answer, see `HttpResponse::accepted`.
+    pub accepted: bool,
     /// Who answered, for messages: the URL's host.
     pub host: &'a str,
 }
@@ -150,10 +156,11 @@ impl Errors {
             Some(rule) => self.ruled(answer, rule),
             None => self.built_in(answer),
         };
-        let outcome = match (verdict, answer.status) {
-            (Verdict::Reconcile, _) => Outcome::Unknown,
-            (_, 400..500) => Outcome::NotDone,
-            (_, 200..300) => Outcome::NotDone,
+        let outcome = match answer.status {
+            _ if answer.accepted => Outcome::Unknown,
+            // A refusal as a duplicate, too: this attempt did nothing, whatever one before it did.
+            200..300 | 400..500 => Outcome::NotDone,
+            _ if bug("error_is_not_done") => Outcome::NotDone,
             _ => Outcome::Unknown,
         };
         let service_code = self.service_code(answer);
@@ -174,18 +181,30 @@ impl Errors {
             Some(code) if !words.contains(code.as_str()) => format!(" ({code})"),
             _ => String::new(),
         };
+        let whence = if answer.accepted { " after it took the request" } else { "" };
         Failure {
             code,
             message: match words.is_empty() {
-                true => format!("{} answered {status}{told_code}", answer.host),
-                false => format!("{} answered {status}{told_code}: {words}", answer.host),
+                true => format!("{} answered {status}{told_code}{whence}", answer.host),
+                false => format!("{} answered {status}{told_code}{whence}: {words}", answer.host),
             },
-            help: help(verdict, status).map(str::to_owned),
+            help: rule.and_then(|rule| rule.help.clone()).or_else(|| self.help(verdict, status)),
             outcome,
             verdict,
             status: Some(status),
             service_code,
         }
+    }
+
+    // A refusal of what not every account can do is most likely just that.
+    fn help(&self, verdict: Verdict, status: u16) -> Option<String> {
+        let built_in = help(verdict, status).map(str::to_owned);
+        let explained = matches!(status, 401 | 403 | 404 | 410) && !self.availability.is_empty();
+        if !explained {
+            return built_in;
+        }
+        let sentences = built_in.into_iter().chain([self.availability.join(" ")]);
+        Some(sentences.collect::<Vec<_>>().join("; "))
     }
 
     fn ruled(&self, answer: Answer<'_>, rule: &Rule) -> Verdict {
@@ -225,6 +244,7 @@ impl Errors {
             .max()
             .or(otherwise_ms)
             .unwrap_or(UNTOLD_LIMIT_MS);
+        let wait_ms = if bug("retry_after_ignored") { 1_000 } else { wait_ms };
         answer.now_ms.saturating_add(wait_ms)
     }
 

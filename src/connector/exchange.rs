@@ -50,6 +50,29 @@ impl Exchange {
         Exchange { request, response, veil, started_ms, elapsed_ms }
     }
 
+    /// What the service sent, whole: JSON where it is JSON, else text; null where nothing came or it became a
+    /// file. Secrets are masked.
+    pub fn raw(&self) -> Value {
+        let Some(response) = self.response.as_ref().filter(|response| response.saved.is_none()) else {
+            return Value::Null;
+        };
+        let Ok(text) = std::str::from_utf8(&response.body) else {
+            return Value::Null;
+        };
+        if text.trim().is_empty() {
+            return Value::Null;
+        }
+        match serde_json::from_str::<Value>(&self.veil.mask.cover(text)) {
+            Ok(mut value) => {
+                hide(&mut value, &self.veil.members);
+                value
+            }
+            // Where secret members are can not be told, so nothing is shown.
+            Err(_) if !self.veil.members.is_empty() => Value::Null,
+            Err(_) => Value::from(self.veil.mask.cover(text)),
+        }
+    }
+
     /// The status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|response| response.status)
@@ -74,7 +97,10 @@ impl Serialize for Exchange {
             first: ("status", First::Status(response.status)),
             url: &response.url,
             headers: &response.headers,
-            body: response_body(&response.body, veil),
+            body: match &response.saved {
+                Some(saved) => described(&saved.output(), veil),
+                None => response_body(&response.body, veil),
+            },
             veil,
         });
         written.serialize_field("response", &response)?;
@@ -144,6 +170,7 @@ fn request_body<'a>(body: &'a Body, veil: &Veil) -> Kept<'a> {
     match body {
         Body::Empty => Kept { text: None, cut_from_bytes: None },
         Body::Json(bytes) | Body::Raw(bytes) => kept(bytes, &veil.mask),
+        Body::Multipart(body) => described(&body.shown(), veil),
         Body::Form(pairs) => {
             let text: Vec<_> = pairs
                 .iter()
@@ -154,6 +181,13 @@ fn request_body<'a>(body: &'a Body, veil: &Veil) -> Kept<'a> {
             Kept { text: Some(Cow::Owned(covered)), cut_from_bytes: (text.len() > KEPT_BYTES).then_some(text.len()) }
         }
     }
+}
+
+/// A body that is told about instead of kept.
+fn described(shown: &Value, veil: &Veil) -> Kept<'static> {
+    let text = shown.to_string();
+    let covered = veil.mask.cover_start(&text, KEPT_BYTES).into_owned();
+    Kept { text: Some(Cow::Owned(covered)), cut_from_bytes: (text.len() > KEPT_BYTES).then_some(text.len()) }
 }
 
 fn response_body<'a>(body: &'a Bytes, veil: &Veil) -> Kept<'a> {
@@ -205,7 +239,7 @@ mod tests {
     use super::*;
     use crate::connector::message::Method;
 
-    fn exchange(request: Body, response: &[u8], members: &[&str]) -> Value {
+    fn exchange(request: Body, response: &[u8], members: &[&str]) -> (Value, Value) {
         let url: url::Url = "https://a.test/x?key=hunter22".parse().unwrap();
         let exchange = Exchange::new(
             HttpRequest {
@@ -218,10 +252,12 @@ mod tests {
                 status: 201,
                 headers: vec![("set-cookie".into(), "sid=1".into())],
                 body: Bytes::copy_from_slice(response),
+                saved: None,
                 date_ms: None,
                 url,
                 elapsed_ms: 7,
                 hops: 2,
+                accepted: false,
             }),
             Veil {
                 mask: Arc::new(Mask::new(["hunter22"])),
@@ -233,15 +269,20 @@ mod tests {
         let written = serde_json::to_string(&exchange).unwrap();
         assert!(!written.contains("hunter22"), "{written}");
         assert!(!format!("{exchange:?}").contains("hunter22"));
-        serde_json::from_str(&written).unwrap()
+        (serde_json::from_str(&written).unwrap(), exchange.raw())
     }
 
     #[test]
     fn it_is_written_whole_and_masked() {
-        let shown = exchange(
+        let (shown, raw) = exchange(
             Body::Form(vec![("text".into(), "a b&hunter22".into())]),
             br#"{"auth_token":"abc","list":[{"auth_token":{"a":1},"note":"hunter22"}]}"#,
             &["auth_token"],
+        );
+        assert_eq!(
+            raw,
+            serde_json::json!({"auth_token": "•••", "list": [{"auth_token": "•••", "note": "•••"}]}),
+            "what came is parsed, and as secret"
         );
         assert_eq!(
             shown,
@@ -269,17 +310,19 @@ mod tests {
     fn large_and_binary_bodies_tell_their_size() {
         let mut large = vec![b'a'; KEPT_BYTES - 3];
         large.extend_from_slice(b"hunter22 and more");
-        let shown = exchange(Body::Raw(large.clone().into()), &[0xff, 0xfe], &[]);
+        let (shown, raw) = exchange(Body::Raw(large.clone().into()), &[0xff, 0xfe], &[]);
         let body = shown["request"]["body"].as_str().unwrap();
         assert!(body.ends_with("a•••"));
         assert_eq!(shown["request"]["body_bytes"], large.len());
         assert_eq!(shown["response"]["body"], Value::Null);
         assert_eq!(shown["response"]["body_bytes"], 2);
+        assert_eq!(raw, Value::Null);
     }
 
     #[test]
     fn an_answer_that_is_not_json_is_not_kept_where_members_are_secret() {
-        let shown = exchange(Body::Empty, b"{\"auth_token\":\"abc", &["auth_token"]);
+        let (shown, raw) = exchange(Body::Empty, b"{\"auth_token\":\"abc", &["auth_token"]);
+        assert_eq!(raw, Value::Null);
         assert_eq!(shown["response"]["body"], Value::Null);
         assert_eq!(shown["response"]["body_bytes"], 18);
     }

@@ -32,7 +32,7 @@ impl ForEach {
     }
 
     /// `{status, results}` of all elements, in their order, and the failure where they count as one.
-    pub fn output(&self, results: Vec<(Value, Result<Value, Failure>)>) -> Result<Value, Failure> {
+    pub fn output(&self, results: Vec<(Value, Result<Value, Failure>)>) -> (Value, Option<Failure>) {
         let total = results.len();
         let failed = results.iter().filter(|(_, result)| result.is_err()).count();
         let status = match failed {
@@ -41,10 +41,11 @@ impl ForEach {
             _ => "partially_successful",
         };
         let must_fail = failed == total || (failed > 0 && self.on_partial == OnPartial::Fail);
-        if must_fail && let Some((_, Err(first))) = results.iter().find(|(_, result)| result.is_err()) {
+        let first = results.iter().find_map(|(_, result)| result.as_ref().err()).filter(|_| must_fail);
+        let failure = first.map(|first| {
             let message = format!("{failed} of {total} failed; the first: {}", first.message);
-            return Err(Failure { message, ..first.clone() });
-        }
+            Failure { message, ..first.clone() }
+        });
         let results: Vec<Value> = results
             .into_iter()
             .map(|(element, result)| match result {
@@ -56,7 +57,7 @@ impl ForEach {
                 }
             })
             .collect();
-        Ok(json!({"status": status, "results": results}))
+        (json!({"status": status, "results": results}), failure)
     }
 
     fn nothing(&self) -> Failure {

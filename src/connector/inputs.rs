@@ -29,7 +29,10 @@ struct Field {
     required: bool,
     secret: bool,
     accepts_null: bool,
+    is_number: bool,
     default: Option<Value>,
+    /// Where this one is given, no standing value is taken.
+    yields_to: Option<String>,
     check: Check,
 }
 
@@ -54,7 +57,9 @@ impl Inputs {
                 required: input.required,
                 secret: input.secret,
                 accepts_null: accepts_null(input),
+                is_number: input.schema.get("type").is_some_and(|kind| kind == "integer" || kind == "number"),
                 default: input.default_value().cloned(),
+                yields_to: input.yields_to.clone(),
                 check: Check::compile(input, schemas, &format!("{pointer}/{name}"), problems),
             })
             .collect();
@@ -70,6 +75,11 @@ impl Inputs {
     pub fn is_default(&self, name: &str, value: &str) -> bool {
         let field = self.fields.iter().find(|field| field.name == name);
         field.and_then(|field| field.default.as_ref()).is_some_and(|default| default == value)
+    }
+
+    /// Whether an input is a number and nothing else.
+    pub fn is_number(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name && field.is_number)
     }
 
     /// Their names.
@@ -93,6 +103,13 @@ impl Inputs {
                 return Err(invalid(format!("the {}s of {whose} are {kind}, not an object", self.noun)));
             }
         };
+        let yields = |other: &String| given.get(other).is_some_and(|other| !other.is_null());
+        let yielding: Vec<&str> = self
+            .fields
+            .iter()
+            .filter(|field| field.yields_to.as_ref().is_some_and(yields))
+            .map(|field| field.name.as_str())
+            .collect();
         let mut resolved = Map::with_capacity(self.fields.len());
         for field in &self.fields {
             let own = match given.is_empty() {
@@ -100,7 +117,8 @@ impl Inputs {
                 false => given.swap_remove(&field.name),
             };
             let own = own.filter(|value| field.accepts_null || !value.is_null());
-            let value = own.or_else(|| standing.get(&field.name).cloned()).or_else(|| field.default.clone());
+            let standing = standing.get(&field.name).filter(|_| !yielding.contains(&field.name.as_str()));
+            let value = own.or_else(|| standing.cloned()).or_else(|| field.default.clone());
             match value {
                 Some(value) => {
                     if field.default.as_ref() != Some(&value) {

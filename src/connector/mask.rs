@@ -30,12 +30,16 @@ const FILTER_BITS: u32 = 4_096;
 impl Mask {
     /// From the values of the secret fields; each in its raw form.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut forms: Vec<_> = secrets
-            .into_iter()
-            .filter(|secret| secret.len() >= SHORTEST_BYTES)
-            .flat_map(forms_of)
-            .filter_map(|form| Some((prefix(form.as_bytes())?, form)))
-            .collect();
+        Mask::of(forms_of_all(secrets).collect())
+    }
+
+    /// The same with more secrets: tokens that were had since.
+    #[must_use]
+    pub fn and<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Mask::of(self.forms.iter().cloned().chain(forms_of_all(secrets)).collect())
+    }
+
+    fn of(mut forms: Vec<(u32, String)>) -> Self {
         if forms.is_empty() {
             return Mask::default();
         }
@@ -130,6 +134,11 @@ pub fn is_secret_header(name: &str) -> bool {
         ["api-key", "apikey", "auth-token", "access-token", "secret", "password", "signature", "private-token"];
     let name = name.to_ascii_lowercase();
     WHOLE.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
+}
+
+fn forms_of_all<'a>(secrets: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = (u32, String)> {
+    let long_enough = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_BYTES);
+    long_enough.flat_map(forms_of).filter_map(|form| Some((prefix(form.as_bytes())?, form)))
 }
 
 fn forms_of(secret: &str) -> Vec<String> {

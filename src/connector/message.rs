@@ -5,6 +5,9 @@ use bytes::Bytes;
 pub use reqwest::Method;
 pub use url::Url;
 
+use super::files::save::Saved;
+use super::multipart::Multipart;
+
 /// A request as rendered, without credentials: those are added per hop, only where they may go.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
@@ -30,6 +33,8 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// As it is; its `Content-Type` is in the headers.
     Raw(Bytes),
+    /// Parts, `multipart/form-data`; files are read while they are sent, and nothing of it is signed by OAuth 1.
+    Multipart(Multipart),
 }
 
 /// An answer, read whole and decoded.
@@ -41,6 +46,8 @@ pub struct HttpResponse {
     pub headers: Vec<(String, String)>,
     /// The body after gzip and brotli.
     pub body: Bytes,
+    /// The file that took the body instead.
+    pub saved: Option<Saved>,
     /// The `Date` header as UTC epoch milliseconds: the service's own clock.
     pub date_ms: Option<i64>,
     /// Where the answer came from, after redirects.
@@ -49,6 +56,9 @@ pub struct HttpResponse {
     pub elapsed_ms: i64,
     /// How many redirects were followed.
     pub hops: u8,
+    /// Whether the service took the request before it gave this answer: by a redirect to a page about it, or by
+    /// reading from what then took too long (408). Whatever the status says, what was asked may have been done.
+    pub accepted: bool,
 }
 
 impl HttpResponse {

@@ -26,7 +26,7 @@ pub struct Paginator {
 #[derive(Clone, Debug)]
 pub(super) enum Form {
     Cursor { token: TokenPlace, into: Target },
-    NextUrl { url: JmesPath },
+    NextUrl { url: JmesPath, same_host: bool, below_host: bool },
     LinkHeader,
     Page { into: Target, start: u64, size: Option<u64>, total: Option<JmesPath> },
     Offset { into: Target, size: u64, total: Option<JmesPath> },
@@ -86,6 +86,8 @@ pub struct Answer<'a> {
     pub headers: &'a [(String, String)],
     /// The URL that was asked.
     pub url: &'a Url,
+    /// The path of the connection's host, without a slash at its end.
+    pub below: &'a str,
     /// The records as the service listed them.
     pub listed: &'a [Value],
 }
@@ -145,7 +147,11 @@ impl Paginator {
         let listed = answer.listed.len() as u64;
         match &self.form {
             Form::Cursor { token, .. } => Ok(token.read(answer)?.map(At::Token)),
-            Form::NextUrl { url } => match scalar_text(url.search(answer.body)?.as_ref()) {
+            Form::NextUrl { url, same_host, below_host } => match scalar_text(url.search(answer.body)?.as_ref()) {
+                Some(url) if !url.is_empty() && *same_host => on_same_host(answer.url, &url).map(Some),
+                Some(url) if *below_host && lacks_path(&url, answer.below) => {
+                    same_origin(answer.url, &format!("{}{url}", answer.below)).map(Some)
+                }
                 Some(url) if !url.is_empty() => same_origin(answer.url, &url).map(Some),
                 _ => Ok(None),
             },
@@ -223,6 +229,24 @@ fn same_origin(base: &Url, written: &str) -> Result<At, Failure> {
         let place = next.host_str().unwrap_or_default();
         return Err(refused(&format!("is on another origin: {}://{place}", next.scheme())));
     }
+    Ok(At::Url(next.into()))
+}
+
+/// Whether a URL names no host, and not the path that everything of this host is below: whoever stands before the
+/// service may have written it in already.
+fn lacks_path(url: &str, below: &str) -> bool {
+    let rest = url.strip_prefix(below).unwrap_or_default();
+    url.starts_with('/') && !url.starts_with("//") && !(rest.starts_with('/') || rest.starts_with('?'))
+}
+
+/// The path and the query of what is written, on the host of `base`: the credentials stay where they are.
+fn on_same_host(base: &Url, written: &str) -> Result<At, Failure> {
+    let named = base.join(written).map_err(|error| {
+        Failure::not_sent("next_page_refused", format!("the service's next page is no URL: {error}"))
+    })?;
+    let mut next = base.clone();
+    next.set_path(named.path());
+    next.set_query(named.query());
     Ok(At::Url(next.into()))
 }
 

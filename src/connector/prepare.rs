@@ -1,5 +1,5 @@
 //! From a call to a request that is ready to go: inputs completed and checked, credentials chosen, everything
-//! rendered. No I/O, except that `file.append` looks how long its file is.
+//! rendered. No I/O, except that files are looked at: those of inputs, and how long that of `file.append` is.
 
 use std::sync::Arc;
 
@@ -9,13 +9,20 @@ use url::Url;
 use super::action::Action;
 use super::auth::Credentials;
 use super::builtin::{self, Builtin};
-use super::connection::Connection;
+use super::connection::{Connection, Ways};
+use super::files::Folders;
+use super::files::input::Bound;
+use super::files::save::Download;
 use super::limits::{Asker, Keys, Limits};
 use super::message::{Body, HttpRequest, Method};
 use super::paginator::PageToken;
 use super::request::append_query;
 use crate::engine::Failure;
+use crate::manifest::connector::{self as written, Format};
 use crate::template::Scope;
+
+/// How large an answer that becomes a file may be, where nothing is written.
+const MAX_DOWNLOAD_BYTES: u64 = 100 * 1024 * 1024;
 
 /// One call of an action, or one page or one element of it.
 #[derive(Clone, Debug)]
@@ -38,6 +45,8 @@ pub struct Call<'a> {
     pub after_uncertain: bool,
     /// What [`Prepared::journal`] gave at an earlier attempt of this step.
     pub journal: Option<Value>,
+    /// What [`super::Executor::resolve`] looked up.
+    pub resolved: Option<Value>,
 }
 
 /// An `http` step: its input as rendered, and the account that signs it.
@@ -58,7 +67,7 @@ pub struct AdHoc<'a> {
 pub struct Prepared {
     pub(super) connection: Option<Arc<Connection>>,
     pub(super) action: Arc<Action>,
-    pub(super) credentials: Arc<Credentials>,
+    pub(super) credentials: Ways,
     pub(super) work: Work,
     /// Holds `inputs`, for selectors and rules.
     pub(super) scope: Scope,
@@ -72,6 +81,8 @@ pub struct Prepared {
 #[derive(Debug)]
 pub(super) enum Work {
     Request(HttpRequest),
+    /// A request whose answer becomes a file.
+    Download(HttpRequest, Download),
     /// A request whose answer is given as `{status, headers, body}`.
     AdHoc(HttpRequest),
     Builtin(Builtin),
@@ -90,24 +101,34 @@ impl<'a> Call<'a> {
             timeout_ms: None,
             after_uncertain: false,
             journal: None,
+            resolved: None,
         }
     }
 
     /// The scope of its templates, with inputs completed and checked.
     pub(super) fn scope(&self) -> Result<Scope, Failure> {
         let inputs = self.action.inputs.resolve(self.inputs.clone(), &self.connection.defaults, &self.action)?;
+        let inputs = self.connection.restrict(self.action, inputs)?;
         let mut scope = Scope::new();
         scope.set("inputs", Value::Object(inputs));
         if self.action.reads_connection {
-            scope.set("connection", self.connection.public.clone());
+            scope.set("connection", self.connection.fields(self.action));
+        }
+        if let Some(resolved) = &self.resolved {
+            scope.set("resolved", resolved.clone());
         }
         Ok(scope)
     }
 }
 
 impl Prepared {
-    /// Prepares a call. `files` are where `file.append` may write.
-    pub(super) fn new(call: Call<'_>, files: &builtin::Files, limits: &Limits) -> Result<Prepared, Failure> {
+    /// Prepares a call. `files` are the files that it may read and write.
+    pub(super) fn new(
+        call: Call<'_>,
+        files: &builtin::Files,
+        limits: &Limits,
+        now_ms: i64,
+    ) -> Result<Prepared, Failure> {
         let connection = call.connection;
         let action = call.action;
         if !connection.active {
@@ -116,23 +137,41 @@ impl Prepared {
                 Failure::not_sent("connection_inactive", message).with_help("set `active: true` in tidegate.yaml")
             );
         }
+        super::composite::refuse(action)?;
         let mut scope = call.scope()?;
+        scope.set_now(now_ms);
+        action.refuse(&scope)?;
         if let (Some(foreach), Some(element)) = (&action.foreach, call.element) {
             scope.set(&foreach.name, element);
         }
-        let credentials = connection.credentials(action)?;
+        for input in &action.files {
+            input.check(&scope, files.folders(), action)?;
+        }
+        // What sends nothing asks nobody.
+        let credentials = match action.builtin {
+            Some(written::Builtin::Answer) => Ways::default(),
+            _ => connection.credentials(action)?,
+        };
         let work = match action.builtin {
-            Some(builtin) => Work::Builtin(Builtin::prepare(builtin, &scope, call.journal, files)?),
+            Some(builtin) => {
+                let rendered = action.request.json(&scope)?;
+                let best = credentials.first().map_or(&Credentials::None, |best| best.as_ref());
+                let account = (connection.as_ref(), best);
+                Work::Builtin(Builtin::prepare(builtin, &scope, rendered, call.journal, files, account)?)
+            }
             None => {
-                let base = connection.host(action)?;
+                let base = connection.host(action, &scope)?;
                 let counted = action.paginator.as_ref().and_then(|paginator| paginator.first());
                 let target = action.paginator.as_ref().and_then(|paginator| paginator.target());
                 let page = call.page.or(counted.as_ref()).map(|page| (page, target));
-                let mut request = action.request.render(base, &scope, page)?;
+                let mut request = action.request.render(base, &scope, page, files.folders())?;
                 if let (Some(header), Some(key)) = (action.key_header(), call.idempotency_key) {
                     request.headers.push((header.to_owned(), key));
                 }
-                Work::Request(request)
+                match action.format {
+                    Format::Binary => Work::Download(request, download(action, &scope, files.folders())?),
+                    Format::Json | Format::Text => Work::Request(request),
+                }
             }
         };
         Ok(Prepared {
@@ -162,7 +201,7 @@ impl Prepared {
                     .with_help("ask one of its hosts, or leave `connection` out"));
             }
             Some(connection) => connection.best_credentials()?,
-            None => Arc::default(),
+            None => Vec::new(),
         };
         let keys = match call.connection {
             Some(connection) => connection.limit_keys(action, limits)?,
@@ -190,7 +229,7 @@ impl Prepared {
     pub fn journal(&self) -> Option<Value> {
         match &self.work {
             Work::Builtin(builtin) => builtin.journal(),
-            Work::Request(_) | Work::AdHoc(_) => None,
+            Work::Request(_) | Work::Download(..) | Work::AdHoc(_) => None,
         }
     }
 
@@ -198,19 +237,40 @@ impl Prepared {
     /// masked.
     pub fn preview(&self) -> Value {
         let request = match &self.work {
-            Work::Request(request) | Work::AdHoc(request) => request,
+            Work::Request(request) | Work::Download(request, _) | Work::AdHoc(request) => request,
             Work::Builtin(builtin) => return builtin.preview(),
         };
         let body = match &request.body {
             Body::Empty => Value::Null,
             Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or(Value::Null),
             Body::Raw(bytes) => Value::from(String::from_utf8_lossy(bytes)),
+            Body::Multipart(parts) => parts.shown(),
             Body::Form(pairs) => pairs.iter().map(|(name, value)| json!([name, value])).collect(),
         };
         let headers: Map<String, Value> =
             request.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-        json!({"method": request.method.as_str(), "url": request.url.as_str(), "headers": headers, "body": body})
+        let mut shown =
+            json!({"method": request.method.as_str(), "url": request.url.as_str(), "headers": headers, "body": body});
+        if let Work::Download(_, download) = &self.work {
+            shown["save_to"] = download.preview();
+        }
+        shown
     }
+}
+
+/// Where an answer goes, and how large it may be.
+fn download(action: &Action, scope: &Scope, folders: &Folders) -> Result<Download, Failure> {
+    let saving = &action.saving;
+    let evaluated = |error| super::template_failure(&error);
+    let path = saving.path.as_ref().map(|path| path.evaluate(scope)).transpose().map_err(evaluated)?;
+    let bound = saving.max_bytes.as_ref().map(|limit| limit.evaluate(scope)).transpose().map_err(evaluated)?;
+    let limit_bytes = match Bound::read(bound.unwrap_or(Value::Null))? {
+        Bound::Bytes(bytes) => bytes,
+        Bound::None | Bound::ByFamily(_) => MAX_DOWNLOAD_BYTES,
+    };
+    let path = path.filter(|path| !path.is_null());
+    let path = path.map(|path| super::request::texts(&path).concat());
+    Download::new(folders, path.as_deref(), limit_bytes)
 }
 
 fn ad_hoc_request(inputs: &Value) -> Result<HttpRequest, Failure> {
@@ -252,7 +312,8 @@ pub(super) fn elements(call: &Call<'_>) -> Result<Option<Vec<Value>>, Failure> {
     }
 }
 
-/// The most records that a call wants.
-pub(super) fn most(call: &Call<'_>) -> Result<Option<usize>, Failure> {
-    call.action.most(&call.scope()?)
+/// How many records a call passes over, and the most that it reads.
+pub(super) fn bounds(call: &Call<'_>) -> Result<(usize, Option<usize>), Failure> {
+    let scope = call.scope()?;
+    Ok((call.action.skipped(&scope)?, call.action.most(&scope)?))
 }

@@ -13,9 +13,10 @@ use super::template_failure;
 use crate::engine::Failure;
 use crate::template::{Expression, Scope, Tree};
 
-/// How much earlier than the attempt a record may be dated, in milliseconds: services round to seconds, and
-/// their clocks are not ours.
-const CLOCK_TOLERANCE_MS: i64 = 60_000;
+/// How much earlier than the attempt a record may be dated by the service's clock, in milliseconds: services round
+/// to seconds, and how far their clocks are from ours is known roughly. Where they are further apart than this
+/// nothing is taken for absent: who knows what else is wrong with the times.
+pub const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
 /// A compiled `reconcile`.
 #[derive(Clone, Debug)]
@@ -38,19 +39,60 @@ pub struct Candidate {
 }
 
 impl Reconcile {
+    /// From when on a record can be of the making of an attempt at `since_ms` by our clock, by the service's, which
+    /// is `ahead_ms` ahead.
+    pub fn earliest_ms(since_ms: i64, ahead_ms: i64) -> i64 {
+        since_ms.saturating_add(ahead_ms).saturating_sub(CLOCK_TOLERANCE_MS)
+    }
+
+    /// Whether what is looked for depends on times.
+    pub fn is_timed(&self) -> bool {
+        let reads_now = |source: &str| source.contains("now");
+        self.time.is_some()
+            || reads_now(self.condition.source())
+            || self.with.templates("").iter().any(|(_, template)| reads_now(template.source()))
+    }
+
+    /// Why a record that was not found may be there all the same: the service, which is `ahead_ms` ahead of us,
+    /// has another time, or does not say which.
+    pub fn doubt(&self, ahead_ms: Option<i64>) -> Option<String> {
+        match ahead_ms {
+            _ if !self.is_timed() => None,
+            None => Some("the service does not say what time it has, so that absence proves nothing".to_owned()),
+            Some(ms) if ms.abs() <= CLOCK_TOLERANCE_MS => None,
+            Some(ms) => {
+                let (seconds, way) = (ms.abs() / 1_000, if ms > 0 { "behind" } else { "ahead of" });
+                Some(format!("our clock is {seconds} s {way} the service's, so that absence proves nothing"))
+            }
+        }
+    }
+
+    /// Whether a list goes back to before the attempt, so that there is nothing on its further pages.
+    pub fn goes_back_to(&self, records: &[Value], earliest_ms: i64) -> bool {
+        records.iter().any(|record| self.time_ms(record).is_some_and(|time_ms| time_ms < earliest_ms))
+    }
+
+    /// The id of what an action made, by its own answer.
+    ///
+    /// # Errors
+    /// Where the answer is of a kind that the path cannot read.
+    pub fn id_of(&self, output: &Value) -> Result<Option<String>, Failure> {
+        Ok(scalar_text(self.id.search(output)?.as_ref()))
+    }
+
     /// The scope of its templates: the uncertain call's inputs (completed), its element under the name that the
-    /// action gives it, and as `now` the time of the first uncertain attempt, `since_ms`.
+    /// action gives it, and as `now` [`Reconcile::earliest_ms`].
     pub fn scope(
         connection: &Connection,
         action: &Arc<Action>,
         inputs: Value,
         element: Option<Value>,
-        since_ms: i64,
+        earliest_ms: i64,
     ) -> Result<Scope, Failure> {
         let inputs = action.inputs.resolve(inputs, &connection.defaults, action)?;
         let mut scope = Scope::new();
         scope.set("inputs", Value::Object(inputs));
-        scope.set_now(since_ms);
+        scope.set_now(earliest_ms);
         if let (Some(foreach), Some(element)) = (&action.foreach, element) {
             scope.set(&foreach.name, element);
         }
@@ -62,12 +104,17 @@ impl Reconcile {
         self.with.evaluate_pruned(scope).map_err(|error| template_failure(&error))
     }
 
-    /// The records that match and are not older than the attempt. A record without an id is none.
+    /// The records that match and are not older than the scope's `now`. A record without an id is none.
     pub fn candidates(&self, records: Vec<Value>, scope: &mut Scope) -> Result<Vec<Candidate>, Failure> {
-        let since_ms = scope.now_ms().unwrap_or(i64::MIN).saturating_sub(CLOCK_TOLERANCE_MS);
+        let earliest_ms = scope.now_ms().unwrap_or(i64::MIN);
         let mut found = Vec::new();
-        for record in records {
-            if self.time_ms(&record).is_some_and(|time_ms| time_ms < since_ms) {
+        // An action that is not told to give many gives a list as its one record.
+        let single = records.into_iter().flat_map(|record| match record {
+            Value::Array(records) => records,
+            record => vec![record],
+        });
+        for record in single {
+            if self.time_ms(&record).is_some_and(|time_ms| time_ms < earliest_ms) {
                 continue;
             }
             scope.set("record", record);
@@ -76,7 +123,7 @@ impl Reconcile {
             if !matches.map_err(|error| template_failure(&error))? {
                 continue;
             }
-            if let Some(id) = scalar_text(self.id.search(&record)?.as_ref()) {
+            if let Some(id) = self.id_of(&record)? {
                 found.push(Candidate { id, record });
             }
         }

@@ -2,24 +2,27 @@
 //! once and can never change which resource is meant; query and form values are encoded by RFC 3986, so a
 //! `+` goes out as `%2B`; absent and null members are left out; a list repeats its name.
 
+mod content;
+mod multipart;
 mod path;
 
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
+use self::content::Content;
 use self::path::Path;
 use super::compile::tree;
+use super::files::Folders;
 use super::message::same_origin;
-use super::message::{Body, HttpRequest, Method};
+use super::message::{HttpRequest, Method};
 use super::paginator::{At, PageToken, Target};
 use super::selector::scalar_text;
 use super::template_failure;
 use crate::engine::Failure;
 use crate::manifest::connector as written;
 use crate::manifest::problem::Problem;
-use crate::template::{Scope, Template, Tree};
+use crate::template::{Scope, Tree};
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -34,6 +37,9 @@ pub struct Request {
     body: Content,
 }
 
+/// The name that stands for all members of an object, each by its own name.
+const SPREAD: &str = "...";
+
 /// One value of a query, a header or a form.
 #[derive(Clone, Debug)]
 enum Part {
@@ -42,21 +48,12 @@ enum Part {
     Computed(Tree),
 }
 
-#[derive(Clone, Debug)]
-enum Content {
-    Empty,
-    Json(Tree),
-    ConstantJson(Bytes),
-    Form(Vec<(String, Part)>),
-    Raw(Template),
-}
-
 impl Request {
     /// Reads a request; `pointer` is where it stands.
     pub fn compile(written: &written::Request, pointer: &str, problems: &mut Vec<Problem>) -> Request {
-        let bodies = [written.json.is_some(), written.form.is_some(), written.raw.is_some()];
-        if bodies.iter().filter(|is_there| **is_there).count() > 1 {
-            problems.push(Problem::new(pointer, "several_bodies", "a request has one body: `json`, `form` or `raw`"));
+        if written.bodies().len() > 1 {
+            let message = "a request has one body: `json`, `form`, `multipart` or `raw`";
+            problems.push(Problem::new(pointer, "several_bodies", message));
         }
         let headers = written.headers.iter();
         Request {
@@ -68,17 +65,14 @@ impl Request {
         }
     }
 
-    /// Whether it only reads, by its method (RFC 9110, 9.2.1).
-    pub fn is_safe(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
-    }
-
-    /// Renders it below `base`. A page's URL takes the place of path and query, on the same origin only.
+    /// Renders it below `base`. A page's URL takes the place of path and query, on the same origin only. Files of
+    /// its parts are looked for in `folders`.
     pub fn render(
         &self,
         base: &Url,
         scope: &Scope,
         page: Option<(&PageToken, Option<&Target>)>,
+        folders: &Folders,
     ) -> Result<HttpRequest, Failure> {
         let mut query = pairs(&self.query, scope)?;
         let mut headers = pairs(&self.headers, scope)?;
@@ -109,85 +103,25 @@ impl Request {
             }
             url = next;
         }
-        Ok(HttpRequest { method: self.method.clone(), url, headers, body: self.body.render(scope, into_body)? })
+        let body = self.body.render(scope, into_body, folders)?;
+        Ok(HttpRequest { method: self.method.clone(), url, headers, body })
+    }
+
+    /// Its JSON alone, where nothing is sent; null where it has none.
+    pub fn json(&self, scope: &Scope) -> Result<Value, Failure> {
+        self.body.json(scope)
+    }
+
+    /// Whether a template of its JSON reads `connection.<field>`.
+    pub fn reads_field(&self, field: &str) -> bool {
+        self.body.reads_field(field)
     }
 
     /// The roots that its templates read.
     pub fn reads(&self, root: &str) -> bool {
-        let in_parts = |parts: &[(String, Part)]| {
-            parts.iter().any(|(_, part)| match part {
-                Part::Constant(_) => false,
-                Part::Computed(tree) => reads(tree, root),
-            })
-        };
-        let in_body = match &self.body {
-            Content::Empty | Content::ConstantJson(_) => false,
-            Content::Json(tree) => reads(tree, root),
-            Content::Form(form) => in_parts(form),
-            Content::Raw(template) => template.reads().iter().any(|read| read.root() == root),
-        };
+        let in_parts = |parts: &[(String, Part)]| reads_in(parts, root);
+        let in_body = self.body.reads(root);
         in_body || in_parts(&self.query) || in_parts(&self.headers) || self.path.reads(root)
-    }
-}
-
-impl Content {
-    fn compile(written: &written::Request, pointer: &str, problems: &mut Vec<Problem>) -> Content {
-        if let Some(json) = &written.json {
-            let tree = tree(json, &format!("{pointer}/json"), problems);
-            let constant = tree.as_ref().filter(|tree| tree.is_constant());
-            return match (constant, tree.as_ref()) {
-                (Some(_), _) => Content::ConstantJson(Bytes::from(json.to_string())),
-                (None, Some(tree)) => Content::Json(tree.clone()),
-                (None, None) => Content::Empty,
-            };
-        }
-        if let Some(form) = &written.form {
-            return Content::Form(parts(form.iter(), &format!("{pointer}/form"), problems));
-        }
-        match &written.raw {
-            Some(raw) => match Template::compile(raw) {
-                Ok(template) => Content::Raw(template),
-                Err(error) => {
-                    problems.push(Problem::from_template(format!("{pointer}/raw"), error));
-                    Content::Empty
-                }
-            },
-            None => Content::Empty,
-        }
-    }
-
-    fn render(&self, scope: &Scope, page: Option<(&str, &At)>) -> Result<Body, Failure> {
-        Ok(match self {
-            Content::Empty => match page {
-                None => Body::Empty,
-                Some((name, at)) => json_body(&with_page(Value::Object(Map::new()), name, at))?,
-            },
-            Content::ConstantJson(bytes) => match page {
-                None => Body::Json(bytes.clone()),
-                Some((name, at)) => {
-                    let value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-                    json_body(&with_page(value, name, at))?
-                }
-            },
-            Content::Json(tree) => {
-                let value = tree.evaluate_pruned(scope).map_err(|error| template_failure(&error))?;
-                match page {
-                    None => json_body(&value)?,
-                    Some((name, at)) => json_body(&with_page(value, name, at))?,
-                }
-            }
-            Content::Form(form) => {
-                let mut pairs = pairs(form, scope)?;
-                if let Some((name, at)) = page {
-                    replace(&mut pairs, name, at.text());
-                }
-                Body::Form(pairs)
-            }
-            Content::Raw(template) => {
-                let text = template.render(scope).map_err(|error| template_failure(&error))?;
-                Body::Raw(Bytes::from(text))
-            }
-        })
     }
 }
 
@@ -260,7 +194,19 @@ fn pairs(parts: &[(String, Part)], scope: &Scope) -> Result<Vec<(String, String)
             Part::Constant(values) => pairs.extend(values.iter().map(|value| (name.clone(), value.clone()))),
             Part::Computed(tree) => {
                 let value = tree.evaluate_pruned(scope).map_err(|error| template_failure(&error))?;
-                pairs.extend(texts(&value).into_iter().map(|value| (name.clone(), value)));
+                match &value {
+                    Value::Object(members) if name == SPREAD => {
+                        for (name, value) in members {
+                            pairs.extend(texts(value).into_iter().map(|value| (name.clone(), value)));
+                        }
+                    }
+                    Value::Null if name == SPREAD => {}
+                    _ if name == SPREAD => {
+                        let message = format!("`{SPREAD}` takes the members of an object, and this is {value}");
+                        return Err(Failure::not_sent("members_invalid", message));
+                    }
+                    value => pairs.extend(texts(value).into_iter().map(|value| (name.clone(), value))),
+                }
             }
         }
     }
@@ -282,23 +228,6 @@ fn replace(pairs: &mut Vec<(String, String)>, name: &str, value: String) {
     pairs.push((name.to_owned(), value));
 }
 
-fn with_page(mut body: Value, name: &str, at: &At) -> Value {
-    let value = match at {
-        At::Number(number) => Value::from(*number),
-        At::Token(text) | At::Url(text) => Value::from(text.as_str()),
-    };
-    if let Value::Object(members) = &mut body {
-        members.insert(name.to_owned(), value);
-    }
-    body
-}
-
-fn json_body(value: &Value) -> Result<Body, Failure> {
-    serde_json::to_vec(value)
-        .map(|bytes| Body::Json(Bytes::from(bytes)))
-        .map_err(|error| Failure::not_sent("body_invalid", format!("the body cannot be written as JSON: {error}")))
-}
-
 pub(super) fn refuse_control(name: &str, value: &str) -> Result<(), Failure> {
     match value.chars().any(|letter| letter.is_control() && letter != '\t') {
         false => Ok(()),
@@ -307,6 +236,13 @@ pub(super) fn refuse_control(name: &str, value: &str) -> Result<(), Failure> {
             format!("the header `{name}` would hold a line break or another control character"),
         )),
     }
+}
+
+fn reads_in(parts: &[(String, Part)], root: &str) -> bool {
+    parts.iter().any(|(_, part)| match part {
+        Part::Constant(_) => false,
+        Part::Computed(tree) => reads(tree, root),
+    })
 }
 
 fn reads(tree: &Tree, root: &str) -> bool {

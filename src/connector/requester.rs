@@ -1,24 +1,28 @@
 //! The one way out to a service: guarded addresses, own redirects, credentials only where they may go,
 //! bounded answers. One per process. It never retries and never judges a status: the executor does.
 
+mod written;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-};
+use reqwest::header::{DATE, HeaderValue, LOCATION};
 use tokio::time;
 
-use super::auth::{Credentials, Outgoing, oauth1};
+use self::written::{headers, write};
+use super::auth::{Credentials, Outgoing};
 use super::clients::Clients;
 use super::delivery::Journey;
 use super::egress::Egress;
+use super::files::save::Download;
 use super::limits::reset;
 use super::message::same_origin;
 pub use super::message::{Body, HostSet, HttpRequest, HttpResponse, Method, Url};
 use super::redirect::{self, MAX_HOPS, Next};
+use super::tls;
 use crate::clock::Clock;
+use crate::crash;
 use crate::engine::Failure;
 
 /// How large an answer may be unless the options say otherwise: 10 MiB after decompression.
@@ -35,6 +39,8 @@ pub struct RequesterOptions {
     pub max_response_bytes: usize,
     /// The `User-Agent` of every request.
     pub user_agent: String,
+    /// Certificates (PEM) that servers' own are to be signed by, instead of those that browsers trust.
+    pub ca: Option<String>,
 }
 
 /// The guarded HTTP client.
@@ -43,11 +49,23 @@ pub struct Requester {
     egress: Egress,
     clock: Clock,
     max_response_bytes: usize,
+    #[cfg(test)]
+    network: Option<std::sync::Arc<dyn Network>>,
+}
+
+/// What a simulation puts in place of the network.
+#[cfg(test)]
+pub(crate) trait Network: Send + Sync {
+    /// Answers a request, or says how it was lost.
+    fn carry<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, Failure>> + Send + 'a>>;
 }
 
 impl Requester {
     /// Opens nothing and reads no certificates yet: that waits for the first request.
-    /// Fails with `user_agent_invalid`.
+    /// Fails with `user_agent_invalid`, `ca_invalid`.
     pub fn new(options: RequesterOptions) -> Result<Self, Failure> {
         if HeaderValue::from_str(&options.user_agent).is_err() {
             return Err(Failure::not_sent(
@@ -55,12 +73,26 @@ impl Requester {
                 "the user agent has characters that a header can not carry",
             ));
         }
+        let trust = options.ca.as_deref().map(tls::trusting).transpose()?;
         Ok(Requester {
-            clients: Clients::new(options.egress.clone(), options.user_agent),
+            clients: Clients::new(options.egress.clone(), options.user_agent, trust),
             egress: options.egress,
             clock: options.clock,
             max_response_bytes: options.max_response_bytes,
+            #[cfg(test)]
+            network: None,
         })
+    }
+
+    /// Which addresses it may reach.
+    pub fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// One that reaches nothing but this network.
+    #[cfg(test)]
+    pub(crate) fn simulated(options: RequesterOptions, network: std::sync::Arc<dyn Network>) -> Result<Self, Failure> {
+        Ok(Requester { network: Some(network), ..Requester::new(options)? })
     }
 
     /// Sends a request, follows its redirects and reads the answer, all within `timeout`. Credentials go to
@@ -75,8 +107,52 @@ impl Requester {
         timeout: Duration,
         proxy: Option<&str>,
     ) -> Result<HttpResponse, Failure> {
+        self.fetch(request, None, credentials, allowed, timeout, proxy).await
+    }
+
+    /// The same without following a redirect: for requests whose body is a secret.
+    pub async fn send_here(
+        &self,
+        request: &HttpRequest,
+        credentials: &Credentials,
+        allowed: &HostSet,
+        timeout: Duration,
+        proxy: Option<&str>,
+    ) -> Result<HttpResponse, Failure> {
+        if !allowed.contains(&request.url) {
+            let host = request.url.host_str().unwrap_or_default();
+            return Err(Failure::not_sent("host_refused", format!("{host} is none of the connection's hosts")));
+        }
+        self.sent(request, credentials, allowed, timeout, Route { proxy, download: None, follow: false }).await
+    }
+
+    /// The same as [`Requester::send`], where the body of a success goes into a file: [`HttpResponse::saved`].
+    pub async fn fetch(
+        &self,
+        request: &HttpRequest,
+        download: Option<&Download>,
+        credentials: &Credentials,
+        allowed: &HostSet,
+        timeout: Duration,
+        proxy: Option<&str>,
+    ) -> Result<HttpResponse, Failure> {
+        self.sent(request, credentials, allowed, timeout, Route { proxy, download, follow: true }).await
+    }
+
+    async fn sent(
+        &self,
+        request: &HttpRequest,
+        credentials: &Credentials,
+        allowed: &HostSet,
+        timeout: Duration,
+        route: Route<'_>,
+    ) -> Result<HttpResponse, Failure> {
+        #[cfg(test)]
+        if let Some(network) = &self.network {
+            return network.carry(request).await;
+        }
         let mut journey = Journey::new(&request.method, &request.url);
-        let travel = self.travel(&mut journey, request, credentials, allowed, proxy);
+        let travel = self.travel(&mut journey, request, credentials, allowed, route);
         match time::timeout(timeout, travel).await {
             Ok(result) => result,
             Err(_) => Err(journey.timed_out(timeout)),
@@ -89,7 +165,7 @@ impl Requester {
         request: &HttpRequest,
         credentials: &Credentials,
         allowed: &HostSet,
-        proxy: Option<&str>,
+        Route { proxy, download, follow }: Route<'_>,
     ) -> Result<HttpResponse, Failure> {
         let started_ms = self.clock.now_ms();
         let mut url = Cow::Borrowed(&request.url);
@@ -117,20 +193,29 @@ impl Requester {
             }
             let client =
                 self.clients.client_for(&outgoing.url, proxy).map_err(|failure| journey.prepared_badly(failure))?;
-            let sent = write(journey, &mut outgoing);
+            let sent = write(journey, &mut outgoing).await?;
+            crash::point("request.before");
             let response = client.execute(sent).await.map_err(|error| journey.broken(&error))?;
+            crash::point("answer.head");
             let status = response.status().as_u16();
             journey.answered(status);
             let location = response.headers().get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
             match redirect::next(status, location.as_deref(), &outgoing.method, &outgoing.url) {
                 Next::Answer => {
                     let hops = u8::try_from(seen.len()).unwrap_or(MAX_HOPS);
-                    return self.read(journey, response, plain_url, hops, started_ms).await;
+                    let mut answer = self.read(journey, response, download).await?;
+                    answer.elapsed_ms = self.clock.now_ms() - started_ms;
+                    let accepted = journey.has_accepted();
+                    return Ok(HttpResponse { url: plain_url, hops, accepted, ..answer });
+                }
+                Next::Follow(_) if !follow => {
+                    return Err(journey.not_followed("redirect_refused", "a request for a token goes nowhere else"));
                 }
                 Next::Refuse(reason) => {
                     return Err(journey.not_followed("redirect_refused", &reason));
                 }
                 Next::Follow(hop) => {
+                    let is_safe = outgoing.method.is_safe();
                     seen.push((outgoing.method, plain_url));
                     if seen.contains(&(hop.method.clone(), hop.url.clone())) {
                         return Err(journey.not_followed("redirect_loop", "it leads in a circle"));
@@ -139,7 +224,7 @@ impl Requester {
                         let reason = format!("it is the {}th in a row", seen.len());
                         return Err(journey.not_followed("redirect_loop", &reason));
                     }
-                    journey.redirected(hop.keeps_body);
+                    journey.redirected(hop.keeps_body || is_safe);
                     trusted = trusted && allowed.contains(&hop.url);
                     at_home = at_home && (trusted || same_origin(&hop.url, &request.url));
                     body = if hop.keeps_body { Cow::Borrowed(&request.body) } else { Cow::Owned(Body::Empty) };
@@ -150,47 +235,70 @@ impl Requester {
         }
     }
 
+    /// Reads an answer: into memory, or the body of a success into the file that wants it.
     async fn read(
         &self,
         journey: &Journey,
         mut response: reqwest::Response,
-        url: Url,
-        hops: u8,
-        started_ms: i64,
+        download: Option<&Download>,
     ) -> Result<HttpResponse, Failure> {
-        let too_large = || journey.too_large(self.max_response_bytes);
-        let told = response.content_length().unwrap_or_default();
-        if usize::try_from(told).is_ok_and(|told| told > self.max_response_bytes) {
-            return Err(too_large());
+        let download = download.filter(|_| response.status().is_success());
+        let limit_bytes = download.map_or(self.max_response_bytes as u64, |download| download.limit_bytes);
+        if response.content_length().is_some_and(|told| told > limit_bytes) {
+            return Err(journey.too_large(limit_bytes));
         }
-        let status = response.status().as_u16();
-        let date_ms = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::date_ms);
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                (name.as_str().to_owned(), value)
-            })
-            .collect();
+        let mut answer = head(&response);
         let mut pieces = Pieces::default();
+        let mut writing = download.map(Download::begin).transpose()?;
         // Bytes are counted as they come out of the decoder: a small answer can unfold to any size.
         while let Some(piece) = response.chunk().await.map_err(|error| journey.broken(&error))? {
-            if pieces.len() + piece.len() > self.max_response_bytes {
-                return Err(too_large());
+            let known = writing.as_ref().map_or(pieces.len() as u64, |writing| writing.bytes());
+            if known + piece.len() as u64 > limit_bytes {
+                return Err(journey.too_large(limit_bytes));
             }
-            pieces.push(piece);
+            match &mut writing {
+                Some(writing) => writing.push(&piece).await?,
+                None => pieces.push(piece),
+            }
         }
-        Ok(HttpResponse {
-            status,
-            headers,
-            body: pieces.join(),
-            date_ms,
-            url,
-            elapsed_ms: self.clock.now_ms() - started_ms,
-            hops,
-        })
+        crash::point("answer.whole");
+        answer.saved = match writing {
+            Some(writing) => Some(writing.finish(answer.header("content-type")).await?),
+            None => None,
+        };
+        answer.body = pieces.join();
+        Ok(answer)
     }
+}
+
+/// An answer before its body.
+fn head(response: &reqwest::Response) -> HttpResponse {
+    let headers = response.headers();
+    let pairs = headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    });
+    HttpResponse {
+        status: response.status().as_u16(),
+        headers: pairs.collect(),
+        body: Bytes::new(),
+        saved: None,
+        date_ms: headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::date_ms),
+        url: response.url().clone(),
+        elapsed_ms: 0,
+        hops: 0,
+        accepted: false,
+    }
+}
+
+/// How a request travels.
+#[derive(Clone, Copy)]
+struct Route<'a> {
+    proxy: Option<&'a str>,
+    /// Where the body of a success goes.
+    download: Option<&'a Download>,
+    /// Whether redirects are followed.
+    follow: bool,
 }
 
 /// An answer in parts; most come in one and are not copied.
@@ -219,74 +327,6 @@ impl Pieces {
     fn join(self) -> Bytes {
         if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
-}
-
-/// The request's headers; beyond its own hosts only those that say nothing about who asks.
-fn headers(request: &HttpRequest, body: &Body, at_home: bool) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(request.headers.len() + 8);
-    let has_body = !matches!(body, Body::Empty);
-    for (name, value) in &request.headers {
-        let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
-        let (Some(name), Ok(value)) = (parsed, HeaderValue::from_str(value)) else {
-            return Err(Failure::not_sent(
-                "header_invalid",
-                format!(
-                    "the header `{name}` can not be sent: its name or value has characters that headers can not carry"
-                ),
-            )
-            .with_help("line breaks can not be part of a header; take them out with a template helper"));
-        };
-        let harmless = name == ACCEPT || name == ACCEPT_LANGUAGE || name == CONTENT_TYPE;
-        let of_body = name == CONTENT_TYPE || name == CONTENT_LENGTH;
-        if (at_home || harmless) && (has_body || !of_body) {
-            headers.append(name, value);
-        }
-    }
-    let kind = match body {
-        Body::Json(_) => Some("application/json"),
-        Body::Form(_) => Some("application/x-www-form-urlencoded"),
-        Body::Empty | Body::Raw(_) => None,
-    };
-    if let Some(kind) = kind.filter(|_| !headers.contains_key(CONTENT_TYPE)) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    }
-    Ok(headers)
-}
-
-/// The hop as the HTTP client takes it.
-fn write(journey: &mut Journey, outgoing: &mut Outgoing<'_>) -> reqwest::Request {
-    let bytes = match outgoing.body.as_ref() {
-        Body::Empty => Bytes::new(),
-        Body::Json(bytes) | Body::Raw(bytes) => bytes.clone(),
-        Body::Form(pairs) => form(pairs).into(),
-    };
-    let mut headers = std::mem::take(&mut outgoing.headers);
-    let wants_length = matches!(outgoing.method, Method::POST | Method::PUT | Method::PATCH);
-    if !bytes.is_empty() || wants_length {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-    }
-    let mut sent = reqwest::Request::new(outgoing.method.clone(), outgoing.url.clone());
-    *sent.headers_mut() = headers;
-    if bytes.is_empty() {
-        journey.set_out_bare();
-    } else {
-        *sent.body_mut() = Some(reqwest::Body::wrap_stream(journey.set_out(bytes)));
-    }
-    sent
-}
-
-/// `application/x-www-form-urlencoded` with a space as `%20`, which every reader takes and OAuth 1 signs.
-fn form(pairs: &[(String, String)]) -> String {
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        text.push_str(&oauth1::percent_encode(name));
-        text.push('=');
-        text.push_str(&oauth1::percent_encode(value));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::engine::Failure;
@@ -19,6 +21,22 @@ pub fn verified() -> Result<ClientConfig, Failure> {
     roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     let config = with_roots(roots)?;
     Ok(BUILT.get_or_init(|| config).clone())
+}
+
+/// The settings for `https` where only these certificates (PEM) are trusted.
+///
+/// # Errors
+/// `ca_invalid`.
+pub fn trusting(pem: &str) -> Result<ClientConfig, Failure> {
+    let invalid = || {
+        Failure::not_sent("ca_invalid", "the file of certificates to trust holds none")
+            .with_help("it is a PEM file with one certificate or more")
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.map_err(|_| invalid())?).map_err(|_| invalid())?;
+    }
+    if roots.is_empty() { Err(invalid()) } else { with_roots(roots) }
 }
 
 /// The settings for `http`: the client wants some, and trusts nobody with these.
@@ -42,6 +60,17 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_a_file_names_is_trusted() {
+        let der = &webpki_root_certs::TLS_SERVER_ROOT_CERTS[0];
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+        assert!(trusting(&format!("# our own\n{pem}{pem}")).is_ok());
+        for wrong in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert_eq!(trusting(wrong).unwrap_err().code, "ca_invalid", "{wrong}");
+        }
+    }
 
     #[test]
     fn the_roots_are_readable_and_shared() {

@@ -9,10 +9,11 @@ use super::{Decision, Event, Flow, Run, Settlement};
 ///
 /// The worker commits the entries and [`Run::frames`] together, then does what `next` says.
 pub fn advance(flow: &Flow, run: &mut Run, event: Event, now_ms: i64) -> Decision {
-    let mut walk = Walk { flow, run, now_ms, entries: Vec::new() };
+    let is_orphaned = matches!(event, Event::Orphaned);
+    let mut walk = Walk { flow, run, now_ms, entries: Vec::new(), asks: Vec::new(), is_orphaned };
     walk.take(event);
     let next = walk.go_on();
-    Decision { entries: walk.entries, next }
+    Decision { entries: walk.entries, asks: walk.asks, next }
 }
 
 impl Walk<'_> {
@@ -27,15 +28,18 @@ impl Walk<'_> {
             (Phase::Sending, Event::Answered { output }) => self.done(step, output),
             (Phase::Sending, Event::Failed(failure)) => self.attempt_failed(step, failure),
             (Phase::LookingUp { .. }, Event::Found { output }) => self.done(step, output),
-            (Phase::LookingUp { .. }, Event::NotFound) => self.look_up_missed(step, None),
+            (Phase::LookingUp { .. }, Event::NotFound { doubt }) => self.look_up_missed(step, None, doubt),
             (Phase::LookingUp { .. }, Event::Failed(failure)) => {
-                self.look_up_missed(step, Some(failure));
+                self.look_up_missed(step, Some(failure), None);
             }
             (Phase::Unknown, Event::Settled(settlement)) => match settlement {
                 Settlement::Done(output) => self.done(step, output),
                 Settlement::Retry => self.try_again_as_told(),
                 Settlement::Failed => self.give_up_with_last(step),
             },
+            (Phase::Asking { .. }, Event::Failed(failure)) => self.give_up(step, failure),
+            (Phase::Asking { .. }, Event::Resolved(resolution)) => self.resolved(step, &resolution),
+            (Phase::Asking { expires_ms, .. }, Event::Remind { answered }) => self.remind(step, &answered, expires_ms),
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::approval::{Ask, Asking, Awaited, Resolution};
 use super::{Effect, Entry, Failure, Target};
 use crate::manifest::connector::Reconcile;
 
@@ -26,15 +27,28 @@ pub enum Event {
     /// The process died and the run was resumed. With a mark in the journal the attempt's outcome is unknown;
     /// without one it is simply repeated.
     Crashed,
+    /// The same, but the process that made the mark is only out of sight, and may still send: nothing that a
+    /// look-up finds, or does not find, would tell.
+    Orphaned,
     /// A look-up found what the attempt made.
     Found {
         /// As the action would have given it.
         output: Value,
     },
     /// A look-up found nothing.
-    NotFound,
+    NotFound {
+        /// Why that proves nothing, whatever the manifest says of absence.
+        doubt: Option<String>,
+    },
     /// A person settled what nobody knew.
     Settled(Settlement),
+    /// Enough of those who were asked have answered, or their time is over.
+    Resolved(Box<Resolution>),
+    /// A reminder is due.
+    Remind {
+        /// Who has answered already, by position.
+        answered: Vec<usize>,
+    },
 }
 
 /// What a person says of an attempt whose outcome nobody knew.
@@ -53,6 +67,8 @@ pub enum Settlement {
 pub struct Decision {
     /// For the journal, in their order; one commit together with [`super::Run::frames`].
     pub entries: Vec<Entry>,
+    /// What changes about approvals; of the same commit.
+    pub asks: Vec<Ask>,
     /// What the run needs.
     pub next: Next,
 }
@@ -71,6 +87,8 @@ pub enum Next {
         /// What it waits for.
         reason: Reason,
     },
+    /// Answers to an approval, given by [`Event::Resolved`], or [`Event::Remind`] when that is due.
+    Answers(Box<Awaited>),
     /// A person, who answers with [`Event::Settled`].
     Unknown,
     /// Nothing more.
@@ -123,6 +141,8 @@ pub struct Call {
     pub timeout_ms: Option<i64>,
     /// Whether an earlier attempt may have been done.
     pub after_uncertain: bool,
+    /// Whom it asks, where it sends an approval.
+    pub asking: Option<Asking>,
 }
 
 /// One look at what an attempt of unknown outcome did.
@@ -142,6 +162,8 @@ pub struct LookUp {
     pub reconcile: Arc<Reconcile>,
     /// Start of the first uncertain attempt, UTC epoch milliseconds: nothing older is of its making.
     pub since_ms: i64,
+    /// Whom it asks, where it sends an approval.
+    pub asking: Option<Asking>,
 }
 
 /// How a run ended.

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::Schedule;
-use crate::manifest::flow::{Missed, OnBusy};
+use super::{Schedule, Target};
+use crate::manifest::flow::{Emit, Missed, OnBusy};
 use crate::manifest::{self, Problem};
 use crate::steps::{Block, Compiler, Connectors};
 use crate::template::{Expression, Template, Tree};
@@ -24,6 +24,7 @@ pub struct Flow {
     pub(super) root: Value,
     pub(super) steps: Block,
     pub(super) on_failure: Block,
+    may_ask: bool,
 }
 
 /// What starts a flow, compiled.
@@ -37,6 +38,8 @@ pub struct Trigger {
     pub schedule: Option<Schedule>,
     /// What happens to times that passed while the host was down.
     pub missed: Missed,
+    /// What the items that a poll finds start.
+    pub emit: Emit,
 }
 
 /// How many runs of a flow work at once, compiled.
@@ -51,6 +54,42 @@ pub struct Concurrency {
 }
 
 impl Flow {
+    /// Whether it has no steps: then it is polled for what that finds on the way, and starts no run.
+    pub fn is_empty(&self) -> bool {
+        self.steps.steps.is_empty()
+    }
+
+    /// Whether any of its steps is an approval.
+    pub fn may_ask(&self) -> bool {
+        self.may_ask
+    }
+
+    /// Whom the step at a journal's key asks: an action, or a composite that is one. None where no such step asks
+    /// anything.
+    pub fn target(&self, key: &str) -> Option<&Target> {
+        let (mut block, mut rest) = match key.strip_prefix("on_failure.") {
+            Some(rest) => (&self.on_failure, rest),
+            None => (&self.steps, key),
+        };
+        loop {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (at, behind) = rest.split_at(digits);
+            let form = &block.steps.get(at.parse::<usize>().ok()?)?.form;
+            if behind.is_empty() {
+                return form.outside().map(|outside| &outside.target).or_else(|| form.composite());
+            }
+            let blocks = form.blocks();
+            (block, rest) = match behind.strip_prefix('[') {
+                // A loop's turn. What waits among them asks nothing.
+                Some(turn) => (blocks.first()?, turn.split_once("].")?.1),
+                None => {
+                    let (label, inner) = behind.strip_prefix('.')?.split_once('.')?;
+                    (blocks.iter().find(|block| block.label == label)?, inner)
+                }
+            };
+        }
+    }
+
     /// Compiles a flow that [`super::type_flow`] has typed.
     ///
     /// # Errors
@@ -80,9 +119,10 @@ impl Flow {
             Some(with) if problems.is_empty() => Ok(Flow {
                 name: flow.flow.clone(),
                 title: flow.title.clone(),
-                trigger: Trigger { with, condition, schedule, missed: flow.trigger.missed },
+                trigger: Trigger { with, condition, schedule, missed: flow.trigger.missed, emit: flow.trigger.emit },
                 concurrency: Concurrency { limit: flow.concurrency.limit, key, on_busy: flow.concurrency.on_busy },
                 root: json!({"name": flow.flow, "title": flow.title}),
+                may_ask: steps.asks() || on_failure.asks(),
                 steps,
                 on_failure,
             }),

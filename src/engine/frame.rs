@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Failure, Flow, StepFailure};
 use crate::steps::{Block, Step};
+use crate::template::Scope;
 
 /// What is saved of a run besides its journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +55,15 @@ pub(super) struct Frame {
     pub turn: usize,
     /// When the step that the block belongs to began.
     pub started_ms: i64,
+    /// The end of the pause after this turn, UTC epoch milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ms: Option<i64>,
+    /// Failures of its steps that were passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Failure>,
+    /// Whether a step of it was done; told in flows that ask people alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_done: bool,
     /// The beginning of its steps' keys.
     #[serde(skip)]
     pub prefix: String,
@@ -69,6 +79,9 @@ pub(super) struct Frame {
     /// The names that this turn binds, and what they meant outside.
     #[serde(skip)]
     pub shadowed: Vec<(String, Option<Value>)>,
+    /// What the steps around a composite action see.
+    #[serde(skip)]
+    pub outside: Option<Scope>,
 }
 
 impl Frame {
@@ -94,8 +107,11 @@ impl Frame {
             self.prefix = format!("{}.", self.scope);
         } else {
             let label = step.form.blocks().get(self.block).map_or("", |block| block.label);
-            self.scope = scope.to_owned();
             self.prefix = format!("{key}.{label}.");
+            self.scope = match step.form.composite() {
+                Some(_) => format!("{key}.{label}"),
+                None => scope.to_owned(),
+            };
         }
     }
 }
@@ -116,12 +132,29 @@ pub(super) fn step<'f>(flow: &'f Flow, section: Section, frames: &[Frame]) -> Op
     block(flow, section, frames)?.steps.get(frames.last()?.at)
 }
 
+/// The steps that these frames are in, the outermost first, each with the frame of its block.
+pub(super) fn containers<'f, 'r>(flow: &'f Flow, section: Section, frames: &'r [Frame]) -> Vec<(&'f Step, &'r Frame)> {
+    let mut block = section.block(flow);
+    let mut found = Vec::new();
+    for pair in frames.windows(2) {
+        let [outer, inner] = pair else { continue };
+        let Some(step) = block.steps.get(outer.at) else { break };
+        found.push((step, inner));
+        let Some(within) = step.form.blocks().get(inner.block) else { break };
+        block = within;
+    }
+    found
+}
+
 /// The step that is under way outside.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Underway {
     pub phase: Phase,
     /// The attempt that is being made or comes next; 1 for the first.
     pub attempt: u32,
+    /// How many attempts the host's own end cut short: they use up none of those that the step has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut_short: u32,
     /// When the step began: its deadline counts from there.
     pub entered_ms: i64,
     /// Start of the first attempt whose outcome nobody knew.
@@ -146,6 +179,10 @@ pub(super) struct Underway {
     pub failure: Option<Failure>,
 }
 
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// What an element of an action's own list gave.
 pub(super) type ElementResult = Result<Value, Failure>;
 
@@ -161,6 +198,13 @@ pub(super) enum Phase {
     RateLimited { due_ms: i64 },
     /// The end of a `wait`.
     Waiting { due_ms: i64 },
+    /// Answers to an approval.
+    Asking {
+        /// When a reminder is due, or the time is over.
+        due_ms: i64,
+        /// When the time is over.
+        expires_ms: i64,
+    },
     /// The next look at what the attempt did.
     LookingUp {
         due_ms: i64,
@@ -179,6 +223,7 @@ impl Underway {
         Underway {
             phase,
             attempt: 1,
+            cut_short: 0,
             entered_ms: now_ms,
             uncertain_since_ms: None,
             element: None,
@@ -188,6 +233,11 @@ impl Underway {
             sent_ms: now_ms,
             failure: None,
         }
+    }
+
+    /// Which of the attempts that its step has the present one is.
+    pub(super) fn used_up(&self) -> u32 {
+        self.attempt.saturating_sub(self.cut_short)
     }
 
     /// The key and the journal scope of its entries, given the step's own.

@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::frame::{Phase, Underway};
 use super::retry::{Attempt, Judgement, attempts};
+use super::run::Uncertain;
 use super::walk::Walk;
 use super::{Effect, Entry, EntryState, Failure, Outcome, Verdict};
 use crate::manifest::connector::{Absent, Reconcile};
+use crate::planted::bug;
 use crate::steps::Step;
 
 /// The least time between two looks.
@@ -36,6 +38,7 @@ impl<'a> Walk<'a> {
             return;
         };
         let (key, scope) = self.place();
+        let retry = self.retry(step);
         let Some(current) = &mut self.run.current else {
             return;
         };
@@ -43,10 +46,10 @@ impl<'a> Walk<'a> {
         let judgement = Attempt {
             run_id: &self.run.id,
             key: &key,
-            number: current.attempt,
+            number: current.used_up(),
             is_after_uncertain: current.uncertain_since_ms.is_some(),
             effect: &outside.effect,
-            retry: step.retry.as_ref(),
+            retry,
         }
         .judge(&failure, self.now_ms);
         if failure.outcome == Outcome::Unknown {
@@ -54,6 +57,7 @@ impl<'a> Walk<'a> {
         }
         self.run.mark = None;
         current.failure = Some(failure);
+        let sent_ms = current.sent_ms;
         match judgement {
             Judgement::Fail => self.give_up_with_last(step),
             Judgement::Retry { due_ms } | Judgement::RateLimited { due_ms } if self.is_too_late(step, due_ms) => {
@@ -67,13 +71,14 @@ impl<'a> Walk<'a> {
                 self.note(step, EntryState::Retrying);
                 self.set_phase(Phase::RateLimited { due_ms });
             }
-            Judgement::LookUp { refused } => self.begin_look_up(step, refused),
+            Judgement::LookUp { refused: true } => self.begin_look_up(step, self.now_ms, true),
+            Judgement::LookUp { refused: false } => self.begin_look_up(step, sent_ms, false),
             Judgement::Park => self.park(step),
         }
     }
 
-    /// A look-up found nothing, or `failure` kept it from looking.
-    pub(super) fn look_up_missed(&mut self, step: &'a Step, failure: Option<Failure>) {
+    /// A look-up found nothing, which proves nothing where there is a `doubt`, or `failure` kept it from looking.
+    pub(super) fn look_up_missed(&mut self, step: &'a Step, failure: Option<Failure>, doubt: Option<String>) {
         let Some(reconcile) = reconcile(step) else {
             return;
         };
@@ -91,16 +96,28 @@ impl<'a> Walk<'a> {
         if let Some(due_ms) = limited_until_ms {
             return self.look_again(step, again(due_ms.max(self.now_ms + LOOK_INTERVAL_MS)));
         }
-        if self.now_ms < until_ms {
+        if self.now_ms < until_ms && !bug("look_up_too_early") {
             let interval_ms = reconcile.after.ms.max(LOOK_INTERVAL_MS).saturating_mul(1 << looks.min(20));
             let due_ms = self.now_ms.saturating_add(interval_ms).min(until_ms);
             return self.look_again(step, again(due_ms));
         }
-        if failure.is_some() || reconcile.absent == Absent::Unknown {
+        let doubt = doubt.filter(|_| reconcile.absent == Absent::Retry);
+        let why = failure.map(|look_up| format!("looking it up failed: {}", look_up.message)).or(doubt);
+        if let Some(why) = why {
+            // The person who settles it wants to know why nobody could tell.
+            if let Some(first) = self.run.current.as_mut().and_then(|current| current.failure.as_mut()) {
+                first.message = format!("{}; {why}", first.message);
+            }
             return self.park(step);
         }
-        let number = current.attempt;
-        let may_try_again = outside_effect(step).is_some_and(|effect| number < attempts(step.retry.as_ref(), effect));
+        if reconcile.absent == Absent::Unknown && !bug("absence_is_proof") {
+            return self.park(step);
+        }
+        let number = current.used_up();
+        // What a run before this one left open is none of this run's attempts.
+        let is_left = current.failure.as_ref().is_some_and(|failure| failure.code == LEFT_UNKNOWN);
+        let retry = self.retry(step);
+        let may_try_again = outside_effect(step).is_some_and(|effect| is_left || number < attempts(retry, effect));
         if may_try_again && !refused {
             self.try_again();
         } else {
@@ -128,22 +145,32 @@ impl<'a> Walk<'a> {
         self.give_up(step, failure);
     }
 
-    /// Fails for good because the step's time is over.
+    /// Fails for good because the time of the step, or of one around it, is over.
     pub(super) fn give_up_in_time(&mut self, step: &'a Step) {
-        let length = crate::manifest::Duration::from_ms(step.deadline_ms.unwrap_or_default());
-        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
-        let message = match &last {
-            Some(last) => format!("not done within {length}: {}", last.message),
-            None => format!("not done within {length}"),
+        let Some(deadline) = self.deadline(step) else {
+            return;
         };
-        let mut failure = last.unwrap_or_else(|| Failure::not_sent("", ""));
-        failure.code = "deadline_exceeded".to_owned();
-        failure.message = message;
-        failure.verdict = Verdict::Fail;
-        self.give_up(step, failure);
+        let last = self.run.current.as_mut().and_then(|current| current.failure.take());
+        let failure = deadline.failure(last);
+        match deadline.depth == self.run.frames.len() {
+            true => self.give_up(step, failure),
+            false => self.abandon(step, failure, deadline.depth),
+        }
     }
 
-    fn give_up(&mut self, step: &'a Step, failure: Failure) {
+    /// Fails what is under way with every step around it down to the one whose frames are `depth`.
+    fn abandon(&mut self, step: &'a Step, failure: Failure, depth: usize) {
+        let Some(entry) = self.attempt_entry(step, EntryState::Failed) else {
+            return;
+        };
+        self.run.current = None;
+        self.run.clock_ms = self.now_ms;
+        let origin = self.name(step);
+        self.fail_of(origin, step, entry, failure, depth);
+    }
+
+    /// Fails for good.
+    pub(super) fn give_up(&mut self, step: &'a Step, failure: Failure) {
         let Some(mut entry) = self.attempt_entry(step, EntryState::Failed) else {
             return;
         };
@@ -158,20 +185,25 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn begin_look_up(&mut self, step: &'a Step, refused: bool) {
+    /// The run that this one goes on with left the step, and nobody knows whether it was done.
+    pub(super) fn take_over_unknown(&mut self, step: &'a Step, left: Uncertain) {
+        if let Some(current) = &mut self.run.current {
+            current.uncertain_since_ms = Some(left.since_ms);
+            current.failure = Some(left_unknown());
+        }
+        match outside_effect(step) {
+            Some(Effect::Lookup(_)) => self.begin_look_up(step, left.last_ms, false),
+            _ => self.park(step),
+        }
+    }
+
+    /// Looks for what an attempt made at `from_ms`; `refused` where the service took the last one for its repeat.
+    fn begin_look_up(&mut self, step: &'a Step, from_ms: i64, refused: bool) {
         let Some(reconcile) = reconcile(step) else {
             return;
         };
-        let Some(current) = &self.run.current else {
-            return;
-        };
-        let (due_ms, from_ms) = match refused {
-            true => (self.now_ms, self.now_ms),
-            false => {
-                let first_ms = current.sent_ms.saturating_add(reconcile.after.ms);
-                (first_ms.max(self.now_ms), current.sent_ms)
-            }
-        };
+        let first_ms = if refused { from_ms } else { from_ms.saturating_add(reconcile.after.ms) };
+        let due_ms = first_ms.max(self.now_ms);
         self.note(step, EntryState::Unknown);
         self.look_again(
             step,
@@ -186,13 +218,23 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Leaves an attempt to a person that nothing can tell about.
+    pub(super) fn park_unseen(&mut self, step: &'a Step, failure: Failure) {
+        if let Some(current) = &mut self.run.current {
+            current.uncertain_since_ms.get_or_insert(current.sent_ms);
+            current.failure = Some(failure);
+        }
+        self.run.mark = None;
+        self.park(step);
+    }
+
     fn park(&mut self, step: &Step) {
         self.note(step, EntryState::Unknown);
         self.set_phase(Phase::Unknown);
     }
 
     fn is_too_late(&self, step: &Step, due_ms: i64) -> bool {
-        self.deadline_ms(step).is_some_and(|deadline_ms| due_ms > deadline_ms)
+        self.deadline(step).is_some_and(|deadline| due_ms > deadline.at_ms)
     }
 
     fn is_at_element(&self) -> bool {
@@ -230,11 +272,19 @@ impl<'a> Walk<'a> {
         entry.attempt = current.attempt;
         entry.started_ms = current.sent_ms;
         entry.input = match current.phase {
-            Phase::Waiting { .. } => None,
+            Phase::Waiting { .. } | Phase::Asking { .. } => None,
             _ => Some(current.input.clone()),
         };
         Some(entry)
     }
+}
+
+/// The code of what a run before this one left open.
+const LEFT_UNKNOWN: &str = "left_unknown";
+
+fn left_unknown() -> Failure {
+    let message = "the run that this one goes on with ended while nobody knew whether this was done";
+    Failure { outcome: Outcome::Unknown, verdict: Verdict::Fail, ..Failure::not_sent(LEFT_UNKNOWN, message) }
 }
 
 fn outside_effect(step: &Step) -> Option<&Effect> {

@@ -11,6 +11,7 @@ use super::run::describe;
 use super::walk::Walk;
 use super::{Call, Effect, EntryState, Failure, LookUp, Next, Outcome, Reason, Verdict};
 use crate::manifest::connector::OnPartial;
+use crate::planted::bug;
 use crate::steps::{Outside, Step};
 
 impl<'a> Walk<'a> {
@@ -37,6 +38,7 @@ impl<'a> Walk<'a> {
         let (due_ms, reason) = match phase {
             Phase::Sending => return self.call(step),
             Phase::Unknown => return Some(Next::Unknown),
+            Phase::Asking { due_ms, expires_ms } => return self.answers(due_ms, expires_ms),
             Phase::Retrying { due_ms } => (due_ms, Reason::Retry),
             Phase::RateLimited { due_ms } => (due_ms, Reason::RateLimit),
             Phase::Waiting { due_ms } => {
@@ -72,41 +74,55 @@ impl<'a> Walk<'a> {
         current.element = Some(next);
         current.phase = Phase::Sending;
         current.attempt = 1;
+        current.cut_short = 0;
         current.uncertain_since_ms = None;
         current.failure = None;
         current.sent_ms = now_ms;
     }
 
-    /// The end of `step`'s time, where it has one.
-    pub(super) fn deadline_ms(&self, step: &Step) -> Option<i64> {
-        let entered_ms = self.run.current.as_ref()?.entered_ms;
-        Some(entered_ms.saturating_add(step.deadline_ms?))
-    }
-
     fn call(&mut self, step: &'a Step) -> Option<Next> {
         let outside = step.form.outside()?;
-        let deadline_ms = self.deadline_ms(step);
+        let deadline_ms = self.deadline(step).map(|deadline| deadline.at_ms);
         let (key, scope) = self.place();
-        let step_name = step.id.clone().unwrap_or_else(|| key.clone());
+        let step_name = self.name(step);
+        let timeout_ms = self.timeout_ms(step);
+        let asking = self.asking();
         let current = self.run.current.as_mut()?;
         current.phase = Phase::Sending;
         let (key, scope) = current.place(key, scope);
         let attempt = current.attempt;
-        if let Some(mark) = self.run.mark.take_if(|mark| mark.key == key && mark.attempt == attempt) {
+        if !bug("mark_ignored")
+            && let Some(mark) = self.run.mark.take_if(|mark| mark.key == key && mark.attempt == attempt)
+        {
             current.sent_ms = mark.at_ms;
-            self.attempt_failed(step, crashed());
+            if self.is_orphaned {
+                self.park_unseen(step, orphaned());
+            } else {
+                current.cut_short = current.cut_short.saturating_add(1);
+                self.attempt_failed(step, crashed());
+            }
             return None;
         }
         if let Some(output) = self.run.known.remove(&key) {
             self.done(step, output);
             return None;
         }
+        // Once it has been taken over, the frames say so.
+        if let Some(left) = self.run.uncertain.remove(&key)
+            && current.uncertain_since_ms.is_none()
+        {
+            if matches!(outside.effect, Effect::None | Effect::Lookup(_)) {
+                self.take_over_unknown(step, left);
+                return None;
+            }
+            current.uncertain_since_ms = Some(left.since_ms);
+        }
         if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.now_ms) {
             self.give_up_in_time(step);
             return None;
         }
         current.sent_ms = self.now_ms;
-        let timeout_ms = step.timeout_ms.or(outside.timeout_ms);
+        let timeout_ms = timeout_ms.or(outside.timeout_ms);
         let left_ms = deadline_ms.map(|deadline_ms| deadline_ms - self.now_ms);
         Some(Next::Call(Box::new(Call {
             step: step_name,
@@ -117,9 +133,11 @@ impl<'a> Walk<'a> {
             element: current.element_value().cloned(),
             effect: outside.effect.clone(),
             needs_mark: outside.effect.needs_mark(),
-            idempotency_key: (outside.effect == Effect::Key).then(|| idempotency_key(&self.run.id, &key)),
+            idempotency_key: (outside.effect == Effect::Key)
+                .then(|| idempotency_key(&self.run.root_id, &keyed(&key, attempt))),
             timeout_ms: timeout_ms.into_iter().chain(left_ms).min(),
             after_uncertain: current.uncertain_since_ms.is_some(),
+            asking,
             key,
             scope,
         })))
@@ -132,7 +150,7 @@ impl<'a> Walk<'a> {
         };
         let (key, scope) = self.place();
         let current = self.run.current.as_ref()?;
-        let step_name = step.id.clone().unwrap_or_else(|| key.clone());
+        let step_name = self.name(step);
         let (key, _) = current.place(key, scope);
         Some(Next::Reconcile(Box::new(LookUp {
             key,
@@ -142,6 +160,7 @@ impl<'a> Walk<'a> {
             element: current.element_value().cloned(),
             reconcile: reconcile.clone(),
             since_ms: current.uncertain_since_ms.unwrap_or(current.sent_ms),
+            asking: self.asking(),
         })))
     }
 
@@ -194,6 +213,17 @@ fn crashed() -> Failure {
         verdict: Verdict::Retry { after_ms: None },
         ..Failure::not_sent("crashed", "the host stopped while the request was under way")
     }
+}
+
+/// The host that left the mark is out of sight, and not known to have ended.
+fn orphaned() -> Failure {
+    let message = "another host stood still while the request was under way, and may yet send it";
+    Failure { outcome: Outcome::Unknown, verdict: Verdict::Fail, ..Failure::not_sent("orphaned", message) }
+}
+
+// The same for every attempt.
+fn keyed(key: &str, attempt: u32) -> String {
+    if bug("key_per_attempt") { format!("{key} {attempt}") } else { key.to_owned() }
 }
 
 fn gather(elements: Vec<Value>, results: Vec<ElementResult>, failed: usize) -> Value {

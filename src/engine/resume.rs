@@ -28,6 +28,11 @@ impl Run {
         Ok(scopes)
     }
 
+    /// Whether `frames` say that an attempt of the step under way may have been done, and nobody knows yet.
+    pub fn left_uncertain(frames: &str) -> bool {
+        read(frames).is_ok_and(|loaded| loaded.current.is_some_and(|current| current.uncertain_since_ms.is_some()))
+    }
+
     /// The run that `frames` were saved of; without frames one that has settled nothing, but may have left a
     /// mark. The next event is [`super::Event::Crashed`], which is right as well where nothing was under way.
     ///
@@ -53,14 +58,10 @@ impl Run {
         run.section = loaded.section;
         run.clock_ms = loaded.clock_ms;
         let mut journal = Journal::new(entries);
-        for scope in loaded.frames.iter().map(|frame| frame.scope.as_str()) {
-            journal.publish(scope, &mut run);
-        }
-        if loaded.section == Section::OnFailure {
-            journal.publish("", &mut run);
-        }
         run.frames.clear();
         for mut frame in loaded.frames {
+            let scope = frame.scope.clone();
+            let is_new = run.frames.last().is_none_or(|outer| outer.scope != scope);
             if let (Some(outer), Some(container)) = (run.frames.last(), step(flow, run.section, &run.frames)) {
                 let key = outer.key();
                 frame.input = journal.input(&key).ok_or_else(|| incomplete(&key))?;
@@ -68,17 +69,18 @@ impl Run {
                 if container.form.collects() && frame.collected.len() < frame.turn {
                     return Err(incomplete(&key));
                 }
-                let locals = container.form.locals(frame.turn, &mut frame.input);
-                run.frames.push(frame);
-                run.bind(locals);
+                run.enter_turn(container, &key, frame);
             } else {
                 run.frames.push(frame);
+            }
+            if is_new {
+                journal.publish(&scope, &mut run);
             }
         }
         if let Some(mut current) = loaded.current {
             let step = step(flow, run.section, &run.frames).ok_or_else(unreadable)?;
             let key = run.frames.last().map(Frame::key).unwrap_or_default();
-            if !matches!(current.phase, Phase::Waiting { .. }) {
+            if !matches!(current.phase, Phase::Waiting { .. } | Phase::Asking { .. }) {
                 run.scope.set_now(run.clock_ms);
                 let entered = step.form.enter(&run.scope)?;
                 if entered.then != Move::Call {

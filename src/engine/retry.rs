@@ -6,6 +6,7 @@ use uuid::Builder;
 
 use super::{Effect, Failure, Outcome, Verdict};
 use crate::manifest::flow::{Backoff, Retry};
+use crate::planted::bug;
 
 /// Attempts of a request that changes something, unless its step says otherwise.
 const CHANGING_ATTEMPTS: u32 = 3;
@@ -44,11 +45,15 @@ impl Attempt<'_> {
         if failure.outcome == Outcome::Unknown {
             match self.effect {
                 Effect::Lookup(_) => return Judgement::LookUp { refused: false },
-                Effect::None => return Judgement::Park,
-                Effect::Read | Effect::Natural | Effect::Key => {}
+                Effect::None if !bug("none_retried") => return Judgement::Park,
+                Effect::None | Effect::Read | Effect::Natural | Effect::Key => {}
             }
         }
         match failure.verdict {
+            Verdict::RateLimited { .. } if bug("limit_uses_retries") && self.number >= CHANGING_ATTEMPTS => {
+                Judgement::Fail
+            }
+            Verdict::RateLimited { until_ms } if bug("limit_uses_retries") => Judgement::Retry { due_ms: until_ms },
             Verdict::RateLimited { until_ms } => Judgement::RateLimited { due_ms: until_ms },
             Verdict::Retry { after_ms } if self.number < attempts(self.retry, self.effect) => {
                 Judgement::Retry { due_ms: now_ms.saturating_add(self.delay_ms().max(after_ms.unwrap_or(0))) }
@@ -87,9 +92,10 @@ pub(super) fn attempts(retry: Option<&Retry>, effect: &Effect) -> u32 {
     }
 }
 
-/// The key that a provider recognises a repeat by: the same for every attempt of a step of a run.
-pub(super) fn idempotency_key(run_id: &str, key: &str) -> String {
-    let digest = digest(&[run_id, key]);
+/// The key that a provider recognises a repeat by: the same for every attempt of a step of a run
+/// and of its retries.
+pub(super) fn idempotency_key(root_id: &str, key: &str) -> String {
+    let digest = digest(&[root_id, key]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     Builder::from_custom_bytes(bytes).into_uuid().to_string()

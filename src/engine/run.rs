@@ -1,11 +1,12 @@
 //! A live run: its frames and its scope. Made at its beginning or from the journal; changed by `advance` alone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::frame::{Frame, Saved, Section, Underway, step};
-use super::{Ending, Entry, EntryState, Failure, Flow, StepFailure};
+use super::frame::{Frame, Phase, Saved, Section, Underway, step};
+use super::{Composites, Ending, Entry, EntryState, Failure, Flow, Outcome, StepFailure};
 use crate::clock::rfc3339;
 use crate::template::Scope;
 
@@ -14,18 +15,25 @@ use crate::template::Scope;
 pub struct Facts {
     /// Its id.
     pub run_id: String,
+    /// The run that the line of retries began with, itself unless it is one: what is derived from an id (keys
+    /// for the provider, `uuid`) stays the same in every retry.
+    pub root_id: String,
     /// What the trigger found.
     pub item: Value,
     /// The flow's inputs, resolved and valid.
     pub inputs: Value,
     /// When it began, UTC epoch milliseconds; the same after every restart.
     pub started_ms: i64,
+    /// Completes what composite actions are given.
+    pub composites: Arc<dyn Composites>,
 }
 
 /// A live run.
 #[derive(Debug)]
 pub struct Run {
     pub(super) id: String,
+    pub(super) root_id: String,
+    pub(super) composites: Arc<dyn Composites>,
     pub(super) scope: Scope,
     pub(super) section: Section,
     /// What `now` gives: the beginning, then the time at which the last step was settled. So a step that is
@@ -39,6 +47,17 @@ pub struct Run {
     pub(super) mark: Option<Mark>,
     /// What requests and waits gave in the run that this one is a retry of, by key.
     pub(super) known: HashMap<String, Value>,
+    /// What that run never found out, by key.
+    pub(super) uncertain: HashMap<String, Uncertain>,
+}
+
+/// Attempts of a run that is over, of which nobody knows whether they were done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uncertain {
+    /// When the first was made, UTC epoch milliseconds.
+    pub since_ms: i64,
+    /// When the last was made.
+    pub last_ms: i64,
 }
 
 /// A mark in the journal: a request that may have left.
@@ -57,11 +76,13 @@ impl Run {
         scope.set("inputs", facts.inputs);
         scope.set("steps", Value::Object(Map::new()));
         scope.set("flow", flow.root.clone());
-        // What `uuid` derives its ids from: the same for every attempt of this run.
-        scope.set("seed", Value::from(facts.run_id.as_str()));
+        // What `uuid` derives its ids from: the same for every attempt, and for every retry.
+        scope.set("seed", Value::from(facts.root_id.as_str()));
         scope.set("run", json!({"id": facts.run_id, "started_at": rfc3339(facts.started_ms)}));
         Run {
             id: facts.run_id,
+            root_id: facts.root_id,
+            composites: facts.composites,
             scope,
             section: Section::Steps,
             clock_ms: facts.started_ms,
@@ -71,14 +92,44 @@ impl Run {
             ended: None,
             mark: None,
             known: HashMap::new(),
+            uncertain: HashMap::new(),
         }
     }
 
-    /// Makes this run a retry: what the journal of the failed run says was done is not done again, down to the
-    /// single elements of an action's own list. To be called again after a [`Run::resume`].
+    /// Makes this run a retry: what the journal of the run before says was done is not done again, down to the
+    /// single elements of an action's own list; what it never found out, or was about to send when it was ended, is
+    /// uncertain here, too: looked up, or left to a person. To be called again after a [`Run::resume`]; where that
+    /// run was a retry itself, first with the journals of those before it.
     pub fn reuse(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        let done = entries.into_iter().filter(|entry| entry.state == EntryState::Succeeded);
-        self.known.extend(done.map(|entry| (entry.key, entry.output.unwrap_or(Value::Null))));
+        for entry in entries {
+            if entry.state == EntryState::Succeeded {
+                self.uncertain.remove(&entry.key);
+                self.known.insert(entry.key, entry.output.unwrap_or(Value::Null));
+            } else if entry.state == EntryState::Sending
+                || entry.error.is_some_and(|failure| failure.outcome == Outcome::Unknown)
+            {
+                let at_ms = entry.started_ms;
+                let left = self.uncertain.entry(entry.key).or_insert(Uncertain { since_ms: at_ms, last_ms: at_ms });
+                left.since_ms = left.since_ms.min(at_ms);
+                left.last_ms = left.last_ms.max(at_ms);
+            }
+        }
+    }
+
+    /// A person said of the step at `key` what became of it: what runs before the one that was settled so did not
+    /// find out counts no more. To be called before [`Run::reuse`] with the journal of that run.
+    pub fn is_told(&mut self, key: &str) {
+        self.uncertain.remove(key);
+    }
+
+    /// Whether an attempt of the step under way may have been done, and nobody knows yet.
+    pub fn is_uncertain(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.uncertain_since_ms.is_some())
+    }
+
+    /// Whether it waits for a person to say what became of a step.
+    pub fn is_unknown(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.phase == Phase::Unknown)
     }
 
     /// Where it stands, as small JSON: positions and counters, never a list. To be committed with every

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::frame::{Frame, Phase, Section, Underway, block, step};
+use super::approval::Ask;
+use super::frame::{Frame, Phase, Section, Underway, step};
 use super::run::describe;
 use super::{Ending, Entry, EntryState, Failure, Flow, Next, Reason, Run, StepFailure};
 use crate::manifest::flow::OnError;
+use crate::steps::approval::with_code;
 use crate::steps::{self, Entered, Move, Step};
 
 /// How many entries are decided before a commit is asked for.
@@ -20,6 +22,9 @@ pub(super) struct Walk<'a> {
     pub run: &'a mut Run,
     pub now_ms: i64,
     pub entries: Vec<Entry>,
+    pub asks: Vec<Ask>,
+    /// Whoever made the mark in the journal may still be at it.
+    pub is_orphaned: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -35,10 +40,7 @@ impl<'a> Walk<'a> {
             let next = match step(self.flow, self.run.section, &self.run.frames) {
                 Some(step) if self.run.current.is_some() => self.proceed(step),
                 Some(step) => self.enter(step),
-                None => {
-                    self.end_block();
-                    None
-                }
+                None => self.end_block(),
             };
             if let Some(next) = next {
                 return next;
@@ -80,13 +82,31 @@ impl<'a> Walk<'a> {
         entry.state = EntryState::Succeeded;
         entry.output = Some(output);
         self.entries.push(entry);
+        if self.flow.may_ask()
+            && let Some(frame) = self.run.frames.last_mut()
+        {
+            frame.has_done = true;
+        }
         self.next_position();
     }
 
     /// Notes that `step` failed for good; with it every step around it up to one that goes on all the same.
-    pub(super) fn fail(&mut self, mut step: &'a Step, mut entry: Entry, failure: Failure) {
-        let origin = entry.id.clone().unwrap_or_else(|| entry.key.clone());
+    pub(super) fn fail(&mut self, step: &'a Step, entry: Entry, failure: Failure) {
+        let origin = self.name(step);
+        self.fail_of(origin, step, entry, failure, usize::MAX);
+    }
+
+    /// The same where `origin` is what failed, and no step goes on that stands in more than `depth` frames.
+    pub(super) fn fail_of(
+        &mut self,
+        origin: String,
+        mut step: &'a Step,
+        mut entry: Entry,
+        failure: Failure,
+        depth: usize,
+    ) {
         loop {
+            self.give_up_asking(step);
             if let Some(id) = &step.id {
                 let output = entry.output.clone();
                 self.run.publish(id, EntryState::Failed, output, Some(&failure));
@@ -94,7 +114,8 @@ impl<'a> Walk<'a> {
             entry.state = EntryState::Failed;
             entry.error = Some(failure.clone());
             self.entries.push(entry);
-            if step.on_error == OnError::Continue {
+            let goes_on = step.on_error == OnError::Continue && self.run.frames.len() <= depth;
+            if goes_on || self.passes_over(&failure, depth) {
                 return self.next_position();
             }
             let Some((container, frame)) = self.leave_block() else {
@@ -108,6 +129,12 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, step: &'a Step) -> Option<Next> {
         self.run.scope.set_now(self.run.clock_ms);
+        if let Some(deadline) = self.deadline_around().filter(|deadline| deadline.at_ms < self.now_ms) {
+            let entry = self.entry(step, EntryState::Failed);
+            let origin = self.name(step);
+            self.fail_of(origin, step, entry, deadline.failure(None), deadline.depth);
+            return None;
+        }
         match self.try_enter(step) {
             Ok(Some(entered)) => self.follow(step, entered),
             Ok(None) => {
@@ -134,7 +161,13 @@ impl<'a> Walk<'a> {
         {
             return Ok(None);
         }
-        step.form.enter(scope).map(Some)
+        let mut entered = step.form.enter(scope)?;
+        if self.flow.may_ask()
+            && let Some(code) = scope.get("approval").and_then(|approval| approval.get("code")?.as_str())
+        {
+            entered.input = with_code(entered.input, code);
+        }
+        Ok(Some(entered))
     }
 
     fn follow(&mut self, step: &'a Step, entered: Entered) -> Option<Next> {
@@ -142,12 +175,19 @@ impl<'a> Walk<'a> {
         match then {
             Move::Call => self.begin_request(step, input),
             Move::Blocks => self.open(step, input),
+            Move::Await => self.await_answers(step),
             Move::Done(output) => {
                 let mut entry = self.entry(step, EntryState::Succeeded);
                 entry.input = Some(Arc::new(input));
                 self.succeed(step, entry, output);
             }
             Move::Wait { due_ms } => {
+                if let Some(deadline) = self.deadline_around().filter(|deadline| deadline.at_ms < due_ms) {
+                    let entry = self.entry(step, EntryState::Failed);
+                    let origin = self.name(step);
+                    self.fail_of(origin, step, entry, deadline.failure(None), deadline.depth);
+                    return None;
+                }
                 let mut entry = self.entry(step, EntryState::Waiting);
                 entry.input = Some(Arc::new(input));
                 entry.ended_ms = None;
@@ -157,7 +197,7 @@ impl<'a> Walk<'a> {
             Move::Stop { failed, message } => {
                 let mut entry = self.entry(step, EntryState::Succeeded);
                 entry.input = Some(Arc::new(input));
-                let origin = entry.id.clone().unwrap_or_else(|| entry.key.clone());
+                let origin = self.name(step);
                 self.entries.push(entry);
                 self.stop(origin, failed, message);
             }
@@ -165,119 +205,34 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Begins a step that has blocks.
-    fn open(&mut self, step: &'a Step, input: Value) {
-        let mut entry = self.entry(step, EntryState::Running);
-        entry.input = Some(Arc::new(input.clone()));
-        entry.ended_ms = None;
-        self.entries.push(entry);
-        self.begin_turn(step, Frame { input, started_ms: self.now_ms, ..Frame::default() });
-    }
-
-    /// Begins the turn that `frame` says, or ends `step` where there is none.
-    fn begin_turn(&mut self, step: &'a Step, mut frame: Frame) {
-        let Some(block) = step.form.block(frame.turn, &frame.input) else {
-            let mut entry = self.entry(step, EntryState::Succeeded);
-            entry.started_ms = frame.started_ms;
-            let output = match step.form.collects() {
-                true => Value::Array(frame.collected),
-                false => Value::Null,
-            };
-            return self.succeed(step, entry, output);
-        };
-        let (key, scope) = self.place();
-        frame.block = block;
-        frame.at = 0;
-        frame.place(step, &key, &scope);
-        let locals = step.form.locals(frame.turn, &mut frame.input);
-        self.run.frames.push(frame);
-        self.run.bind(locals);
-    }
-
-    /// The innermost block has no more steps.
-    fn end_block(&mut self) {
-        let left = match self.collect() {
-            Ok(left) => left,
-            Err(error) => {
-                if let Some((step, frame)) = self.leave_block() {
-                    let mut entry = self.entry(step, EntryState::Failed);
-                    entry.started_ms = frame.started_ms;
-                    self.fail(step, entry, error.into());
-                }
-                return;
-            }
-        };
-        let Some((step, mut frame)) = self.leave_block() else {
-            return self.end_section();
-        };
-        if let Some(left) = left {
-            let mut entry = self.entry(step, EntryState::Succeeded);
-            entry.id = None;
-            entry.scope = format!("{}[]", entry.key);
-            entry.key = std::mem::take(&mut frame.scope);
-            entry.output = Some(left.clone());
-            self.entries.push(entry);
-            frame.collected.push(left);
-        }
-        frame.turn += 1;
-        self.begin_turn(step, frame);
-    }
-
-    /// What the turn that has just ended leaves.
-    fn collect(&self) -> Result<Option<Value>, steps::Error> {
-        let outer = self.run.frames.split_last().map_or(&[][..], |(_, outer)| outer);
-        match step(self.flow, self.run.section, outer) {
-            Some(step) if step.form.collects() => step.form.collect(&self.run.scope).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Leaves the innermost block; gives the step that it belongs to. `None` at the top.
-    fn leave_block(&mut self) -> Option<(&'a Step, Frame)> {
-        let flow = self.flow;
-        let (_, outer) = self.run.frames.split_last()?;
-        let step = step(flow, self.run.section, outer)?;
-        let inner = block(flow, self.run.section, &self.run.frames);
-        let mut frame = self.run.frames.pop()?;
-        self.run.unbind(std::mem::take(&mut frame.shadowed));
-        if step.form.is_loop()
-            && let Some(inner) = inner
-        {
-            self.run.withdraw(&inner.ids);
-        }
-        Some((step, frame))
-    }
-
-    fn next_position(&mut self) {
+    pub(super) fn next_position(&mut self) {
         if let Some(frame) = self.run.frames.last_mut() {
             frame.at += 1;
         }
     }
 
-    fn end_section(&mut self) {
+    pub(super) fn end_section(&mut self) {
         self.run.ended = Some(match self.run.failed.take() {
             Some(failed) => Ending::Failed(failed),
             None => Ending::Succeeded,
         });
     }
 
+    /// Ends the composite action that the run is in, or else the run.
     fn stop(&mut self, origin: String, failed: bool, message: Option<String>) {
-        let state = match failed {
-            true => EntryState::Failed,
-            false => EntryState::Succeeded,
-        };
+        let failure = failed
+            .then(|| Failure::not_sent("stopped", message.clone().unwrap_or_else(|| "stopped by the flow".to_owned())));
+        if self.stop_composite(failure.clone().map(|failure| (origin.clone(), failure))).is_some() {
+            return;
+        }
+        let state = if failed { EntryState::Failed } else { EntryState::Succeeded };
         while let Some((step, frame)) = self.leave_block() {
             let mut entry = self.entry(step, state);
             entry.started_ms = frame.started_ms;
             self.entries.push(entry);
         }
-        if failed {
-            let message = message.unwrap_or_else(|| "stopped by the flow".to_owned());
-            self.fail_run(StepFailure {
-                step: origin,
-                failure: Failure::not_sent("stopped", message),
-                on_failure: None,
-            });
+        if let Some(failure) = failure {
+            self.fail_run(StepFailure { step: origin, failure, on_failure: None });
         } else {
             self.run.ended = Some(match self.run.failed.take() {
                 Some(failed) => Ending::Failed(failed),

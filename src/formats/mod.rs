@@ -1,14 +1,18 @@
-//! Text measures that manifests name as `format`: `tweet`, `sms`, `phone`. The only per-service Rust there is.
-//! Pure; schemas, templates and the sandbox ask it.
+//! Text measures that manifests name as `format`: `tweet`, `sms`, `phone`, `sender`, `instant`, `file`; and who signed
+//! a callback. The only per-service Rust there is. Pure; schemas, templates and the sandbox ask it.
 
+pub mod callback;
+pub mod date;
+mod instant;
 mod links;
 pub mod phone;
+mod sender;
 pub mod sms;
 pub mod tweet;
 
 /// The names that `format` may have beyond those of JSON Schema.
 pub fn names() -> &'static [&'static str] {
-    &["tweet", "sms", "phone"]
+    &["tweet", "sms", "phone", "sender", "instant", "file"]
 }
 
 /// Whether a text is what the format asks for; the error says why not, without quoting the text. A format that
@@ -18,17 +22,21 @@ pub fn validate(format: &str, text: &str) -> Result<(), String> {
         "tweet" => tweet::validate(text),
         "sms" => sms::validate(text),
         "phone" => phone::validate(text),
+        "file" => path(text),
+        "sender" => sender::validate(text),
+        "instant" => instant::validate(text),
         _ => Err(format!("there is no format `{format}`: there are `{}`", names().join("`, `"))),
     }
 }
 
 /// The length of a text as the format counts it: weighted characters of a tweet, segments of an SMS, digits of
-/// a phone number. `None` for an unknown format.
+/// a phone number, else characters. `None` for an unknown format.
 pub fn measure(format: &str, text: &str) -> Option<usize> {
     match format {
         "tweet" => Some(tweet::weighted_length(text)),
         "sms" => Some(sms::measure(text).segments),
         "phone" => Some(text.chars().filter(char::is_ascii_digit).count()),
+        "sender" | "instant" | "file" => Some(text.chars().count()),
         _ => None,
     }
 }
@@ -39,7 +47,19 @@ pub fn checker(format: &str) -> Option<fn(&str) -> bool> {
         "tweet" => Some(|text| tweet::validate(text).is_ok()),
         "sms" => Some(|text| sms::validate(text).is_ok()),
         "phone" => Some(|text| phone::validate(text).is_ok()),
+        "file" => Some(|text| path(text).is_ok()),
+        "sender" => Some(|text| sender::validate(text).is_ok()),
+        "instant" => Some(|text| instant::validate(text).is_ok()),
         _ => None,
+    }
+}
+
+/// What can be a path at all; whether a file is there is known when it is asked for.
+fn path(text: &str) -> Result<(), String> {
+    match text {
+        "" => Err("a path has at least one character".to_owned()),
+        text if text.contains('\0') => Err("a path has no NUL character".to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -83,6 +83,7 @@ fn an_sms_is_cut_into_segments(#[case] character: &str, #[case] count: usize, #[
 #[case("+41791234567", true)]
 #[case("+123456789012345", true)]
 #[case("whatsapp:+41791234567", true)]
+#[case("rcs:+41791234567", true)]
 #[case("whatsapp:41791234567", false)]
 #[case("whatsapp:whatsapp:+41791234567", false)]
 #[case("+1234567890123456", false)]
@@ -94,6 +95,42 @@ fn an_sms_is_cut_into_segments(#[case] character: &str, #[case] count: usize, #[
 #[case("+٤١٧٩", false)]
 fn a_phone_number_is_checked(#[case] text: &str, #[case] valid: bool) {
     assert_eq!(phone::validate(text).is_ok(), valid, "{text}");
+}
+
+#[rstest]
+#[case("+15550100", "")]
+#[case("whatsapp:+15550100", "")]
+#[case("rcs:brand_agent", "")]
+#[case("messenger:1234567890", "")]
+#[case("80123", "")]
+#[case("Tidegate", "")]
+#[case("Tide gate 1", "")]
+#[case("0791234567", "a short code has 3 to 8 digits")]
+#[case("12", "a short code has 3 to 8 digits")]
+#[case("+0791234567", "never begins with 0")]
+#[case("Tidegate Ltd.", "not `.`")]
+#[case("Tidegate Limited", "at most 11 characters")]
+#[case("12-34", "a name with a letter in it")]
+#[case("rcs:", "the name of the agent")]
+#[case("", "a name with a letter in it")]
+fn a_sender_is_checked(#[case] text: &str, #[case] why: &str) {
+    match validate("sender", text) {
+        Ok(()) => assert_eq!(why, "", "{text} is taken"),
+        Err(told) => assert!(!why.is_empty() && told.contains(why), "{text}: {told}"),
+    }
+}
+
+#[rstest]
+#[case("2026-11-20", true)]
+#[case("2026-11-20T13:19:00Z", true)]
+#[case("2026-11-20T13:19:00.123+01:00", true)]
+#[case("2026-11-20T13:19:00", true)]
+#[case("Fri, 20 Nov 2026 13:19:00 +0000", true)]
+#[case("yesterday", false)]
+#[case("2026-13-01", false)]
+#[case("20.11.2026", false)]
+fn a_day_or_a_time_is_checked(#[case] text: &str, #[case] valid: bool) {
+    assert_eq!(validate("instant", text).is_ok(), valid, "{text}");
 }
 
 #[test]

@@ -7,19 +7,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::flow::Step;
 use super::{Duration, Inputs, OneOrMany};
 
 pub mod auth;
+pub mod availability;
 pub mod cursor;
 pub mod errors;
 pub mod paginate;
 pub mod request;
+pub mod resolve;
+pub mod restriction;
+pub mod table;
 
 pub use auth::Auth;
+pub use availability::Availability;
 pub use cursor::{Cursor, CursorType, Key, Order};
 pub use errors::{ErrorRule, Errors, Limit, Then};
 pub use paginate::Paginate;
-pub use request::{Expand, Format, Request, Response};
+pub use request::{Expand, Format, Request, Response, Shape};
+pub use resolve::Resolve;
+pub use restriction::Restriction;
+pub use table::Table;
 
 /// One service.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -54,9 +63,38 @@ pub struct Connector {
     /// The sources of items.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub triggers: BTreeMap<String, Trigger>,
+    /// What records become, named, for `shape: <name>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shapes: BTreeMap<String, Shape>,
+    /// What connections can be held to, by name; a connection says which.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restrictions: BTreeMap<String, Restriction>,
+    /// How answers come back to what its actions ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<Replies>,
     /// Named JSON Schemas, for `{$ref: "#/schemas/<name>"}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<String, Value>,
+}
+
+/// How answers come back to what a connector's actions ask: an approval that is sent by one of them can be answered
+/// by a message from who was asked, and no flow sees that message.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Replies {
+    /// The trigger that finds them.
+    pub trigger: String,
+    /// Who sent a message: an expression over its `record`.
+    pub from: String,
+    /// What it says: an expression over its `record`.
+    pub text: String,
+    /// How such an answer comes, in a word: `sms`.
+    pub kind: String,
+    /// By action, whom it asks, as `from` would give it: an expression over `inputs` and the element's name.
+    pub asks: BTreeMap<String, String>,
+    /// Words that never arrive as an answer, because carriers take them for commands; in any case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swallowed: Vec<String>,
 }
 
 /// What an account of a connector needs.
@@ -117,6 +155,22 @@ pub struct Part {
     /// Added to the action's inputs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: Inputs,
+    /// Asked before the action's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refuse: Vec<Refusal>,
+}
+
+/// Inputs that do not go together, refused before anything is sent.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// A condition over `inputs`: refused where it is true.
+    pub when: String,
+    /// What is wrong, for people.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// One operation that a step can call.
@@ -143,18 +197,33 @@ pub struct Action {
     /// What a step gives it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: Inputs,
+    /// Inputs that do not go together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refuse: Vec<Refusal>,
+    /// What is looked up before the request, by the names that its templates read below `resolved`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolve: BTreeMap<String, Resolve>,
     /// What is sent.
     #[serde(default)]
     pub request: Request,
     /// What is made of the answer.
     #[serde(default)]
     pub response: Response,
+    /// Instead of a request: the steps that it is made of. An action without a dot is one of this connector's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<Step>>,
+    /// What the steps leave as this action's output; templates over `inputs`, `connection`, `run` and `steps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
     /// How the next page is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paginate: Option<Paginate>,
     /// The most records to return; a number or a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Value>,
+    /// How many records are passed over before the first that is returned; a number or a template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Value>,
     /// One request per element of a list, each journaled by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreach: Option<ForEach>,
@@ -167,9 +236,12 @@ pub struct Action {
     /// Of one attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Which plans of the service lack it, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub availability: Option<String>,
+    /// Who can use it, where not everybody can.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub availability: OneOrMany<Availability>,
+    /// How people see its output.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub table: OneOrMany<Table>,
     /// The part of this program that does it instead of a request; only in embedded connectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<Builtin>,
@@ -291,6 +363,14 @@ pub enum Builtin {
     LogWrite,
     /// Appends a line to a file.
     FileAppend,
+    /// Tells what a file is.
+    FileDescribe,
+    /// Sends an e-mail.
+    EmailSend,
+    /// Greets a mail server.
+    EmailVerify,
+    /// Sends nothing: what the request's `json` comes out as is the output.
+    Answer,
 }
 
 /// A source of items: an action polled on a schedule with a cursor.

@@ -35,6 +35,8 @@ pub enum Severity {
     Error,
     /// The file works, but perhaps not as meant.
     Warning,
+    /// The file works as meant; there is something to know.
+    Note,
 }
 
 /// The closest of `names` to what was written, if one is close enough to be meant.
@@ -43,6 +45,8 @@ pub fn did_you_mean<'a>(written: &str, names: impl IntoIterator<Item = &'a str>)
     names
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        // Of a name of one letter nothing would be left.
+        .filter(|(distance, name)| *distance < name.chars().count().max(lower.chars().count()))
         .filter(|(distance, name)| *distance <= (name.chars().count().max(lower.chars().count()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

@@ -16,8 +16,14 @@ pub struct Text {
     pub found: Option<Diagnostic>,
 }
 
-/// Reads `directory/path`; findings name `path`.
+/// Reads `directory/path`; findings name `path`. Only what is a file is opened: to open a pipe is to wait for
+/// whoever writes into it.
 pub fn read(directory: &Path, path: &Path) -> Text {
+    match std::fs::metadata(directory.join(path)) {
+        Ok(found) if found.is_file() => {}
+        Ok(found) => return refused(no_file(path, found.is_dir())),
+        Err(error) => return refused(unreadable(path, &error)),
+    }
     let mut bytes = Vec::new();
     let limit = MAX_FILE_BYTES as u64 + 1;
     let result = std::fs::File::open(directory.join(path)).and_then(|file| file.take(limit).read_to_end(&mut bytes));
@@ -32,6 +38,19 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let message = format!("can not be read: {error}");
     let help = "check that it is there and that this user may read it";
     whole_file(path, "unreadable", message, Some(help))
+}
+
+fn no_file(path: &Path, is_folder: bool) -> Diagnostic {
+    let message = match is_folder {
+        true => "this is a folder, and not a file as its name says",
+        false => "this is a pipe, a socket or a device, and not a file",
+    };
+    whole_file(path, "no_file", message.to_owned(), Some("remove it, or give it a name that does not end in `.yaml`"))
+}
+
+/// A folder whose files are not looked at.
+pub fn passed_over(path: &Path, message: &str, help: &str) -> Diagnostic {
+    Diagnostic { severity: Severity::Warning, ..whole_file(path, "passed_over", message.to_owned(), Some(help)) }
 }
 
 /// A finding about a file or folder as a whole.
@@ -101,6 +120,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Text {
     }
 }
 
-fn refused(found: Diagnostic) -> Text {
+/// What cannot be read as text.
+pub fn refused(found: Diagnostic) -> Text {
     Text { text: "".into(), found: Some(found) }
 }

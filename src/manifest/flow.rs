@@ -6,6 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub mod approval;
+
+pub use approval::Approval;
+
 use super::connector::request::Method;
 use super::{Duration, Inputs};
 
@@ -67,12 +71,32 @@ pub struct Trigger {
     /// Which items count as new when the flow is first enabled.
     #[serde(default)]
     pub start: Start,
+    /// Whether each item that a poll finds starts a run, or all of them one.
+    #[serde(default, skip_serializing_if = "Emit::is_each")]
+    pub emit: Emit,
     /// Started by `tidegate run` alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub manual: bool,
     /// What happens to schedules that passed while the host was down.
     #[serde(default)]
     pub missed: Missed,
+}
+
+/// What the items that a poll finds start.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Emit {
+    /// A run each.
+    #[default]
+    Each,
+    /// One run for all that one reading finds: its item is `{items, count}`, at most 500 at once.
+    Batch,
+}
+
+impl Emit {
+    fn is_each(&self) -> bool {
+        *self == Emit::Each
+    }
 }
 
 /// Which items count as new when a flow is first enabled.
@@ -160,7 +184,7 @@ pub enum OnBusy {
     Replace,
 }
 
-/// One step: exactly one of the keywords `action http set if/then foreach wait stop`.
+/// One step: exactly one of the keywords `action http set if/then foreach repeat wait stop`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -194,15 +218,22 @@ pub struct Step {
     /// A list or a template of one: its `steps` are done for each element in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreach: Option<Value>,
-    /// What the steps call the element; `element` unless given. Its place is `<name>_index`.
+    /// What the steps call the element; `element` unless given. Its place is `<name>_index`; what `collect` made
+    /// of the turn before is `<name>_before`.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The steps of `foreach`.
+    /// Does its `steps` again and again, until a condition holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+    /// The steps of `foreach` and `repeat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Step>>,
     /// What each element leaves in the output's list; a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collect: Option<Value>,
+    /// Asks people, and waits for what they answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Box<Approval>>,
     /// A pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -221,6 +252,19 @@ pub struct Step {
     /// What a failure of it means.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,
+}
+
+/// `repeat: {until: ..., every: 5s, limit: 60}`. Its output is `{turns, <id>: <output of that step's last turn>}`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// A condition, asked after each turn; it sees the turn's steps and `turn`, which counts from 1.
+    pub until: String,
+    /// The pause between two turns, or a template of one; none unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// The most turns; when the condition does not hold after the last, the step fails.
+    pub limit: u32,
 }
 
 /// An ad-hoc request. Its output is `{status, headers, body}`.
@@ -353,9 +397,17 @@ pub enum OnError {
 }
 
 /// The names of the step keywords, for messages.
-pub const KEYWORDS: &[&str] = &["action", "http", "set", "if", "foreach", "wait", "stop"];
+pub const KEYWORDS: &[&str] = &["action", "http", "set", "if", "foreach", "repeat", "approval", "wait", "stop"];
 
 impl Step {
+    /// The steps inside this one, each list with its pointer below this step's.
+    pub fn inner(&self) -> Vec<(&'static str, &[Step])> {
+        let lists = [("then", &self.then), ("else", &self.otherwise), ("steps", &self.steps)];
+        let mut inner: Vec<_> = lists.into_iter().filter_map(|(name, steps)| Some((name, steps.as_deref()?))).collect();
+        inner.extend(self.approval.as_ref().map(|approval| ("approval/send", approval.sends())));
+        inner
+    }
+
     /// The keywords that this step uses; `if` counts only where nothing else is there, as it may be a guard.
     pub fn keywords(&self) -> Vec<&'static str> {
         let mut used = Vec::new();
@@ -364,6 +416,8 @@ impl Step {
             (self.http.is_some(), "http"),
             (self.set.is_some(), "set"),
             (self.foreach.is_some(), "foreach"),
+            (self.repeat.is_some(), "repeat"),
+            (self.approval.is_some(), "approval"),
             (self.wait.is_some(), "wait"),
             (self.stop.is_some(), "stop"),
             (self.then.is_some() || self.otherwise.is_some(), "if"),

@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::OneOrMany;
+
 /// Named inputs: of an action, a trigger, a flow; or the fields of a connection.
 pub type Inputs = BTreeMap<String, Input>;
 
@@ -21,6 +23,16 @@ pub struct Input {
     /// How prominently a form shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// Another input: where that one is given, a connection's default for this one is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yields_to: Option<String>,
+    /// With `format: file`: the media types that are taken, such as `image/png` or `video/*`.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub accept: OneOrMany<String>,
+    /// With `format: file`: the most bytes: a number, one for each of `image`, `gif`, `video`, ..., or a template
+    /// over `inputs` and `connection` that gives such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Value>,
     /// `type`, `title`, `description`, `default`, `enum`, `pattern`, `format`, ...
     #[serde(flatten)]
     pub schema: Map<String, Value>,
@@ -85,6 +97,12 @@ impl Input {
     }
 }
 
+/// Whether a schema takes a file, or a list of files.
+pub fn is_file(schema: &Map<String, Value>) -> bool {
+    let has_format = |schema: &Map<String, Value>| schema.get("format").is_some_and(|format| format == "file");
+    has_format(schema) || schema.get("items").and_then(Value::as_object).is_some_and(has_format)
+}
+
 /// The inputs as one object schema, for validating and for typing templates.
 pub fn object_schema(inputs: &Inputs) -> Value {
     let properties: Map<String, Value> =
@@ -125,6 +143,7 @@ impl JsonSchema for Input {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let visibility = generator.subschema_for::<Visibility>();
+        let accept = generator.subschema_for::<OneOrMany<String>>();
         let mut properties = Map::new();
         for keyword in SCHEMA_KEYWORDS {
             properties.insert((*keyword).to_owned(), keyword_schema(keyword));
@@ -132,9 +151,12 @@ impl JsonSchema for Input {
         properties.insert("required".into(), serde_json::json!({"type": "boolean"}));
         properties.insert("secret".into(), serde_json::json!({"type": "boolean"}));
         properties.insert("visibility".into(), visibility.to_value());
+        properties.insert("yields_to".into(), serde_json::json!({"type": "string"}));
+        properties.insert("accept".into(), accept.to_value());
+        properties.insert("max_bytes".into(), serde_json::json!({"type": ["integer", "string", "object"]}));
         json_schema!({
             "type": "object",
-            "description": "A JSON Schema, with `required`, `secret` and `visibility` beside it",
+            "description": "A JSON Schema, with `required`, `secret`, `visibility`, `yields_to` and, for files, `accept` and `max_bytes` beside it",
             "properties": properties,
             "additionalProperties": false
         })

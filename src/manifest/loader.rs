@@ -1,5 +1,5 @@
-//! Finds a project's files and fills the catalog with what is in them. The one place of `manifest` that looks
-//! at folders; `catalog` is what the others see.
+//! Finds a project's files and fills the catalog with what is in them: which of them are manifests, and what is
+//! wrong with each. `folder` gives them out; `catalog` is what the others see.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,9 +8,12 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::catalog::Drafts;
 use super::embedded::{self, Embedded};
+use super::folder::Folder;
 use super::schema::Schemas;
 use super::typed::{escape, type_inputs};
+use super::typing::type_composites;
 use super::{Catalog, Connector, Diagnostic, Flow, Loaded, Origin, Severity, Source, file, tree, validate};
 use crate::settings::Settings;
 
@@ -25,22 +28,35 @@ impl Manifest {
     fn of(embedded: &Embedded) -> Self {
         Manifest {
             name: embedded.name.to_owned(),
-            files: vec![(embedded.path.into(), embedded.text.into())],
+            files: embedded.files.iter().map(|file| (file.path.into(), file.text.into())).collect(),
             origin: Origin::Embedded,
         }
     }
 }
 
+/// What a manifest's files hold.
+struct ReadBy<T> {
+    value: T,
+    source: Source,
+    origin: Origin,
+    is_sound: bool,
+}
+
 /// Fills a catalog.
 pub struct Loader {
+    folder: Folder,
+    /// Whether connectors inside the program are left out that nothing in the project names.
+    is_frugal: bool,
     catalog: Catalog,
     schemas: Schemas,
 }
 
 impl Loader {
-    /// A catalog of a folder, still empty.
-    pub fn new(directory: &Path) -> Self {
+    /// A catalog of a folder that is at `directory`, still empty.
+    pub fn new(directory: &Path, folder: Folder) -> Self {
         Loader {
+            folder,
+            is_frugal: false,
             catalog: Catalog {
                 directory: directory.to_owned(),
                 connectors: BTreeMap::new(),
@@ -52,26 +68,37 @@ impl Loader {
                 },
                 diagnostics: Vec::new(),
                 broken_connectors: BTreeSet::new(),
+                drafts: Drafts::default(),
                 broken_flows: BTreeSet::new(),
+                broken_settings: false,
+                given: BTreeMap::new(),
                 files: BTreeMap::new(),
             },
             schemas: Schemas::new(),
         }
     }
 
+    /// Leaves out the connectors inside the program that nothing in the project names.
+    pub fn frugal(self) -> Self {
+        Loader { is_frugal: true, ..self }
+    }
+
     /// The connectors, flows and settings of the folder.
     pub fn project(mut self) -> Catalog {
-        if let Err(error) = std::fs::read_dir(&self.catalog.directory) {
-            self.found(file::unreadable(Path::new("."), &error));
+        if let Err(error) = self.folder.look() {
+            let folder = self.catalog.directory.clone();
+            self.found(file::unreadable(&folder, &error));
+            self.embedded_connectors();
+            return self.finish();
         }
         for (name, manifest) in self.manifests("connectors") {
             self.connector(name, manifest);
         }
-        self.embedded_connectors();
         for (name, manifest) in self.manifests("flows") {
             self.flow(name, manifest);
         }
         self.settings();
+        self.embedded_connectors();
         self.finish()
     }
 
@@ -86,6 +113,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Catalog {
+        self.type_composites();
         self.catalog
             .diagnostics
             .sort_by(|one, two| (&one.file, one.line, one.column).cmp(&(&two.file, two.line, two.column)));
@@ -110,39 +138,70 @@ impl Loader {
         }
         let read = manifest
             .and_then(|manifest| self.read_by::<Connector>(manifest, Some("connector"), |schemas| &schemas.connector));
-        let Some((mut connector, source, origin)) = read else {
-            self.catalog.broken_connectors.insert(name);
-            return;
-        };
+        let is_sound = read.as_ref().is_some_and(|read| read.is_sound);
+        if !is_sound {
+            self.catalog.broken_connectors.insert(name.clone());
+        }
+        let Some(ReadBy { value: mut connector, source, origin, .. }) = read else { return };
         type_connector(&mut connector, &source);
         let loaded = Loaded::new(connector, source, origin);
-        self.catalog.connectors.insert(name, loaded);
+        let Catalog { connectors, drafts, .. } = &mut self.catalog;
+        let kept = if is_sound { connectors } else { &mut drafts.connectors };
+        kept.insert(name, loaded);
     }
 
     fn flow(&mut self, name: String, manifest: Option<Manifest>) {
         let read = manifest.and_then(|manifest| self.read_by::<Flow>(manifest, Some("flow"), |schemas| &schemas.flow));
-        let Some((mut flow, source, origin)) = read else {
-            self.catalog.broken_flows.insert(name);
-            return;
-        };
+        let is_sound = read.as_ref().is_some_and(|read| read.is_sound);
+        if !is_sound {
+            self.catalog.broken_flows.insert(name.clone());
+        }
+        let Some(ReadBy { value: mut flow, source, origin, .. }) = read else { return };
         type_inputs(&mut flow.inputs, &source, "/inputs", &BTreeMap::new());
         let loaded = Loaded::new(flow, source, origin);
-        self.catalog.flows.insert(name, loaded);
+        let Catalog { flows, drafts, .. } = &mut self.catalog;
+        let kept = if is_sound { flows } else { &mut drafts.flows };
+        kept.insert(name, loaded);
     }
 
     fn embedded_connectors(&mut self) {
-        for embedded in embedded::CONNECTORS {
-            let is_overridden = self.catalog.connectors.contains_key(embedded.name)
-                || self.catalog.broken_connectors.contains(embedded.name);
-            if !is_overridden {
-                self.connector(embedded.name.to_owned(), Some(Manifest::of(embedded)));
+        let is_free = |embedded: &&Embedded| {
+            !self.catalog.connectors.contains_key(embedded.name)
+                && !self.catalog.broken_connectors.contains(embedded.name)
+        };
+        let mut wanted: Vec<&'static Embedded> = embedded::CONNECTORS.iter().filter(is_free).collect();
+        if self.is_frugal {
+            let texts: Vec<Arc<str>> = self.catalog.files.values().cloned().collect();
+            wanted = embedded::named(wanted, texts.iter().map(|text| &**text).collect());
+        }
+        for embedded in wanted {
+            self.connector(embedded.name.to_owned(), Some(Manifest::of(embedded)));
+        }
+    }
+
+    /// What a composite gives to other actions is typed by their inputs, once all connectors are known.
+    fn type_composites(&mut self) {
+        let known = self.catalog.manifests();
+        let loaded = self.catalog.connectors.iter();
+        let typed: Vec<_> = loaded
+            .map(|(name, loaded)| (name.clone(), type_composites(&loaded.value, &loaded.source, &known)))
+            .collect();
+        // Nobody else holds them then, so that none is copied.
+        drop(known);
+        for (name, composites) in typed.into_iter().filter(|(_, composites)| !composites.is_empty()) {
+            let Some(loaded) = self.catalog.connectors.get_mut(&name) else { continue };
+            let connector = Arc::make_mut(&mut loaded.value);
+            for (action, steps) in composites {
+                if let Some(action) = connector.actions.get_mut(&action) {
+                    action.steps = Some(steps);
+                }
             }
         }
     }
 
     fn settings(&mut self) {
         let paths = ["tidegate.yaml", "tidegate.yml"].map(PathBuf::from);
-        let mut paths = paths.into_iter().filter(|path| self.catalog.directory.join(path).exists());
+        let mut paths = paths.into_iter().filter(|path| self.folder.has(path));
         let (Some(path), second) = (paths.next(), paths.next()) else {
             return;
         };
@@ -152,8 +211,12 @@ impl Loader {
         let read = self
             .read("tidegate", vec![path])
             .and_then(|manifest| self.read_by::<Settings>(manifest, None, |schemas| &schemas.settings));
-        if let Some((settings, source, origin)) = read {
-            self.catalog.settings = Loaded::new(settings, source, origin);
+        self.catalog.broken_settings = !read.as_ref().is_some_and(|read| read.is_sound);
+        let Some(ReadBy { value, source, origin, is_sound }) = read else { return };
+        let loaded = Loaded::new(value, source, origin);
+        match is_sound {
+            true => self.catalog.settings = loaded,
+            false => self.catalog.drafts.settings = Some(loaded),
         }
     }
 
@@ -162,14 +225,16 @@ impl Loader {
     fn manifests(&mut self, folder: &str) -> Vec<(String, Option<Manifest>)> {
         let mut named: BTreeMap<String, Vec<Vec<PathBuf>>> = BTreeMap::new();
         for path in self.list(Path::new(folder)) {
-            let is_folder = self.catalog.directory.join(&path).is_dir();
+            // One that is called as a file is read as one, and refused.
+            let is_folder = self.folder.is_folder(&path) && !is_yaml(&path);
             let files = match (is_folder, folder) {
-                (true, "connectors") => {
-                    let files = self.list(&path);
-                    files.into_iter().filter(|path| is_yaml(path)).collect()
+                (true, "connectors") => self.parts(&path),
+                (true, _) => {
+                    self.below(&path, "flows are files of their own, directly in `flows`: none of these is read");
+                    Vec::new()
                 }
                 (false, _) if is_yaml(&path) => vec![path.clone()],
-                _ => Vec::new(),
+                (false, _) => Vec::new(),
             };
             let name = if is_folder { path.file_name() } else { path.file_stem() };
             if let (Some(name), false) = (name, files.is_empty()) {
@@ -193,25 +258,33 @@ impl Loader {
         manifests
     }
 
-    /// What is in a folder, in the order of the names, without what is hidden. A folder that is not there is empty.
-    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let entries = match std::fs::read_dir(self.catalog.directory.join(folder)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => {
-                self.found(file::unreadable(folder, &error));
-                return Vec::new();
-            }
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            match entry {
-                Ok(entry) if entry.file_name().to_string_lossy().starts_with('.') => {}
-                Ok(entry) => paths.push(folder.join(entry.file_name())),
-                Err(error) => self.found(file::unreadable(folder, &error)),
-            }
+    /// The files of a connector that is a folder.
+    fn parts(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let (files, others): (Vec<_>, Vec<_>) = self.list(folder).into_iter().partition(|path| is_yaml(path));
+        let mut has_more = false;
+        for path in others {
+            has_more |= self.folder.is_folder(&path)
+                && self.below(&path, "a connector's files are directly in its folder: none of these is read");
         }
-        paths.sort();
+        if files.is_empty() && !has_more {
+            let help = "put the connector's files into it, or remove it";
+            self.found(file::passed_over(folder, "there is no YAML file in this folder: it is no connector", help));
+        }
+        files
+    }
+
+    /// Tells of a folder that has YAML files which are not looked at.
+    fn below(&mut self, folder: &Path, message: &str) -> bool {
+        let has_yaml = self.list(folder).iter().any(|path| is_yaml(path));
+        if has_yaml {
+            self.found(file::passed_over(folder, message, "move them one folder up"));
+        }
+        has_yaml
+    }
+
+    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let (paths, found) = self.folder.list(folder);
+        self.catalog.diagnostics.extend(found);
         paths
     }
 
@@ -219,7 +292,7 @@ impl Loader {
         let mut files = Vec::new();
         let mut is_whole = true;
         for path in paths {
-            let read = file::read(&self.catalog.directory, &path);
+            let read = self.folder.read(&path);
             self.catalog.files.insert(path.clone(), Arc::clone(&read.text));
             if let Some(found) = read.found {
                 is_whole &= found.severity != Severity::Error;
@@ -230,28 +303,35 @@ impl Loader {
         is_whole.then(|| Manifest { name: name.to_owned(), files, origin: Origin::File })
     }
 
-    /// A manifest by its schema; `name_key` is where it says its name, which must be its file's.
+    /// A manifest by its schema; `name_key` is where it says its name, which must be its file's. One with errors
+    /// is a draft, where what is left of it is a manifest.
     fn read_by<T: DeserializeOwned>(
         &mut self,
         manifest: Manifest,
         name_key: Option<&'static str>,
         schema: impl Fn(&Schemas) -> &Value,
-    ) -> Option<(T, Source, Origin)> {
+    ) -> Option<ReadBy<T>> {
         let Manifest { name, files, origin } = manifest;
-        let (source, mut found) = tree::parse(files, &name, name_key);
+        let (mut source, mut found) = tree::parse(files, &name, name_key);
+        let errors = |found: &[Diagnostic]| found.iter().any(|found| found.severity == Severity::Error);
+        // What is no YAML may be anything.
+        let may_be_draft =
+            found.iter().all(|found| !found.code.starts_with("yaml_") || !errors(std::slice::from_ref(found)));
         let mut value = Value::Null;
         if source.root().is_some() {
-            let (read, wrong) = validate::read(&source, schema(&self.schemas));
-            value = read;
-            found.extend(wrong);
+            let read = validate::read(&source, schema(&self.schemas));
+            value = read.value;
+            found.extend(read.found);
+            source.rename(&read.renamed);
         }
-        let is_sound = found.iter().all(|found| found.severity != Severity::Error);
+        let is_sound = !errors(&found);
         self.catalog.diagnostics.extend(found);
-        if !is_sound {
+        if !is_sound && !may_be_draft {
             return None;
         }
         match serde_json::from_value(value) {
-            Ok(value) => Some((value, source, origin)),
+            Ok(value) => Some(ReadBy { value, source, origin, is_sound }),
+            Err(_) if !is_sound => None,
             Err(error) => {
                 let message = format!("the file can not be used: {error}");
                 self.found(file::whole_file(source.path(), "invalid_value", message, None));

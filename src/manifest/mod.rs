@@ -2,12 +2,14 @@
 //! beside it. Nothing here decides whether it makes sense together (that is `check`) or runs it.
 
 pub mod catalog;
+pub mod composite;
 pub mod connector;
 pub mod diagnostic;
 pub mod duration;
 pub mod embedded;
 mod file;
 pub mod flow;
+mod folder;
 pub mod input;
 mod loader;
 mod merge;
@@ -16,6 +18,7 @@ pub mod schema;
 pub mod source;
 mod tree;
 pub mod typed;
+pub mod typing;
 pub mod validate;
 
 pub use catalog::{Catalog, Loaded, Origin};

@@ -55,6 +55,13 @@ impl Source {
         self.root = Some(root);
     }
 
+    /// Takes keys for others, by their places: what is found below them is found by the other name.
+    pub fn rename(&mut self, renamed: &[(Span, String)]) {
+        if let Some(root) = self.root.as_mut().filter(|_| !renamed.is_empty()) {
+            rename(root, renamed);
+        }
+    }
+
     /// The tree; none where the text could not be followed.
     pub fn root(&self) -> Option<&Node> {
         self.root.as_ref()
@@ -63,6 +70,11 @@ impl Source {
     /// The first file, relative to the project.
     pub fn path(&self) -> &Path {
         self.files.first().map_or(Path::new(""), |file| &file.path)
+    }
+
+    /// Whether a file is one of its.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.files.iter().any(|file| file.path == path)
     }
 
     /// The text of one file of it.
@@ -231,6 +243,21 @@ impl File {
         let line = lines.partition_point(|start| *start <= byte);
         let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         (count(line), start as usize)
+    }
+}
+
+fn rename(node: &mut Node, renamed: &[(Span, String)]) {
+    match &mut node.content {
+        Content::Scalar(..) => {}
+        Content::Sequence(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        Content::Mapping(entries) => {
+            for entry in entries {
+                if let Some((_, name)) = renamed.iter().find(|(span, _)| *span == entry.key_span) {
+                    entry.key = name.as_str().into();
+                }
+                rename(&mut entry.value, renamed);
+            }
+        }
     }
 }
 

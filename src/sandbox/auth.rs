@@ -39,6 +39,12 @@ pub(super) fn oauth1<'a>(call: &Call<'a>) -> Option<&'a str> {
     scheme(call.header(AUTHORIZATION), "OAuth")
 }
 
+/// A parameter of an `OAuth` header.
+pub(super) fn parameter(header: &str, name: &str) -> Option<String> {
+    let found = parse_header(header)?.into_iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
+}
+
 /// Verifies the signatures of one consumer and one token.
 pub(super) struct Oauth1 {
     consumer_key: String,

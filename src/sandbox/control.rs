@@ -59,6 +59,47 @@ pub struct NewSms {
     pub count: u64,
     /// How many media it has.
     pub media: usize,
+    /// Sent by the account instead, from its number or from `from` when given with it.
+    pub outbound: bool,
+}
+
+/// Calls that are to appear.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewCall {
+    pub from: String,
+    /// The account's own number unless given.
+    pub to: String,
+    /// Whether the account made it.
+    pub outbound: bool,
+    /// `start_time` as UTC epoch ms; now unless given.
+    pub started_ms: Option<i64>,
+    /// Not listed before this time (UTC epoch ms): a row that appears late.
+    pub visible_ms: Option<i64>,
+    /// How long it takes.
+    pub duration_ms: i64,
+    /// Whether it is recorded.
+    pub is_recorded: bool,
+    /// How long after its end the recording is `processing`.
+    pub processing_ms: i64,
+    /// How many.
+    pub count: u64,
+}
+
+/// A direct message that is to arrive.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMessage {
+    /// Username; a user of that name is made when there is none.
+    pub from: String,
+    #[serde(default)]
+    pub text: String,
+    /// Whether a picture is attached.
+    #[serde(default)]
+    pub picture: bool,
+    /// The metadata of the quick reply that it chooses.
+    #[serde(default)]
+    pub chosen: Option<String>,
 }
 
 /// Items that are to appear in the JSON service.
@@ -109,6 +150,23 @@ impl Default for NewSms {
             receiving_ms: 0,
             count: 1,
             media: 0,
+            outbound: false,
+        }
+    }
+}
+
+impl Default for NewCall {
+    fn default() -> Self {
+        NewCall {
+            from: "+41790000000".into(),
+            to: super::TWILIO_NUMBER.into(),
+            outbound: false,
+            started_ms: None,
+            visible_ms: None,
+            duration_ms: 60_000,
+            is_recorded: false,
+            processing_ms: 0,
+            count: 1,
         }
     }
 }
@@ -120,11 +178,11 @@ impl Default for NewItems {
 }
 
 impl Control {
-    pub(super) fn new(shared: Arc<Shared>, options: &Options) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, options: &Options, media_url: &str) -> Self {
         Control {
             shared,
             x: Arc::new(X::new(options)),
-            twilio: Arc::new(Twilio::new(options)),
+            twilio: Arc::new(Twilio::new(options, media_url)),
             json: Arc::new(Json::new(options.json_token.clone())),
         }
     }
@@ -132,6 +190,16 @@ impl Control {
     /// Makes tweets appear; gives their ids.
     pub fn add_tweets(&self, new: &NewTweet) -> Vec<String> {
         self.x.add(new, self.shared.clock.now_ms())
+    }
+
+    /// Makes a direct message arrive; gives its id.
+    pub fn add_message(&self, new: &NewMessage) -> String {
+        self.x.receive(new, self.shared.clock.now_ms())
+    }
+
+    /// What was uploaded whole to X: sizes, and hashes where the chunks came in a row.
+    pub fn uploads(&self) -> Vec<(u64, Option<String>)> {
+        self.x.uploads()
     }
 
     /// Makes a tweet disappear. False when it is not there.
@@ -145,9 +213,30 @@ impl Control {
         self.x.set_hidden(username, hidden)
     }
 
+    /// Makes one user follow another; both are made when there are none.
+    pub fn follow(&self, follower: &str, followed: &str) {
+        self.x.follow(follower, followed);
+    }
+
+    /// How long the OAuth 2 access tokens last that X gives from now on, in ms.
+    pub fn set_token_lifetime(&self, lifetime_ms: i64) {
+        self.x.set_token_lifetime(lifetime_ms);
+    }
+
     /// Makes SMS arrive; gives their sids.
     pub fn add_sms(&self, new: &NewSms) -> Vec<String> {
         self.twilio.add(new, self.shared.clock.now_ms())
+    }
+
+    /// Makes a message that was sent stay undelivered, for a reason among Twilio's error codes. False when it is
+    /// not there.
+    pub fn fail_sms(&self, sid: &str, error_code: u32) -> bool {
+        self.twilio.fail(sid, error_code, self.shared.clock.now_ms())
+    }
+
+    /// Makes calls appear; gives their sids.
+    pub fn add_calls(&self, new: &NewCall) -> Vec<String> {
+        self.twilio.add_calls(new, self.shared.clock.now_ms())
     }
 
     /// Makes a message disappear, which makes page tokens that name it stale. False when it is not there.

@@ -1,10 +1,13 @@
 //! A plain JSON service: lists of objects in the three usual ways of paging, and a sink that takes any JSON.
 //! `/items` pages by number or offset in an envelope, `/linked` by a `Link` header over a bare array,
-//! `/chained` by an absolute `next_url`. Items have integer ids that only grow.
+//! `/chained` by an absolute `next_url`. Items have integer ids that only grow. `/keyed` does nothing twice for one
+//! idempotency key; `/orders` takes orders with a `ref`, and lists those of one.
 
-use axum::http::header::{HOST, LINK, WWW_AUTHENTICATE};
+use std::collections::HashMap;
+
+use axum::http::header::{HOST, HeaderName, LINK, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -22,12 +25,20 @@ pub(super) enum Operation {
     ListLinked,
     ListChained,
     Sink,
+    Keyed,
+    Order,
+    ListOrders,
 }
 
+#[derive(Default)]
 pub(super) struct Json {
     token: Option<String>,
     items: RwLock<Vec<Item>>,
     sunk: std::sync::atomic::AtomicU64,
+    /// What `/keyed` did, by idempotency key.
+    keyed: Mutex<HashMap<String, String>>,
+    /// What `/orders` took, by `ref`.
+    orders: Mutex<HashMap<String, Vec<Value>>>,
 }
 
 /// An item, ready to be sent.
@@ -48,7 +59,8 @@ struct Page<'a> {
 
 impl Api for Json {
     const SERVICE: Service = Service::Json;
-    const OPERATIONS: &'static [&'static str] = &["list_items", "list_linked", "list_chained", "sink"];
+    const OPERATIONS: &'static [&'static str] =
+        &["list_items", "list_linked", "list_chained", "sink", "keyed", "order", "list_orders"];
     type Operation = Operation;
 
     fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
@@ -57,6 +69,9 @@ impl Api for Json {
             (&Method::GET, "/linked") => Operation::ListLinked,
             (&Method::GET, "/chained") => Operation::ListChained,
             (&Method::POST, "/sink") => Operation::Sink,
+            (&Method::POST, "/keyed") => Operation::Keyed,
+            (&Method::POST, "/orders") => Operation::Order,
+            (&Method::GET, "/orders") => Operation::ListOrders,
             _ => return None,
         };
         Some((operation, ""))
@@ -68,6 +83,9 @@ impl Api for Json {
             Operation::ListLinked => "list_linked",
             Operation::ListChained => "list_chained",
             Operation::Sink => "sink",
+            Operation::Keyed => "keyed",
+            Operation::Order => "order",
+            Operation::ListOrders => "list_orders",
         }
     }
 
@@ -80,6 +98,9 @@ impl Api for Json {
         }
         match operation {
             Operation::Sink => self.sink(call),
+            Operation::Keyed => self.keyed(call),
+            Operation::Order => self.order(call),
+            Operation::ListOrders => self.list_orders(call),
             _ => self.list(operation, call).unwrap_or_else(|message| error(StatusCode::BAD_REQUEST, &message)),
         }
     }
@@ -95,7 +116,7 @@ impl Api for Json {
 
 impl Json {
     pub fn new(token: Option<String>) -> Self {
-        Json { token, items: RwLock::default(), sunk: std::sync::atomic::AtomicU64::new(0) }
+        Json { token, items: RwLock::default(), ..Json::default() }
     }
 
     /// Adds `count` items with these fields besides `id`, `created_at` and, when absent, `title`; gives the
@@ -123,9 +144,54 @@ impl Json {
         let Ok(body) = serde_json::from_slice::<&RawValue>(call.body) else {
             return error(StatusCode::BAD_REQUEST, "the body is not JSON");
         };
-        let id = (self.sunk.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1).to_string();
+        let id = self.next_id();
         let answer = Answer::new(StatusCode::CREATED, "application/json", format!("{{\"id\":{id}}}"));
         answer.wrote(body.get().into(), Some(id))
+    }
+
+    // The same key a second time does nothing, and is answered as the first was.
+    fn keyed(&self, call: &Call<'_>) -> Answer {
+        let key = call.header(HeaderName::from_static("idempotency-key"));
+        let Ok(body) = serde_json::from_slice::<&RawValue>(call.body) else {
+            return error(StatusCode::BAD_REQUEST, "the body is not JSON");
+        };
+        if key.is_empty() {
+            return error(StatusCode::BAD_REQUEST, "an Idempotency-Key is needed");
+        }
+        let mut keyed = self.keyed.lock();
+        let is_new = !keyed.contains_key(key);
+        let id = keyed.entry(key.to_owned()).or_insert_with(|| self.next_id()).clone();
+        let answer = Answer::new(StatusCode::CREATED, "application/json", format!("{{\"id\":{id}}}"));
+        answer.wrote(body.get().into(), is_new.then_some(id))
+    }
+
+    fn order(&self, call: &Call<'_>) -> Answer {
+        let Ok(mut order) = serde_json::from_slice::<Map<String, Value>>(call.body) else {
+            return error(StatusCode::BAD_REQUEST, "the body is no JSON object");
+        };
+        let Some(reference) = order.get("ref").and_then(Value::as_str).map(str::to_owned) else {
+            return error(StatusCode::BAD_REQUEST, "`ref` is missing");
+        };
+        let fingerprint = Value::Object(order.clone()).to_string();
+        let id = self.next_id();
+        order.insert("id".to_owned(), Value::from(id.as_str()));
+        order.insert("created_at".to_owned(), Value::from(rfc3339(call.now_ms)));
+        let order = Value::Object(order);
+        let answer = Answer::new(StatusCode::CREATED, "application/json", to_json(&order));
+        self.orders.lock().entry(reference).or_default().push(order);
+        answer.wrote(fingerprint, Some(id))
+    }
+
+    fn list_orders(&self, call: &Call<'_>) -> Answer {
+        let parameters = call.parameters(false);
+        let orders = self.orders.lock();
+        let found = parameters.filled("ref").and_then(|reference| orders.get(reference));
+        let body = json!({"orders": found.map(Vec::as_slice).unwrap_or_default()});
+        Answer::new(StatusCode::OK, "application/json", to_json(&body))
+    }
+
+    fn next_id(&self) -> String {
+        (self.sunk.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1).to_string()
     }
 
     fn list(&self, operation: Operation, call: &Call<'_>) -> Result<Answer, String> {
@@ -148,7 +214,7 @@ impl Json {
                 let body = format!("{{\"items\":{records},\"next_url\":{next}}}");
                 Answer::new(StatusCode::OK, "application/json", body)
             }
-            Operation::ListItems | Operation::Sink => {
+            _ => {
                 let body = format!("{{\"items\":{records},\"page\":{number},\"limit\":{limit},\"total\":{total}}}");
                 Answer::new(StatusCode::OK, "application/json", body)
             }

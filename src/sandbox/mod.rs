@@ -12,6 +12,7 @@ mod faults;
 mod json;
 mod ledger;
 mod limits;
+mod multipart;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 
-pub use control::{Control, NewItems, NewSms, NewTweet};
+pub use control::{Control, NewCall, NewItems, NewMessage, NewSms, NewTweet};
 pub use exchange::Service;
 pub use faults::{Fault, UnknownOperation};
 pub use ledger::{Count, Receipt, ReceiptFilter};
@@ -48,6 +49,10 @@ pub const X_ACCESS_TOKEN_SECRET: &str = "sandbox-access-token-secret-not-a-secre
 pub const X_BEARER_TOKEN: &str = "sandbox-app-bearer-token";
 /// OAuth 2.0 user access token of the sandbox's X account (all scopes).
 pub const X_USER_TOKEN: &str = "sandbox-user-bearer-token";
+/// OAuth 2.0 client id of the sandbox's X app.
+pub const X_CLIENT_ID: &str = "sandboxClientId";
+/// OAuth 2.0 client secret of the sandbox's X app.
+pub const X_CLIENT_SECRET: &str = "sandbox-client-secret-not-a-secret";
 /// Id of the X account that the user credentials belong to.
 pub const X_USER_ID: &str = "2900000000000000001";
 /// Username of the X account that the user credentials belong to.
@@ -65,6 +70,16 @@ pub const TWILIO_API_KEY_SECRET: &str = "sandbox-api-key-secret-not-a-secret";
 pub const TWILIO_TEST_ACCOUNT_SID: &str = "AC5a9db0c57e5700000000000000000001";
 /// Auth token of the test credentials.
 pub const TWILIO_TEST_AUTH_TOKEN: &str = "5a9db0c57e5700000000000000000002";
+/// A subaccount of it, which its credentials reach too.
+pub const TWILIO_SUBACCOUNT_SID: &str = "AC5a9db0c55b0000000000000000000001";
+/// A messaging service of that account.
+pub const TWILIO_MESSAGING_SERVICE: &str = "MG5a9db0c5000000000000000000000001";
+/// A content template of that account: `Hello {{1}}, {{2}}`.
+pub const TWILIO_CONTENT_SID: &str = "HX5a9db0c5000000000000000000000001";
+/// A Verify service of that account.
+pub const TWILIO_VERIFY_SERVICE: &str = "VA5a9db0c5000000000000000000000001";
+/// The code that it sends, unless the request brings one.
+pub const TWILIO_VERIFY_CODE: &str = "314159";
 /// A number that the sandbox's Twilio account owns.
 pub const TWILIO_NUMBER: &str = "+15550100100";
 
@@ -85,6 +100,8 @@ pub struct Options {
     pub rate_limits: RateLimits,
     /// How long the same text of the same X user is refused as a duplicate, in ms.
     pub duplicate_window_ms: i64,
+    /// How long an OAuth 2 access token of X lasts, in ms.
+    pub token_lifetime_ms: i64,
     /// How long after its creation a tweet becomes searchable, in ms. Really some seconds; 0 by default.
     pub index_lag_ms: i64,
     /// Longest X query in characters: 512 (the documented default), 1,024 or 4,096 by plan.
@@ -112,6 +129,7 @@ impl Default for Options {
             ledger_file: None,
             rate_limits: RateLimits::Documented,
             duplicate_window_ms: 15 * 60_000,
+            token_lifetime_ms: 7_200_000,
             index_lag_ms: 0,
             query_length: 512,
             search_retweets: false,
@@ -143,12 +161,17 @@ impl Sandbox {
         let (x_address, twilio_address, json_address) =
             (x_listener.local_addr()?, twilio_listener.local_addr()?, json_listener.local_addr()?);
 
+        // Media are at another place than the API, as Twilio's are.
+        let media_listener = bind("media", SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let media_url = format!("http://{}", media_listener.local_addr()?);
+
         let shared = Arc::new(server::Shared::new(&options)?);
-        let control = Control::new(shared.clone(), &options);
+        let control = Control::new(shared.clone(), &options, &media_url);
         let (stop, stopped) = watch::channel(false);
         let routers = [
             (x_listener, server::router(shared.clone(), control.x.clone())),
             (twilio_listener, server::router(shared.clone(), control.twilio.clone())),
+            (media_listener, twilio::media_router()),
             (
                 json_listener,
                 server::router(shared.clone(), control.json.clone())

@@ -1,13 +1,14 @@
 //! `action: <connector>.<action>` with `with`: one request of a connector, or one per element of a list where
-//! the action says so.
+//! the action says so; a composite action is a step with steps inside it (`composite`).
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::composite::{Body, Composite};
 use super::{Compiler, Effect, Elements, Entered, Error, Form, Keyword, Move, Outside, Target};
 use crate::manifest::connector::{Action, ClassedEffect, Effect as WrittenEffect};
-use crate::manifest::{Connector, Problem, flow};
+use crate::manifest::{Connector, Problem, composite, flow};
 use crate::template::{Scope, Tree, closest};
 
 pub(super) const KEYWORD: Keyword = Keyword { name: "action", compile };
@@ -35,6 +36,11 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
     let found = look_up(written, compiler);
     let with = compiler.tree(&Value::Object(step.with.clone()), "with");
     let (connector_name, action_name, connector, action) = found?;
+    let target = Target::Action { connector: connector_name.as_str().into(), action: action_name.as_str().into() };
+    if action.is_composite() {
+        let body = Body::compile(&connector_name, &action_name, action, compiler)?;
+        return Some(Box::new(Composite { with: with?, target, body }));
+    }
     let elements = match &action.foreach {
         Some(foreach) => Some(Elements {
             list: compiler.expression(&foreach.list, "action")?,
@@ -47,7 +53,7 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
     Some(Box::new(ActionStep {
         with: with?,
         outside: Outside {
-            target: Target::Action { connector: connector_name.into(), action: action_name.into() },
+            target,
             effect: effect(&action.effect),
             timeout_ms: Some(timeout.map_or(DEFAULT_TIMEOUT_MS, |timeout| timeout.ms)),
             elements,
@@ -56,12 +62,10 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
 }
 
 /// The connector and the action that `written` names, or a problem that says what is there instead.
-fn look_up<'a, 'w>(
-    written: &'w str,
-    compiler: &mut Compiler<'a>,
-) -> Option<(&'w str, &'w str, Arc<Connector>, &'a Action)> {
+fn look_up<'a>(written: &str, compiler: &mut Compiler<'a>) -> Option<(String, String, Arc<Connector>, &'a Action)> {
     let pointer = compiler.pointer("action");
-    let Some((connector_name, action_name)) = written.split_once('.') else {
+    let home = compiler.home.clone();
+    let Some((connector_name, action_name)) = composite::action_name(written, home.as_deref()) else {
         compiler.report(
             Problem::new(pointer, "action_syntax", format!("`{written}` names no action"))
                 .with_help("write `<connector>.<action>`, for example `twilio.send_sms`"),
@@ -85,7 +89,7 @@ fn look_up<'a, 'w>(
         compiler.report(suggest(problem, action_name, names, "actions"));
         return None;
     };
-    Some((connector_name, action_name, connector.clone(), action))
+    Some((connector_name.to_owned(), action_name.to_owned(), connector.clone(), action))
 }
 
 fn suggest<'n>(problem: Problem, word: &str, names: impl Iterator<Item = &'n str> + Clone, kind: &str) -> Problem {

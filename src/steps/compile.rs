@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::composite::{self, Body};
 use super::{Block, FORMS, Form, Step};
 use crate::manifest::flow;
 use crate::manifest::{Connector, Problem};
@@ -22,6 +23,12 @@ pub struct Compiler<'a> {
     pointer: String,
     ids: BTreeSet<String>,
     inner_ids: Vec<String>,
+    /// The connector whose composite action is being compiled.
+    pub(super) home: Option<String>,
+    /// The composite actions that are being compiled, the outermost first.
+    pub(super) open: Vec<(String, String)>,
+    /// Those that are compiled.
+    pub(super) bodies: BTreeMap<(String, String), Arc<Body>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -33,6 +40,9 @@ impl<'a> Compiler<'a> {
             pointer: String::new(),
             ids: BTreeSet::new(),
             inner_ids: Vec::new(),
+            home: None,
+            open: Vec::new(),
+            bodies: BTreeMap::new(),
         }
     }
 
@@ -89,6 +99,30 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Compiles what stands at `pointer` of the connector `home`, with ids of its own; the first problem in it.
+    pub(super) fn apart<T>(
+        &mut self,
+        home: &str,
+        pointer: &str,
+        compile: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, Problem> {
+        let problems = std::mem::take(&mut self.problems);
+        let ids = std::mem::take(&mut self.ids);
+        let inner_ids = std::mem::take(&mut self.inner_ids);
+        let outer_pointer = std::mem::replace(&mut self.pointer, pointer.to_owned());
+        let outer_home = self.home.replace(home.to_owned());
+        let compiled = compile(self);
+        self.home = outer_home;
+        self.pointer = outer_pointer;
+        self.inner_ids = inner_ids;
+        self.ids = ids;
+        let found = std::mem::replace(&mut self.problems, problems);
+        match found.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(compiled),
+        }
+    }
+
     fn compiled<T>(&mut self, compiled: Result<T, CompileError>, member: &str) -> Option<T> {
         match compiled {
             Ok(compiled) => Some(compiled),
@@ -125,7 +159,7 @@ impl<'a> Compiler<'a> {
         Some(Step {
             id: step.id.clone(),
             title: step.title.clone(),
-            form_name: keyword.name,
+            form_name: if form.composite().is_some() { composite::FORM } else { keyword.name },
             guard,
             retry: step.retry.clone(),
             timeout_ms: step.timeout.map(|timeout| timeout.ms),
@@ -163,13 +197,13 @@ impl<'a> Compiler<'a> {
 
     /// `retry` and `timeout` beside a form that asks nothing of the outside would do nothing.
     fn refuse_idle_settings(&mut self, step: &flow::Step, form: &dyn Form) {
-        if form.outside().is_some() {
+        if form.outside().is_some() || form.composite().is_some() {
             return;
         }
         let written = [
             (step.retry.is_some(), "retry"),
             (step.timeout.is_some(), "timeout"),
-            (step.deadline.is_some(), "deadline"),
+            (step.deadline.is_some() && !form.is_timed(), "deadline"),
         ];
         for (_, word) in written.iter().filter(|(is_written, _)| *is_written) {
             self.report(

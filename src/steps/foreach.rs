@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Block, Compiler, Entered, Error, Form, Keyword, Move};
+use super::{Block, Compiler, EndOfTurn, Entered, Error, Form, Keyword, Move};
 use crate::manifest::{Problem, flow};
 use crate::template::{Expression, Scope, Tree};
 
@@ -19,6 +19,8 @@ struct ForEach {
     list: List,
     name: String,
     index_name: String,
+    /// What `collect` made of the turn before; null in the first.
+    before_name: String,
     collect: Option<Tree>,
     blocks: [Block; 1],
 }
@@ -59,20 +61,24 @@ impl Form for ForEach {
         input.as_array().is_some_and(|list| turn < list.len()).then_some(0)
     }
 
-    fn locals(&self, turn: usize, input: &mut Value) -> Vec<(String, Value)> {
+    fn locals(&self, turn: usize, input: &mut Value, left: Option<&Value>) -> Vec<(String, Value)> {
         let element = input.get_mut(turn).map(Value::take).unwrap_or(Value::Null);
-        vec![(self.name.clone(), element), (self.index_name.clone(), Value::from(turn))]
+        let mut locals = vec![(self.name.clone(), element), (self.index_name.clone(), Value::from(turn))];
+        if self.collect.is_some() {
+            locals.push((self.before_name.clone(), left.cloned().unwrap_or(Value::Null)));
+        }
+        locals
     }
 
     fn collects(&self) -> bool {
         self.collect.is_some()
     }
 
-    fn collect(&self, scope: &Scope) -> Result<Value, Error> {
-        match &self.collect {
-            Some(tree) => Ok(tree.evaluate(scope)?),
-            None => Ok(Value::Null),
-        }
+    fn end_turn(&self, _turn: usize, scope: &Scope) -> Result<EndOfTurn, Error> {
+        Ok(match &self.collect {
+            Some(tree) => EndOfTurn::Leave(tree.evaluate(scope)?),
+            None => EndOfTurn::Next,
+        })
     }
 }
 
@@ -100,5 +106,6 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
         );
     }
     let block = compiler.block(steps, "steps", "");
-    Some(Box::new(ForEach { list: list?, index_name: format!("{name}_index"), name, collect, blocks: [block] }))
+    let (index_name, before_name) = (format!("{name}_index"), format!("{name}_before"));
+    Some(Box::new(ForEach { list: list?, index_name, before_name, name, collect, blocks: [block] }))
 }

@@ -4,11 +4,14 @@
 //! To add a form, write its file and put its line into [`FORMS`].
 
 mod action;
+pub mod approval;
 mod compile;
+mod composite;
 mod condition;
 mod foreach;
 mod http;
 mod outside;
+mod repeat;
 mod set;
 mod stop;
 mod wait;
@@ -24,8 +27,17 @@ use crate::manifest::flow::{self, OnError, Retry};
 use crate::template::{self, Expression, Scope};
 
 /// Every step form there is.
-pub const FORMS: &[Keyword] =
-    &[action::KEYWORD, http::KEYWORD, set::KEYWORD, condition::KEYWORD, foreach::KEYWORD, wait::KEYWORD, stop::KEYWORD];
+pub const FORMS: &[Keyword] = &[
+    action::KEYWORD,
+    http::KEYWORD,
+    set::KEYWORD,
+    condition::KEYWORD,
+    foreach::KEYWORD,
+    repeat::KEYWORD,
+    approval::KEYWORD,
+    wait::KEYWORD,
+    stop::KEYWORD,
+];
 
 /// How a keyword of the flow language becomes a form.
 pub struct Keyword {
@@ -45,6 +57,21 @@ pub trait Form: Debug + Send + Sync {
         None
     }
 
+    /// The composite action that it calls: the steps inside it see what that action is given, and nothing else.
+    fn composite(&self) -> Option<&Target> {
+        None
+    }
+
+    /// Whether it asks people: its terms are its input, and the engine gives them an id.
+    fn asks(&self) -> bool {
+        false
+    }
+
+    /// Whether a `deadline` beside it ends the steps inside it.
+    fn is_timed(&self) -> bool {
+        false
+    }
+
     /// The steps inside it.
     fn blocks(&self) -> &[Block] {
         &[]
@@ -61,8 +88,20 @@ pub trait Form: Debug + Send + Sync {
         None
     }
 
-    /// The names that the steps of this turn see. What they hold may be moved out of `input`.
-    fn locals(&self, _turn: usize, _input: &mut Value) -> Vec<(String, Value)> {
+    /// The same for a form that goes by what its earlier turns left.
+    fn next_block(&self, turn: usize, input: &Value, _collected: &[Value]) -> Option<usize> {
+        self.block(turn, input)
+    }
+
+    /// Whether a failure in this turn does not fail the step: the turn's other steps are done all the same. Where
+    /// none of them can be, the turn leaves `{missed}`, the first failure.
+    fn may_miss(&self, _turn: usize, _input: &Value) -> bool {
+        false
+    }
+
+    /// The names that the steps of this turn see. What they hold may be moved out of `input`; `left` is what the
+    /// turn before left.
+    fn locals(&self, _turn: usize, _input: &mut Value, _left: Option<&Value>) -> Vec<(String, Value)> {
         Vec::new()
     }
 
@@ -71,10 +110,26 @@ pub trait Form: Debug + Send + Sync {
         false
     }
 
-    /// What a turn leaves for the output; seen with the turn's own names and steps.
-    fn collect(&self, _scope: &Scope) -> Result<Value, Error> {
-        Ok(Value::Null)
+    /// What the end of a turn means; seen with the turn's own names and steps.
+    fn end_turn(&self, _turn: usize, _scope: &Scope) -> Result<EndOfTurn, Error> {
+        Ok(EndOfTurn::Next)
     }
+}
+
+/// What the end of a turn means.
+#[derive(Debug, PartialEq)]
+pub enum EndOfTurn {
+    /// The next turn, where [`Form::block`] names one.
+    Next,
+    /// The same, and what this turn leaves for the output's list.
+    Leave(Value),
+    /// The next turn after a while.
+    Pause {
+        /// Milliseconds.
+        length_ms: i64,
+    },
+    /// The step is done, with this output.
+    Done(Value),
 }
 
 /// What a step does when it begins.
@@ -100,6 +155,8 @@ pub enum Move {
         /// UTC epoch milliseconds.
         due_ms: i64,
     },
+    /// Answers to what the step around it asks.
+    Await,
     /// The end of the run.
     Stop {
         /// Whether it ends as a failure.
@@ -141,6 +198,13 @@ pub struct Block {
     pub steps: Vec<Step>,
     /// The ids of all steps in it, at any depth.
     pub ids: Vec<String>,
+}
+
+impl Block {
+    /// Whether a step in it, at any depth, asks people.
+    pub fn asks(&self) -> bool {
+        self.steps.iter().any(|step| step.form.asks() || step.form.blocks().iter().any(Block::asks))
+    }
 }
 
 /// Why a step could not be done before anything was asked of the outside.

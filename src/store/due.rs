@@ -1,8 +1,10 @@
 //! What is due: which flows have live runs, which of their runs can go on, and which hold a slot. Called by the
-//! worker's claims; a claim is a set in its memory.
+//! worker's claims: where there is one host a claim is a set in its memory, among several it is in the row
+//! (`claims`).
 
 use super::database::{Row, Sql, params};
 use super::{Result, Store, blobs};
+use crate::planted::bug;
 
 /// A run whose next step is due, with what is needed to go on.
 #[derive(Clone, Debug)]
@@ -27,6 +29,19 @@ pub struct DueRun {
     pub created_at: i64,
     /// When it began; UTC epoch milliseconds.
     pub started_at: Option<i64>,
+    /// The run that it goes on with.
+    pub retry_of: Option<String>,
+    /// Whether a person had it done once more, as a retry or from the start.
+    pub is_repeat: bool,
+    /// The run that the line of retries began with.
+    pub root: Option<String>,
+    /// Which claim of it this is: a settlement counts while nobody has claimed it since.
+    pub epoch: i64,
+    /// The host that worked on it until now is not heard of, but has not ended: it may still send what it
+    /// was about to.
+    pub may_still_send: bool,
+    /// How often this host's lease had run out before it was claimed ([`super::database::Presence::lapses`]).
+    pub lapses: u32,
 }
 
 /// What is due of a flow.
@@ -38,6 +53,8 @@ pub struct Due {
     pub next_due_at: Option<i64>,
     /// Whether there may be more that are due now.
     pub has_more: bool,
+    /// Whether this host just became the one that works on this flow, whose order one host has to keep.
+    pub is_new_lane: bool,
 }
 
 impl Store {
@@ -52,20 +69,15 @@ impl Store {
         self.database.read(move |sql| due_runs(sql, &flow, now_ms, limit, &busy)).await
     }
 
-    /// How many runs are unfinished.
+    /// How many runs are due or at work. What walks hold is not counted: only polls can let go of it.
     pub async fn backlog(&self) -> Result<u64> {
         self.database
             .read(|sql| {
                 let mut count = 0;
-                sql.query(
-                    "SELECT (SELECT COUNT(*) FROM runs WHERE state IN ('queued', 'running')) \
-                     + (SELECT COUNT(*) FROM runs WHERE state = 'held')",
-                    &[],
-                    &mut |row| {
-                        count = row.int(0)?;
-                        Ok(())
-                    },
-                )?;
+                sql.query("SELECT COUNT(*) FROM runs WHERE state IN ('queued', 'running')", &[], &mut |row| {
+                    count = row.int(0)?;
+                    Ok(())
+                })?;
                 Ok(count.unsigned_abs())
             })
             .await
@@ -110,42 +122,62 @@ fn live_flows(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     Ok(flows)
 }
 
+/// What a [`DueRun`] is made from.
+pub(super) const COLUMNS: &str = "id, definition, state, position, due_at, slot, item, frames, created_at, started_at, retry_of, root, epoch, \
+     replay_of";
+
+/// The conditions on a run of flow `$1` that is due at `$2`: with `busy`, a list of slots as JSON in `$4`, those
+/// that have not begun are left out while their slot is in it.
+pub(super) fn conditions(sql: &dyn Sql, has_busy: bool) -> String {
+    let due = "flow = $1 AND state IN ('queued', 'running') AND due_at <= $2";
+    if !has_busy {
+        return due.to_owned();
+    }
+    let slots = sql.dialect().json_texts.replace('?', "$4");
+    format!("{due} AND (state = 'running' OR COALESCE(slot, '') NOT IN ({slots}))")
+}
+
+pub(super) fn from_row(row: &dyn Row) -> Result<DueRun> {
+    Ok(DueRun {
+        id: row.text(0)?.to_owned(),
+        definition: row.text(1)?.to_owned(),
+        has_begun: row.text(2)? == "running" || !row.is_null(7)?,
+        position: row.int(3)?,
+        due_at: row.int(4)?,
+        slot: row.opt_text(5)?.map(str::to_owned),
+        item: row.opt_text(6)?.unwrap_or("null").to_owned(),
+        frames: row.opt_text(7)?.map(str::to_owned),
+        created_at: row.int(8)?,
+        started_at: row.opt_int(9)?,
+        retry_of: row.opt_text(10)?.map(str::to_owned),
+        is_repeat: !row.is_null(10)? || !row.is_null(13)?,
+        root: row.opt_text(11)?.map(str::to_owned),
+        epoch: row.int(12)?,
+        may_still_send: false,
+        lapses: 0,
+    })
+}
+
 fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[String]) -> Result<Due> {
     let mut runs = Vec::new();
+    let conditions = conditions(sql, !busy.is_empty());
+    let position = if bug("newest_first") { "position DESC" } else { "position" };
+    let text = format!("SELECT {COLUMNS} FROM runs WHERE {conditions} ORDER BY due_at, {position} LIMIT $3");
     let mut collect = |row: &dyn Row| {
-        runs.push(DueRun {
-            id: row.text(0)?.to_owned(),
-            definition: row.text(1)?.to_owned(),
-            has_begun: row.text(2)? == "running" || !row.is_null(7)?,
-            position: row.int(3)?,
-            due_at: row.int(4)?,
-            slot: row.opt_text(5)?.map(str::to_owned),
-            item: row.opt_text(6)?.unwrap_or("null").to_owned(),
-            frames: row.opt_text(7)?.map(str::to_owned),
-            created_at: row.int(8)?,
-            started_at: row.opt_int(9)?,
-        });
+        runs.push(from_row(row)?);
         Ok(())
     };
     if busy.is_empty() {
-        sql.query(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
-             WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
-             ORDER BY due_at, position LIMIT $3",
-            params![flow, now_ms, limit],
-            &mut collect,
-        )?;
+        sql.query(&text, params![flow, now_ms, limit], &mut collect)?;
     } else {
         let busy = serde_json::Value::from(busy.to_vec()).to_string();
-        let text = format!(
-            "SELECT id, definition, state, position, due_at, slot, item, frames, created_at, started_at FROM runs \
-             WHERE flow = $1 AND state IN ('queued', 'running') AND due_at <= $2 \
-             AND (state = 'running' OR COALESCE(slot, '') NOT IN ({})) \
-             ORDER BY due_at, position LIMIT $3",
-            sql.dialect().json_texts.replace('?', "$4")
-        );
         sql.query(&text, params![flow, now_ms, limit, busy], &mut collect)?;
     }
+    whole(sql, runs, flow, now_ms, limit)
+}
+
+/// With the items that are kept apart, and when the next run is due.
+pub(super) fn whole(sql: &mut dyn Sql, mut runs: Vec<DueRun>, flow: &str, now_ms: i64, limit: u32) -> Result<Due> {
     for run in &mut runs {
         run.item = blobs::fetch(sql, std::mem::take(&mut run.item))?;
     }
@@ -161,5 +193,5 @@ fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[Stri
             },
         )?;
     }
-    Ok(Due { runs, next_due_at, has_more })
+    Ok(Due { runs, next_due_at, has_more, is_new_lane: false })
 }

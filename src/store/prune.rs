@@ -1,14 +1,14 @@
 //! Retention: what is old enough is removed in small portions, so that the writer is never kept for long.
 
 use super::database::params;
-use super::{Result, Store, id};
+use super::{Result, Store, approvals, id};
 
 /// How old things may get; UTC epoch milliseconds, each the oldest time that is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Cutoffs {
     /// Finished runs.
     pub runs_ms: i64,
-    /// Requests and responses, and items that were filtered or skipped.
+    /// Requests and responses, items that were filtered or skipped, and look-ups that no longer hold.
     pub payloads_ms: i64,
 }
 
@@ -24,8 +24,10 @@ impl Store {
                 let payloads = id::floor(cutoffs.payloads_ms);
                 let mut old = Vec::new();
                 sql.query(
-                    "SELECT id FROM runs WHERE (id < $1 AND state IN ('succeeded', 'failed', 'cancelled')) \
-                     OR (id < $2 AND state IN ('filtered', 'skipped')) LIMIT $3",
+                    "SELECT id FROM runs WHERE ((id < $1 AND state IN ('succeeded', 'failed', 'cancelled')) \
+                     OR (id < $2 AND state IN ('filtered', 'skipped'))) \
+                     AND NOT EXISTS (SELECT 1 FROM runs live WHERE live.retry_of = runs.id \
+                       AND live.state IN ('queued', 'running', 'unknown')) LIMIT $3",
                     params![&runs, &payloads, PORTION],
                     &mut |row| {
                         old.push(row.text(0)?.to_owned());
@@ -35,6 +37,7 @@ impl Store {
                 for id in &old {
                     sql.execute("DELETE FROM steps WHERE run = $1", params![id])?;
                     sql.execute("DELETE FROM blobs WHERE run = $1", params![id])?;
+                    approvals::remove_of_run(sql, id)?;
                     sql.execute("DELETE FROM runs WHERE id = $1", params![id])?;
                 }
                 let emptied = sql.execute(
@@ -43,9 +46,14 @@ impl Store {
                        AND state <> 'sending' LIMIT $2)",
                     params![&payloads, PORTION],
                 )?;
-                sql.execute("DELETE FROM matches WHERE made_at < $1", params![cutoffs.runs_ms])?;
+                sql.execute("DELETE FROM remembered WHERE until_at < $1", params![cutoffs.payloads_ms])?;
+                let forgotten = sql.execute(
+                    "DELETE FROM matches WHERE (target, provider_id) IN ( \
+                       SELECT target, provider_id FROM matches WHERE made_at < $1 LIMIT $2)",
+                    params![cutoffs.runs_ms, PORTION],
+                )?;
                 sql.execute("DELETE FROM notices WHERE id < $1", params![&runs])?;
-                Ok(old.len() as u64 + emptied >= u64::from(PORTION))
+                Ok(old.len() as u64 + emptied + forgotten >= u64::from(PORTION))
             })
             .await
     }

@@ -1,9 +1,12 @@
 //! Runs: how one begins, how one looks, and what a person can do to one from outside.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::database::{Row, Sql, params};
-use super::{Result, Store, blobs, steps};
+use super::repeats::Repeats;
+use super::{Result, Store, approvals, blobs, id, steps};
 
 /// How a run is. Terminal states never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -99,8 +102,14 @@ pub struct Detail {
     pub frames: Option<String>,
     /// When it began; UTC epoch milliseconds.
     pub started_at: Option<i64>,
-    /// The run that it repeats.
+    /// The failed run that it goes on with.
     pub retry_of: Option<String>,
+    /// The run that the line of retries began with.
+    pub root: Option<String>,
+    /// The run that it does once more from the start.
+    pub replay_of: Option<String>,
+    /// The run that goes on with this one.
+    pub retried_by: Option<String>,
     /// Its journal.
     pub steps: Vec<steps::StepRow>,
 }
@@ -127,7 +136,7 @@ pub struct NewRun {
     /// The item, as JSON.
     pub item: String,
     /// The run that it repeats.
-    pub retry_of: Option<String>,
+    pub repeats: Option<Repeats>,
     /// Why it is over before it began, as JSON.
     pub error: Option<String>,
 }
@@ -141,11 +150,21 @@ pub struct Filter {
     pub state: Option<State>,
     /// Older than this id: the next page of a list.
     pub before: Option<String>,
+    /// Found at this time or later; UTC epoch milliseconds.
+    pub since_ms: Option<i64>,
+    /// Whose failure contains this text.
+    pub error: Option<String>,
     /// The most rows.
     pub limit: u32,
 }
 
-const SUMMARY: &str = "id, flow, state, item_key, created_at, ended_at, due_at, error";
+// The first mark of a run writes no index (`settle`): that it has begun shows by its start alone.
+const STATE: &str = "CASE WHEN state = 'queued' AND started_at IS NOT NULL THEN 'running' ELSE state END";
+
+// What `summary` reads.
+fn columns() -> String {
+    format!("id, flow, {STATE}, item_key, created_at, ended_at, due_at, error")
+}
 
 impl Store {
     /// Puts a run in, due at once where it is queued.
@@ -153,15 +172,28 @@ impl Store {
         self.database.transaction(move |sql| insert(sql, &run, now_ms)).await
     }
 
-    /// Ends a run from outside; false when it was over before or is held.
-    pub async fn end_run(&self, id: String, state: State, error: Option<String>, now_ms: i64) -> Result<bool> {
+    /// Ends a run from outside; false when it was over before or is held. With an `epoch` it is ended under that
+    /// claim: false as well when another host has claimed it since.
+    pub async fn end_run(
+        &self,
+        id: String,
+        epoch: Option<i64>,
+        state: State,
+        error: Option<String>,
+        now_ms: i64,
+    ) -> Result<bool> {
         self.database
             .transaction(move |sql| {
-                Ok(sql.execute(
+                let is_ended = sql.execute(
                     "UPDATE runs SET state = $2, error = $3, ended_at = $4, due_at = NULL \
-                     WHERE id = $1 AND state IN ('queued', 'running', 'unknown')",
-                    params![&id, state.word(), error.as_deref(), now_ms],
-                )? == 1)
+                     WHERE id = $1 AND state IN ('queued', 'running', 'unknown') \
+                     AND (CAST($5 AS BIGINT) IS NULL OR epoch = $5)",
+                    params![&id, state.word(), error.as_deref(), now_ms, epoch],
+                )? == 1;
+                if is_ended {
+                    approvals::close_of_run(sql, &id, now_ms)?;
+                }
+                Ok(is_ended)
             })
             .await
     }
@@ -177,6 +209,7 @@ impl Store {
                 )? == 1;
                 if is_resumed {
                     steps::write(sql, &id, std::slice::from_ref(&said), now_ms)?;
+                    sql.announce();
                 }
                 Ok(is_resumed)
             })
@@ -197,16 +230,26 @@ impl Store {
     pub async fn run_counts(&self) -> Result<Vec<(String, String, i64)>> {
         self.database
             .read(|sql| {
-                let mut counts = Vec::new();
+                let mut counts: BTreeMap<(String, String), i64> = BTreeMap::new();
+                let mut begun = Vec::new();
+                sql.query("SELECT flow, state, COUNT(*) FROM runs GROUP BY flow, state", &[], &mut |row| {
+                    counts.insert((row.text(0)?.to_owned(), row.text(1)?.to_owned()), row.int(2)?);
+                    Ok(())
+                })?;
                 sql.query(
-                    "SELECT flow, state, COUNT(*) FROM runs GROUP BY flow, state ORDER BY flow, state",
+                    "SELECT flow, COUNT(*) FROM runs WHERE state = 'queued' AND started_at IS NOT NULL GROUP BY flow",
                     &[],
                     &mut |row| {
-                        counts.push((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.int(2)?));
+                        begun.push((row.text(0)?.to_owned(), row.int(1)?));
                         Ok(())
                     },
                 )?;
-                Ok(counts)
+                for (flow, count) in begun {
+                    *counts.entry((flow.clone(), State::Queued.word().to_owned())).or_default() -= count;
+                    *counts.entry((flow, State::Running.word().to_owned())).or_default() += count;
+                }
+                counts.retain(|_, count| *count > 0);
+                Ok(counts.into_iter().map(|((flow, state), count)| (flow, state, count)).collect())
             })
             .await
     }
@@ -214,10 +257,14 @@ impl Store {
 
 pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()> {
     let item = blobs::keep(sql, &run.id, &run.item, now_ms)?;
+    if run.state == State::Queued {
+        sql.announce();
+    }
     let is_over = !matches!(run.state, State::Held | State::Queued);
     sql.execute(
-        "INSERT INTO runs (id, flow, definition, state, position, due_at, slot, walk, item_key, item, retry_of, \
-         created_at, ended_at, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "INSERT INTO runs (id, flow, definition, state, position, due_at, slot, walk, item_key, item, retry_of, root, \
+         replay_of, created_at, ended_at, error) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         params![
             &run.id,
             &run.flow,
@@ -229,7 +276,9 @@ pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()>
             run.walk.as_deref().filter(|_| run.state == State::Held),
             run.item_key.as_deref(),
             item,
-            run.retry_of.as_deref(),
+            run.repeats.as_ref().and_then(Repeats::retry_of),
+            run.repeats.as_ref().and_then(Repeats::root),
+            run.repeats.as_ref().and_then(Repeats::replay_of),
             now_ms,
             is_over.then_some(now_ms),
             run.error.as_deref()
@@ -241,15 +290,35 @@ pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()>
 fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Summary>> {
     let mut runs = Vec::new();
     let text = format!(
-        "SELECT {SUMMARY} FROM runs WHERE ($1 IS NULL OR flow = $1) AND ($2 IS NULL OR state = $2) \
-         AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4"
+        "SELECT {} FROM runs WHERE (CAST($1 AS TEXT) IS NULL OR flow = $1) AND (CAST($2 AS TEXT) IS NULL OR {STATE} = $2) \
+         AND (CAST($3 AS TEXT) IS NULL OR id < $3) AND (CAST($4 AS TEXT) IS NULL OR id >= $4) AND (CAST($5 AS TEXT) IS NULL OR error LIKE $5 ESCAPE '!') \
+         ORDER BY id DESC LIMIT $6",
+        columns()
     );
     let state = filter.state.map(State::word);
-    sql.query(&text, params![filter.flow.as_deref(), state, filter.before.as_deref(), filter.limit], &mut |row| {
-        runs.push(summary(row)?);
-        Ok(())
-    })?;
+    let since = filter.since_ms.map(id::floor);
+    let error = filter.error.as_deref().map(containing);
+    sql.query(
+        &text,
+        params![
+            filter.flow.as_deref(),
+            state,
+            filter.before.as_deref(),
+            since.as_deref(),
+            error.as_deref(),
+            filter.limit
+        ],
+        &mut |row| {
+            runs.push(summary(row)?);
+            Ok(())
+        },
+    )?;
     Ok(runs)
+}
+
+// For LIKE: `text` anywhere, with nothing in it that LIKE reads as more than itself.
+fn containing(text: &str) -> String {
+    format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }
 
 fn summary(row: &dyn Row) -> Result<Summary> {
@@ -267,8 +336,10 @@ fn summary(row: &dyn Row) -> Result<Summary> {
 
 fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
     let text = format!(
-        "SELECT {SUMMARY}, definition, item, frames, retry_of, started_at FROM runs \
-         WHERE id = $1 OR (length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)) ORDER BY id LIMIT 2"
+        "SELECT {}, definition, item, frames, retry_of, started_at, root, replay_of, \
+         (SELECT later.id FROM runs later WHERE later.retry_of = runs.id) FROM runs \
+         WHERE id = $1 OR (length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)) ORDER BY runs.id LIMIT 2",
+        columns()
     );
     let mut found = Vec::new();
     sql.query(&text, params![id], &mut |row| {
@@ -279,6 +350,9 @@ fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
             frames: row.opt_text(10)?.map(str::to_owned),
             retry_of: row.opt_text(11)?.map(str::to_owned),
             started_at: row.opt_int(12)?,
+            root: row.opt_text(13)?.map(str::to_owned),
+            replay_of: row.opt_text(14)?.map(str::to_owned),
+            retried_by: row.opt_text(15)?.map(str::to_owned),
             steps: Vec::new(),
         });
         Ok(())

@@ -1,16 +1,20 @@
 //! The tables, as migrations. One text for every database; where they differ, a fragment of the `Dialect`
-//! stands in. Applied migrations never change: a new need is a new migration.
+//! stands in. Applied migrations never change: a new need is a new migration, which expands what is there, so
+//! that programs of two versions can share a store, or says that it breaks the older ones.
 
-use super::database::{Dialect, Migration};
+use super::database::{Change, Dialect, Migration};
 
 /// Every migration, oldest first.
-pub const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "foundation", sql: foundation }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "foundation", change: Change::Expands, sql: foundation },
+    Migration { version: 2, name: "age of matches", change: Change::Expands, sql: age_of_matches },
+];
 
 // Keys are text (UUIDv7 where we make them, so that they are in order of time), times are UTC epoch
 // milliseconds, JSON is text. Indexes are few: partial ones over what is live, held or failed.
 fn foundation(dialect: &Dialect) -> String {
-    let Dialect { without_rowid, bytes, .. } = dialect;
-    format!(
+    let Dialect { without_rowid, bytes, collate_bytes, counting_key, .. } = dialect;
+    let tables = format!(
         r#"
 -- What runs are pinned to: a flow with its inputs, or a connector, as it was written.
 CREATE TABLE definitions (
@@ -38,6 +42,8 @@ CREATE TABLE triggers (
     failures BIGINT NOT NULL,
     error TEXT,
     exchange TEXT,
+    claimed_by TEXT,
+    epoch BIGINT NOT NULL DEFAULT 0,
     updated_at BIGINT NOT NULL
 );
 CREATE INDEX triggers_due ON triggers (due_at) WHERE state = 'enabled';
@@ -89,12 +95,17 @@ CREATE TABLE runs (
     frames TEXT,
     error TEXT,
     retry_of TEXT,
+    root TEXT,
+    replay_of TEXT,
+    claimed_by TEXT,
+    epoch BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     ended_at BIGINT
 ) {without_rowid};
 CREATE INDEX runs_due ON runs (flow, due_at, position) WHERE state IN ('queued', 'running');
 CREATE INDEX runs_held ON runs (walk, position) WHERE state = 'held';
+CREATE UNIQUE INDEX runs_retry ON runs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX runs_attention ON runs (state, id) WHERE state IN ('failed', 'unknown');
 
 -- The journal: one row per attempt of a step.
@@ -123,6 +134,57 @@ CREATE TABLE blobs (
 );
 CREATE INDEX blobs_run ON blobs (run);
 
+-- What people are asked, and what came of it.
+CREATE TABLE approvals (
+    id TEXT NOT NULL PRIMARY KEY,
+    run TEXT NOT NULL,
+    key TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    step TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    state TEXT NOT NULL,
+    choice TEXT,
+    answer TEXT,
+    answered_by TEXT,
+    how TEXT,
+    expires_at BIGINT,
+    created_at BIGINT NOT NULL,
+    decided_at BIGINT
+);
+CREATE INDEX approvals_run ON approvals (run);
+
+-- Who is asked. A link's token is made when it is sent, and is not here.
+CREATE TABLE approvers (
+    link TEXT NOT NULL PRIMARY KEY,
+    approval TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    code TEXT NOT NULL,
+    choice TEXT,
+    answer TEXT,
+    answered_by TEXT,
+    how TEXT,
+    answered_at BIGINT,
+    unclear TEXT
+);
+CREATE INDEX approvers_approval ON approvers (approval, position);
+
+-- Over which connection, and at which address, an approver was asked.
+CREATE TABLE asked (
+    connection TEXT NOT NULL,
+    address TEXT NOT NULL,
+    link TEXT NOT NULL,
+    PRIMARY KEY (connection, address, link)
+) {without_rowid};
+
+-- Messages that an approval claimed: no flow sees them.
+CREATE TABLE replies (
+    connection TEXT NOT NULL,
+    key TEXT NOT NULL,
+    link TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (connection, key)
+) {without_rowid};
+
 -- Which record at a provider belongs to which step, where that had to be looked up.
 CREATE TABLE matches (
     target TEXT NOT NULL,
@@ -133,6 +195,13 @@ CREATE TABLE matches (
     PRIMARY KEY (target, provider_id)
 ) {without_rowid};
 
+-- What was looked up for requests, and until when it holds.
+CREATE TABLE remembered (
+    key TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL,
+    until_at BIGINT NOT NULL
+){without_rowid};
+
 -- What a person should know: gaps, missed schedules, connections that want attention.
 CREATE TABLE notices (
     id TEXT NOT NULL PRIMARY KEY,
@@ -141,10 +210,90 @@ CREATE TABLE notices (
     kind TEXT NOT NULL,
     message TEXT NOT NULL,
     details TEXT,
-    at BIGINT NOT NULL
+    at BIGINT NOT NULL,
+    raised BIGINT NOT NULL
+);
+CREATE INDEX notices_pending ON notices (id) WHERE raised = 0;
+
+-- Scheduled checks of connections.
+CREATE TABLE checks (
+    connection TEXT NOT NULL PRIMARY KEY,
+    due_at BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    alerted BIGINT NOT NULL,
+    checked_at BIGINT,
+    message TEXT
 );
 
--- How the accounts are; their fields are in the settings.
+-- The key that secrets are sealed under: its id, and a value that it alone opens.
+CREATE TABLE sealing_keys (
+    slot BIGINT NOT NULL PRIMARY KEY CHECK (slot = 1),
+    id TEXT NOT NULL,
+    proof {bytes} NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Connections that were made with `connect`: as they would stand in the settings, without secrets.
+CREATE TABLE accounts (
+    name TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- Their secret fields, sealed.
+CREATE TABLE account_secrets (
+    account TEXT NOT NULL,
+    field TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    sealing_key TEXT NOT NULL,
+    body {bytes} NOT NULL,
+    PRIMARY KEY (account, field)
+) {without_rowid};
+
+-- What services gave that must be renewed, sealed; by connection, of the settings or stored, and auth scheme.
+-- Whoever renews holds the lease meanwhile.
+CREATE TABLE tokens (
+    connection TEXT NOT NULL,
+    scheme TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    sealing_key TEXT NOT NULL,
+    body {bytes},
+    version BIGINT NOT NULL,
+    lease_holder TEXT,
+    lease_until BIGINT,
+    refused TEXT,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (connection, scheme)
+) {without_rowid};
+
+-- Sign-ins under way on the public pages: what links, services and browsers carry is kept as hashes.
+CREATE TABLE sign_ins (
+    id TEXT NOT NULL PRIMARY KEY,
+    connection TEXT NOT NULL,
+    scheme TEXT NOT NULL,
+    state TEXT,
+    browser TEXT,
+    sealing_key TEXT,
+    body {bytes},
+    outcome TEXT,
+    expires_at BIGINT NOT NULL
+) {without_rowid};
+-- Projects as they were published, where hosts read them from here.
+CREATE TABLE publications (
+    version {counting_key},
+    files TEXT NOT NULL,
+    published_at BIGINT NOT NULL
+);
+
+-- Work that has no row of its own, and which host has it, where there may be several.
+CREATE TABLE claims (
+    name TEXT NOT NULL PRIMARY KEY,
+    claimed_by TEXT,
+    epoch BIGINT NOT NULL
+);
+
+-- How the connections are.
 CREATE TABLE connections (
     name TEXT NOT NULL PRIMARY KEY,
     state TEXT NOT NULL,
@@ -161,5 +310,15 @@ CREATE TABLE blocks (
     blocked_until BIGINT NOT NULL
 );
 "#
-    )
+    );
+    // Ids, keys and names are in the order of their bytes everywhere.
+    tables.replace(" TEXT", &format!(" TEXT{collate_bytes}"))
 }
+
+// Every action that can be looked up leaves a match: those that are too old are found by their age.
+fn age_of_matches(_: &Dialect) -> String {
+    "CREATE INDEX matches_age ON matches (made_at)".to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use super::database::{self, Options};
+use rstest::rstest;
+
+use super::approvals::Changes;
+use super::database::Options;
+use super::database::tests::place::{On, Place};
+use super::matches::Match;
+use super::prune::Cutoffs;
 use super::runs::{Filter, NewRun, State};
 use super::schema::MIGRATIONS;
 use super::settle::{Change, Settlement};
@@ -13,10 +19,10 @@ use super::{Store, id};
 
 const NOW: i64 = 1_790_000_000_000;
 
-fn open() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let handle = database::open(&folder.path().join("t.db"), &Options::new(MIGRATIONS, NOW)).unwrap();
-    (folder, Store::new(handle))
+fn open(on: On) -> (Place, Store) {
+    let place = Place::new(on);
+    let handle = place.open(&Options::new(MIGRATIONS, NOW)).unwrap();
+    (place, Store::new(handle))
 }
 
 fn sync(flow: &str) -> TriggerSync {
@@ -56,7 +62,7 @@ fn run(key: &str, position: i64, walk: &WalkRow) -> NewRun {
         walk: Some(walk.id.clone()),
         item_key: Some(key.to_owned()),
         item: format!("{{\"id\":\"{key}\"}}"),
-        retry_of: None,
+        repeats: None,
         error: None,
     }
 }
@@ -65,16 +71,19 @@ fn page(walk: &WalkRow, keys: &[&str], next: Option<&str>, close: Option<Close>)
     let listed = keys
         .iter()
         .enumerate()
-        .map(|(at, key)| Listed { key: (*key).to_owned(), run: Some(run(key, at as i64, walk)) })
+        .map(|(at, key)| Listed { key: (*key).to_owned(), run: Some(run(key, at as i64, walk)), reply: None })
         .collect();
     Page {
         walk: Arc::new(walk.clone()),
+        epoch: 0,
         listed,
         next: next.map(str::to_owned),
         server_at: Some(NOW),
         newest: Some("9".to_owned()),
+        not_ready_at: None,
         close,
         notices: Vec::new(),
+        is_gathered: false,
         refresh_before: NOW - 1_000,
         now_ms: NOW,
     }
@@ -92,9 +101,12 @@ async fn keys(store: &Store, state: State) -> Vec<String> {
     keys
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_page_that_closes_its_walk_starts_runs_and_moves_the_cursor_together() {
-    let (_folder, store) = open();
+async fn a_page_that_closes_its_walk_starts_runs_and_moves_the_cursor_together(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     let walk = walk();
     let committed = store.commit_page(page(&walk, &["a", "b"], None, Some(close()))).await.unwrap();
@@ -107,9 +119,10 @@ async fn a_page_that_closes_its_walk_starts_runs_and_moves_the_cursor_together()
     assert!(store.open_walk("f".to_owned()).await.unwrap().is_none());
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_same_page_twice_starts_nothing_twice() {
-    let (_folder, store) = open();
+async fn the_same_page_twice_starts_nothing_twice(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     let first = walk();
     store.commit_page(page(&first, &["a", "b"], Some("2"), None)).await.unwrap();
@@ -124,9 +137,10 @@ async fn the_same_page_twice_starts_nothing_twice() {
     assert_eq!(keys(&store, State::Held).await, ["a", "b", "c"]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn held_runs_are_released_oldest_first_and_their_walk_goes() {
-    let (_folder, store) = open();
+async fn held_runs_are_released_oldest_first_and_their_walk_goes(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     let first = walk();
     store.commit_page(page(&first, &["a", "b", "c"], Some("2"), None)).await.unwrap();
@@ -134,7 +148,7 @@ async fn held_runs_are_released_oldest_first_and_their_walk_goes() {
     let open = store.open_walk("f".to_owned()).await.unwrap().unwrap();
     store.commit_page(page(&open, &[], None, Some(close()))).await.unwrap();
     let walks = store.releasable_walks().await.unwrap();
-    assert_eq!(walks, [(first.id.clone(), "f".to_owned())]);
+    assert_eq!(walks.iter().map(|walk| (&walk.id, walk.flow.as_str())).collect::<Vec<_>>(), [(&first.id, "f")]);
     assert_eq!(store.release(first.id.clone(), 2, NOW).await.unwrap(), 2);
     assert_eq!(keys(&store, State::Queued).await, ["a", "b"]);
     assert_eq!(store.release(first.id.clone(), 2, NOW).await.unwrap(), 1);
@@ -144,9 +158,10 @@ async fn held_runs_are_released_oldest_first_and_their_walk_goes() {
     assert_eq!(order, [0, 1, 2]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn only_the_newest_are_kept_where_a_flow_asks_for_that() {
-    let (_folder, store) = open();
+async fn only_the_newest_are_kept_where_a_flow_asks_for_that(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     let walk = walk();
     let close = Close { keep_newest: Some(1), ..close() };
@@ -154,9 +169,10 @@ async fn only_the_newest_are_kept_where_a_flow_asks_for_that() {
     assert_eq!(keys(&store, State::Held).await, ["c"]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn terminal_states_never_change() {
-    let (_folder, store) = open();
+async fn terminal_states_never_change(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     let run = NewRun { state: State::Queued, walk: None, ..run("a", 0, &walk()) };
     store.insert_run(run.clone(), NOW).await.unwrap();
     let mark = StepRow {
@@ -167,22 +183,65 @@ async fn terminal_states_never_change() {
         started_at: NOW,
         ..StepRow::default()
     };
-    let settlement = |change, steps| Settlement { run: run.id.clone(), steps, change, started_at: NOW, now_ms: NOW };
+    let settlement = |change, steps| Settlement {
+        run: run.id.clone(),
+        epoch: 0,
+        steps,
+        change,
+        made: Vec::new(),
+        approvals: Changes::default(),
+        started_at: NOW,
+        now_ms: NOW,
+    };
     assert!(
         store.settle(Arc::new(settlement(Change::Mark { frames: "{}".to_owned() }, vec![mark.clone()]))).await.unwrap()
     );
-    assert!(store.end_run(run.id.clone(), State::Cancelled, None, NOW).await.unwrap());
-    let late = StepRow { state: "succeeded".to_owned(), ..mark };
-    let end = Change::End { state: State::Succeeded, error: None };
-    assert!(!store.settle(Arc::new(settlement(end, vec![late]))).await.unwrap());
+    let running = Filter { state: Some(State::Running), limit: 9, ..Filter::default() };
+    assert_eq!(store.list_runs(running).await.unwrap().len(), 1, "what is being sent has begun");
+    let queued = Filter { state: Some(State::Queued), limit: 9, ..Filter::default() };
+    assert!(store.list_runs(queued).await.unwrap().is_empty());
+    assert_eq!(store.run(run.id.clone()).await.unwrap().unwrap().summary.state, "running");
+    assert_eq!(store.run_counts().await.unwrap(), [(run.flow.clone(), "running".to_owned(), 1)]);
+    assert!(store.end_run(run.id.clone(), None, State::Cancelled, None, NOW).await.unwrap());
+    let late = StepRow { state: "succeeded".to_owned(), ended_at: Some(NOW + 1), ..mark };
+    let another = StepRow { key: "1".to_owned(), ..late.clone() };
+    let next = StepRow { key: "2".to_owned(), state: "sending".to_owned(), ended_at: None, ..late.clone() };
+    let end = || Change::End { state: State::Succeeded, error: None };
+    let stale = Settlement { epoch: 7, ..settlement(end(), vec![late.clone()]) };
+    assert!(!store.settle(Arc::new(stale)).await.unwrap());
+    let detail = store.run(run.id.clone()).await.unwrap().unwrap();
+    assert_eq!(detail.steps[0].state, "sending", "another host's word does not count");
+    assert!(!store.settle(Arc::new(settlement(end(), vec![late, another, next]))).await.unwrap());
     let detail = store.run(run.id.clone()).await.unwrap().unwrap();
     assert_eq!(detail.summary.state, "cancelled");
-    assert_eq!(detail.steps[0].state, "sending", "nothing of a refused settlement is written");
+    let steps: Vec<_> = detail.steps.iter().map(|step| (step.key.as_str(), step.state.as_str())).collect();
+    assert_eq!(steps, [("0", "succeeded")], "only what came of the request that was under way is written");
 }
 
+#[rstest]
 #[tokio::test]
-async fn values_above_a_mebibyte_come_back_whole() {
-    let (_folder, store) = open();
+async fn a_record_is_one_steps_until_it_is_too_old(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
+    let found = |root: &str, list: &str| Match {
+        list: list.to_owned(),
+        provider_id: "1".to_owned(),
+        root: root.to_owned(),
+        key: "0".to_owned(),
+    };
+    assert!(store.claim_match(found("a", "one/shop.list"), NOW).await.unwrap());
+    assert!(store.claim_match(found("a", "one/shop.list"), NOW).await.unwrap(), "it is found again");
+    assert!(!store.claim_match(found("b", "one/shop.list"), NOW).await.unwrap());
+    assert!(store.claim_match(found("b", "two/shop.list"), NOW).await.unwrap(), "of another account");
+    for (before_ms, is_free) in [(NOW, false), (NOW + 1, true)] {
+        store.prune(Cutoffs { runs_ms: before_ms, payloads_ms: 0 }).await.unwrap();
+        assert_eq!(store.claim_match(found("c", "one/shop.list"), NOW).await.unwrap(), is_free);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn values_above_a_mebibyte_come_back_whole(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     let item = serde_json::Value::from("é".repeat(700_000)).to_string();
     let run = NewRun { state: State::Queued, walk: None, item: item.clone(), ..run("a", 0, &walk()) };
     store.insert_run(run.clone(), NOW).await.unwrap();
@@ -193,9 +252,12 @@ async fn values_above_a_mebibyte_come_back_whole() {
     let end = Change::End { state: State::Succeeded, error: None };
     store
         .settle(Arc::new(Settlement {
+            epoch: 0,
             run: run.id.clone(),
             steps: vec![step],
             change: end,
+            made: Vec::new(),
+            approvals: Changes::default(),
             started_at: NOW,
             now_ms: NOW,
         }))
@@ -205,22 +267,27 @@ async fn values_above_a_mebibyte_come_back_whole() {
     assert_eq!(detail.steps[0].output.as_ref(), Some(&item));
 }
 
+#[rstest]
 #[tokio::test]
-async fn another_query_does_not_replay_history() {
-    let (_folder, store) = open();
+async fn another_query_does_not_replay_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     let seed = Close { baseline_at: Some(NOW - 500), ..close() };
     store.commit_page(page(&walk(), &["a"], None, Some(seed))).await.unwrap();
     let other = TriggerSync { source: "s2".to_owned(), ..sync("f") };
     store.sync_triggers(vec![other], NOW + 1).await.unwrap();
     let trigger = store.trigger("f".to_owned()).await.unwrap().unwrap();
-    assert_eq!(trigger.baseline_at, Some(NOW), "what was covered is history for the new query too");
-    assert_eq!((trigger.generation, trigger.value), (1, None));
+    assert_eq!(trigger.covered_until, Some(NOW), "what was covered is history for the new query too");
+    assert_eq!((trigger.generation, trigger.seeded), (2, false));
+    let late = store.commit_page(page(&walk(), &["z"], None, Some(close()))).await.unwrap();
+    assert!(late.is_stale, "a page of the query before, which was under way, is nobody's");
+    assert!(!store.trigger("f".to_owned()).await.unwrap().unwrap().seeded);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_vanished_flow_keeps_its_cursor_and_a_renamed_one_takes_it_along() {
-    let (_folder, store) = open();
+async fn a_vanished_flow_keeps_its_cursor_and_a_renamed_one_takes_it_along(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     store.commit_page(page(&walk(), &["a"], None, Some(close()))).await.unwrap();
     store.sync_triggers(Vec::new(), NOW).await.unwrap();
@@ -236,9 +303,10 @@ async fn a_vanished_flow_keeps_its_cursor_and_a_renamed_one_takes_it_along() {
     assert_eq!((committed.known, committed.queued), (1, 0), "its ledger came along");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_rewind_begins_a_new_ledger() {
-    let (_folder, store) = open();
+async fn a_rewind_begins_a_new_ledger(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     store.commit_page(page(&walk(), &["a"], None, Some(close()))).await.unwrap();
     assert!(store.rewind("f".to_owned(), Some(NOW - 1_000), NOW).await.unwrap());
@@ -249,9 +317,10 @@ async fn a_rewind_begins_a_new_ledger() {
     assert!(late.is_stale, "a walk of the old ledger is no longer anybody's");
 }
 
+#[rstest]
 #[tokio::test]
-async fn keys_are_forgotten_by_when_they_were_last_listed() {
-    let (_folder, store) = open();
+async fn keys_are_forgotten_by_when_they_were_last_listed(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     store.sync_triggers(vec![sync("f")], NOW).await.unwrap();
     store.commit_page(page(&walk(), &["a", "b"], None, Some(close()))).await.unwrap();
     let later = NOW + 10_000_000;
@@ -264,9 +333,10 @@ async fn keys_are_forgotten_by_when_they_were_last_listed() {
     assert_eq!((committed.known, committed.queued), (1, 1), "only `a` was forgotten");
 }
 
+#[rstest]
 #[tokio::test]
-async fn retention_removes_finished_runs_and_leaves_live_ones() {
-    let (_folder, store) = open();
+async fn retention_removes_finished_runs_and_leaves_live_ones(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     for (key, state) in [("a", State::Queued), ("b", State::Filtered)] {
         store.insert_run(NewRun { state, walk: None, ..run(key, 0, &walk()) }, NOW).await.unwrap();
     }
@@ -277,9 +347,10 @@ async fn retention_removes_finished_runs_and_leaves_live_ones() {
     assert!(keys(&store, State::Filtered).await.is_empty());
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_slot_that_is_taken_hides_only_runs_that_did_not_begin() {
-    let (_folder, store) = open();
+async fn a_slot_that_is_taken_hides_only_runs_that_did_not_begin(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
     for (key, slot) in [("a", "x"), ("b", "y")] {
         let new = NewRun { state: State::Queued, slot: Some(slot.to_owned()), walk: None, ..run(key, 0, &walk()) };
         store.insert_run(new, NOW).await.unwrap();

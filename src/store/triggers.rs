@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::database::{Row, Sql, params};
 use super::notices::{self, Notice};
 use super::runs::{self, NewRun};
-use super::{Result, Store};
+use super::{Result, Store, held, sync};
 
 /// How far a flow's trigger has read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -14,7 +14,8 @@ pub struct TriggerRow {
     pub flow: String,
     /// The hash of the definitions that new work is pinned to.
     pub definition: String,
-    /// The hash of what decides which items there are: connector, query, key, connection.
+    /// The hash of what decides which items there are: connector, query, key, connection; empty where nothing is
+    /// polled.
     pub source: String,
     /// `enabled`, `disabled`, `attention` (its connection is refused) or `suspended`.
     pub state: String,
@@ -42,6 +43,16 @@ pub struct TriggerRow {
     pub failures: i64,
     /// The last failure, as JSON.
     pub error: Option<String>,
+    /// Which claim of it this is: what a poll writes counts while nobody has claimed it since.
+    pub epoch: i64,
+}
+
+impl TriggerRow {
+    /// Whether its source changed after it had been read, and the new one was not read yet: that reading is silent
+    /// about the past whatever the flow says of its start.
+    pub fn is_read_anew(&self) -> bool {
+        !self.seeded && self.covered_until.is_some()
+    }
 }
 
 /// The reason of a flow that a person switched off: no file switches it on again.
@@ -70,8 +81,8 @@ pub struct TriggerSync {
     pub latest_due_at: Option<i64>,
 }
 
-const COLUMNS: &str = "flow, definition, source, state, reason, generation, baseline_at, baseline_value, seeded, value, \
-                       covered_until, deep_at, due_at, polled_at, failures, error";
+pub(super) const COLUMNS: &str = "flow, definition, source, state, reason, generation, baseline_at, baseline_value, seeded, value, \
+                       covered_until, deep_at, due_at, polled_at, failures, error, epoch";
 
 impl Store {
     /// Every trigger, by flow.
@@ -117,14 +128,16 @@ impl Store {
     /// Brings the triggers to what is deployed, in one transaction: new flows get a row, renamed ones keep
     /// theirs, vanished ones are disabled and keep their cursor.
     pub async fn sync_triggers(&self, flows: Vec<TriggerSync>, now_ms: i64) -> Result<()> {
-        self.database.transaction(move |sql| sync(sql, &flows, now_ms)).await
+        self.database.transaction(move |sql| sync::sync(sql, &flows, now_ms)).await
     }
 
     /// Records that a poll failed, and when it is tried again.
     /// `error` and `exchange` are JSON.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that is written together")]
     pub async fn poll_failed(
         &self,
         flow: String,
+        epoch: i64,
         error: String,
         exchange: Option<String>,
         due_at: i64,
@@ -135,8 +148,8 @@ impl Store {
             .transaction(move |sql| {
                 sql.execute(
                     "UPDATE triggers SET failures = failures + $2, error = $3, due_at = $4, polled_at = $5, \
-                     updated_at = $5, exchange = COALESCE($6, exchange) WHERE flow = $1",
-                    params![&flow, counts, &error, due_at, now_ms, exchange.as_deref()],
+                     updated_at = $5, exchange = COALESCE($6, exchange) WHERE flow = $1 AND epoch = $7",
+                    params![&flow, counts, &error, due_at, now_ms, exchange.as_deref(), epoch],
                 )?;
                 Ok(())
             })
@@ -158,12 +171,12 @@ impl Store {
     }
 
     /// Moves the due time of a trigger without asking it.
-    pub async fn postpone_trigger(&self, flow: String, due_at: i64, now_ms: i64) -> Result<()> {
+    pub async fn postpone_trigger(&self, flow: String, epoch: i64, due_at: i64, now_ms: i64) -> Result<()> {
         self.database
             .transaction(move |sql| {
                 sql.execute(
-                    "UPDATE triggers SET due_at = $2, updated_at = $3 WHERE flow = $1",
-                    params![&flow, due_at, now_ms],
+                    "UPDATE triggers SET due_at = $2, updated_at = $3 WHERE flow = $1 AND epoch = $4",
+                    params![&flow, due_at, now_ms, epoch],
                 )?;
                 Ok(())
             })
@@ -190,12 +203,32 @@ impl Store {
             .await
     }
 
+    /// Stops a trigger because of its account; one that a person or a file has switched off stays so.
+    pub async fn stop_trigger(
+        &self,
+        flow: String,
+        state: &'static str,
+        reason: Option<String>,
+        now_ms: i64,
+    ) -> Result<()> {
+        self.database
+            .transaction(move |sql| {
+                sql.execute(
+                    "UPDATE triggers SET state = $2, reason = $3, updated_at = $4 \
+                     WHERE flow = $1 AND state IN ('enabled', 'attention', 'suspended')",
+                    params![&flow, state, reason.as_deref(), now_ms],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Begins a new ledger that reads again from `from_ms` (or from all that is listed): what comes then
     /// starts new runs.
     pub async fn rewind(&self, flow: String, from_ms: Option<i64>, now_ms: i64) -> Result<bool> {
         self.database
             .transaction(move |sql| {
-                close_open_walk(sql, &flow)?;
+                held::close_open(sql, &flow)?;
                 Ok(sql.execute(
                     "UPDATE triggers SET generation = generation + 1, seeded = 1, value = NULL, \
                      covered_until = $2, baseline_at = $2, baseline_value = NULL, deep_at = NULL, due_at = $3, \
@@ -208,9 +241,11 @@ impl Store {
 
     /// A schedule without a poll fired: its runs and its next due time, in one transaction. False when it
     /// had fired before.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that is written together")]
     pub async fn fire_schedule(
         &self,
         flow: String,
+        epoch: i64,
         due_at: i64,
         next_due_at: Option<i64>,
         runs: Vec<NewRun>,
@@ -221,8 +256,8 @@ impl Store {
             .transaction(move |sql| {
                 let is_first = sql.execute(
                     "UPDATE triggers SET due_at = $3, polled_at = $4, updated_at = $4 \
-                     WHERE flow = $1 AND due_at = $2 AND state = 'enabled'",
-                    params![&flow, due_at, next_due_at, now_ms],
+                     WHERE flow = $1 AND due_at = $2 AND epoch = $5 AND state = 'enabled'",
+                    params![&flow, due_at, next_due_at, now_ms, epoch],
                 )? == 1;
                 if is_first {
                     for run in &runs {
@@ -243,7 +278,7 @@ pub(super) fn one(sql: &mut dyn Sql, flow: &str) -> Result<Option<TriggerRow>> {
     Ok(select(sql, &text, params![flow])?.pop())
 }
 
-fn select(sql: &mut dyn Sql, text: &str, params: &[super::database::Param<'_>]) -> Result<Vec<TriggerRow>> {
+pub(super) fn select(sql: &mut dyn Sql, text: &str, params: &[super::database::Param<'_>]) -> Result<Vec<TriggerRow>> {
     let mut rows = Vec::new();
     sql.query(text, params, &mut |row| {
         rows.push(from_row(row)?);
@@ -271,105 +306,6 @@ fn from_row(row: &dyn Row) -> Result<TriggerRow> {
         polled_at: row.opt_int(13)?,
         failures: row.int(14)?,
         error: optional(15)?,
+        epoch: row.int(16)?,
     })
-}
-
-fn sync(sql: &mut dyn Sql, flows: &[TriggerSync], now_ms: i64) -> Result<()> {
-    let before = select(sql, &format!("SELECT {COLUMNS} FROM triggers"), &[])?;
-    for flow in flows {
-        if let Some(was) = &flow.was {
-            let is_taken = before.iter().any(|row| row.flow == flow.flow);
-            if !is_taken && before.iter().any(|row| &row.flow == was) {
-                rename(sql, was, &flow.flow)?;
-            }
-        }
-        match (one(sql, &flow.flow)?, &flow.stopped) {
-            (Some(row), Some(reason)) => stop(sql, &row, reason, now_ms)?,
-            (None, Some(_)) => {}
-            (None, None) => add(sql, flow, now_ms)?,
-            (Some(row), None) => update(sql, &row, flow, now_ms)?,
-        }
-    }
-    for row in &before {
-        let is_there = flows.iter().any(|flow| flow.flow == row.flow || flow.was.as_ref() == Some(&row.flow));
-        if !is_there {
-            stop(sql, row, "its file is gone", now_ms)?;
-        }
-    }
-    Ok(())
-}
-
-// Who was switched off by hand stays so, whatever else stands in its way.
-fn stop(sql: &mut dyn Sql, row: &TriggerRow, reason: &str, now_ms: i64) -> Result<()> {
-    if !is_off_by_hand(row) {
-        sql.execute(
-            "UPDATE triggers SET state = 'disabled', reason = $2, updated_at = $3 WHERE flow = $1",
-            params![&row.flow, reason, now_ms],
-        )?;
-    }
-    Ok(())
-}
-
-fn is_off_by_hand(row: &TriggerRow) -> bool {
-    row.state == "disabled" && row.reason.as_deref() == Some(BY_HAND)
-}
-
-fn rename(sql: &mut dyn Sql, was: &str, name: &str) -> Result<()> {
-    for table in ["triggers", "walks", "ledger", "runs", "notices"] {
-        sql.execute(&format!("UPDATE {table} SET flow = $2 WHERE flow = $1"), params![was, name])?;
-    }
-    Ok(())
-}
-
-fn add(sql: &mut dyn Sql, flow: &TriggerSync, now_ms: i64) -> Result<()> {
-    let state = if flow.is_enabled { "enabled" } else { "disabled" };
-    sql.execute(
-        "INSERT INTO triggers (flow, definition, source, state, generation, seeded, due_at, failures, updated_at) \
-         VALUES ($1, $2, $3, $4, 1, 0, $5, 0, $6)",
-        params![&flow.flow, &flow.definition, &flow.source, state, flow.first_due_at, now_ms],
-    )?;
-    Ok(())
-}
-
-fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) -> Result<()> {
-    // `attention` and `suspended` were found out at work, and end there; what a person said by hand outlives files.
-    let (state, reason) = match (flow.is_enabled, row.state.as_str()) {
-        _ if is_off_by_hand(row) => ("disabled", Some(BY_HAND)),
-        (false, _) => ("disabled", None),
-        (true, "disabled") => ("enabled", None),
-        (true, "attention" | "suspended") if row.source != flow.source => ("enabled", None),
-        (true, _) => (row.state.as_str(), row.reason.as_deref()),
-    };
-    let due_at = match (row.due_at, flow.latest_due_at) {
-        (Some(due), Some(latest)) if due <= latest => Some(due),
-        _ => flow.first_due_at,
-    };
-    sql.execute(
-        "UPDATE triggers SET definition = $2, source = $3, state = $4, reason = $5, due_at = $6, updated_at = $7 \
-         WHERE flow = $1",
-        params![&flow.flow, &flow.definition, &flow.source, state, reason, due_at, now_ms],
-    )?;
-    if row.source != flow.source && row.seeded {
-        // Other items than before: what is older than what was covered is history and stays so.
-        close_open_walk(sql, &flow.flow)?;
-        if flow.is_dated && row.covered_until.is_some() {
-            sql.execute(
-                "UPDATE triggers SET baseline_at = covered_until, baseline_value = NULL, value = NULL WHERE flow = $1",
-                params![&flow.flow],
-            )?;
-        } else {
-            sql.execute(
-                "UPDATE triggers SET seeded = 0, value = NULL, covered_until = NULL, baseline_at = NULL, \
-                 baseline_value = NULL WHERE flow = $1",
-                params![&flow.flow],
-            )?;
-        }
-    }
-    Ok(())
-}
-
-// What it found stays found: closing makes its held runs due.
-fn close_open_walk(sql: &mut dyn Sql, flow: &str) -> Result<()> {
-    sql.execute("UPDATE walks SET state = 'closed' WHERE flow = $1 AND state = 'open'", params![flow])?;
-    Ok(())
 }

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use super::database::{Row, Sql, params};
+use super::approvals::{self, Claim, Incoming};
+use super::database::{Param, Row, Sql, params};
 use super::notices::{self, Notice};
 use super::runs::{self, NewRun, State};
-use super::{Result, Store};
+use super::{Result, Store, held};
+use crate::planted::bug;
 
 /// One reading of a trigger's window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,7 +21,7 @@ pub struct WalkRow {
     pub generation: i64,
     /// The hash of the definitions that it is pinned to.
     pub definition: String,
-    /// `seed`, `poll` or `deep`.
+    /// `seed`, `anew`, `poll` or `deep`.
     pub mode: String,
     /// `cursor.since` of its requests.
     pub since: Option<String>,
@@ -37,6 +39,8 @@ pub struct WalkRow {
     pub server_at: Option<i64>,
     /// The newest value listed.
     pub newest: Option<String>,
+    /// The time of the oldest record that was left unseen, because it was not ready; UTC epoch milliseconds.
+    pub not_ready_at: Option<i64>,
     /// UTC epoch milliseconds.
     pub opened_at: i64,
     /// Whether its runs are released before its end, out of order.
@@ -48,6 +52,8 @@ pub struct WalkRow {
 pub struct Page {
     /// The walk, as it was before this page.
     pub walk: Arc<WalkRow>,
+    /// The claim that its trigger was polled under, from [`super::triggers::TriggerRow::epoch`].
+    pub epoch: i64,
     /// What it listed, keys once each, in the order of the page.
     pub listed: Vec<Listed>,
     /// The next page's token, as JSON; none where the walk closes.
@@ -56,10 +62,14 @@ pub struct Page {
     pub server_at: Option<i64>,
     /// The newest value that the walk has listed.
     pub newest: Option<String>,
+    /// See [`WalkRow::not_ready_at`].
+    pub not_ready_at: Option<i64>,
     /// What its end says of the trigger; none while it goes on.
     pub close: Option<Close>,
     /// What a person should know of it.
     pub notices: Vec<Notice>,
+    /// Whether its runs wait for the walk's end to be put together.
+    pub is_gathered: bool,
     /// Keys last seen before this are refreshed; UTC epoch milliseconds.
     pub refresh_before: i64,
     /// UTC epoch milliseconds.
@@ -73,6 +83,8 @@ pub struct Listed {
     pub key: String,
     /// The run to start where the key is new; none for history, which is only remembered.
     pub run: Option<NewRun>,
+    /// The message that it is, where it may answer an approval: then it starts no run.
+    pub reply: Option<Incoming>,
 }
 
 /// What a walk's end says of its trigger.
@@ -97,7 +109,7 @@ pub struct Close {
 }
 
 /// What came of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// Another process, or an earlier try, committed this page: nothing was written.
     pub is_stale: bool,
@@ -109,125 +121,77 @@ pub struct Committed {
     pub filtered: u64,
     /// Keys that were known.
     pub known: u64,
+    /// Flows of runs that an answer among the records lets go on.
+    pub answered: Vec<String>,
 }
 
-const COLUMNS: &str = "id, flow, generation, definition, mode, since, lower_at, page, pages, listed, started, \
-                       server_at, newest, opened_at, loosened";
+pub(super) const COLUMNS: &str = "id, flow, generation, definition, mode, since, lower_at, page, pages, listed, started, \
+                       server_at, newest, not_ready_at, opened_at, loosened";
+
+// The claim of the walk's trigger, `$2`, still counts.
+pub(super) const CLAIMED: &str =
+    "EXISTS (SELECT 1 FROM triggers WHERE triggers.flow = walks.flow AND triggers.epoch = $2)";
 
 impl Store {
     /// The walk that a flow's trigger has open.
     pub async fn open_walk(&self, flow: String) -> Result<Option<WalkRow>> {
-        self.database
-            .read(move |sql| {
-                let text =
-                    format!("SELECT {COLUMNS} FROM walks WHERE flow = $1 AND state = 'open' ORDER BY id LIMIT 1");
-                let mut walk = None;
-                sql.query(&text, params![&flow], &mut |row| {
-                    walk = Some(from_row(row)?);
-                    Ok(())
-                })?;
-                Ok(walk)
-            })
-            .await
+        self.database.read(move |sql| open_of(sql, &flow)).await
     }
 
     /// Commits one page; see the head of this file.
     pub async fn commit_page(&self, page: Page) -> Result<Committed> {
+        if bug("cursor_before_items")
+            && let Some(close) = page.close.clone()
+        {
+            let (walk, now_ms) = (Arc::clone(&page.walk), page.now_ms);
+            self.database.transaction(move |sql| close_trigger(sql, &walk, &close, now_ms)).await?;
+        }
         self.database.transaction(move |sql| commit(sql, &page)).await
     }
+}
 
-    /// Starts the same window anew, because the service no longer takes the page's token; the ledger keeps
-    /// what was found.
-    pub async fn restart_walk(&self, id: String) -> Result<()> {
-        self.database
-            .transaction(move |sql| {
-                sql.execute("UPDATE walks SET page = NULL WHERE id = $1 AND state = 'open'", params![&id])?;
-                Ok(())
-            })
-            .await
-    }
+/// The walk that a flow's trigger has open.
+pub(super) fn open_of(sql: &mut dyn Sql, flow: &str) -> Result<Option<WalkRow>> {
+    let text = format!("SELECT {COLUMNS} FROM walks WHERE flow = $1 AND state = 'open' ORDER BY id LIMIT 1");
+    Ok(select(sql, &text, params![flow])?.pop())
+}
 
-    /// Gives a walk up whose window the service no longer has; what it found is released.
-    pub async fn abandon_walk(&self, id: String) -> Result<()> {
-        self.database
-            .transaction(move |sql| {
-                sql.execute("UPDATE walks SET state = 'closed' WHERE id = $1", params![&id])?;
-                Ok(())
-            })
-            .await
-    }
-
-    /// Lets a walk that cannot close release what it has found so far; false when it did before.
-    pub async fn loosen_walk(&self, id: String, notice: Notice) -> Result<bool> {
-        self.database
-            .transaction(move |sql| {
-                let is_first = sql.execute(
-                    "UPDATE walks SET loosened = 1 WHERE id = $1 AND loosened = 0 AND state = 'open'",
-                    params![&id],
-                )? == 1;
-                if is_first {
-                    notices::insert(sql, &notice)?;
-                }
-                Ok(is_first)
-            })
-            .await
-    }
-
-    /// The walks whose held runs may be released, as pairs of id and flow.
-    pub async fn releasable_walks(&self) -> Result<Vec<(String, String)>> {
-        self.database
-            .read(|sql| {
-                let mut walks = Vec::new();
-                sql.query(
-                    "SELECT id, flow FROM walks WHERE state = 'closed' OR loosened = 1 ORDER BY id",
-                    &[],
-                    &mut |row| {
-                        walks.push((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
-                        Ok(())
-                    },
-                )?;
-                Ok(walks)
-            })
-            .await
-    }
-
-    /// Makes up to `limit` of a walk's held runs due, oldest first; a closed walk without any is removed.
-    /// Returns how many.
-    pub async fn release(&self, walk: String, limit: u32, now_ms: i64) -> Result<u64> {
-        self.database
-            .transaction(move |sql| {
-                let released = sql.execute(
-                    "UPDATE runs SET state = 'queued', due_at = $3, walk = NULL WHERE id IN ( \
-                       SELECT id FROM runs WHERE walk = $1 AND state = 'held' ORDER BY position, id LIMIT $2)",
-                    params![&walk, limit, now_ms],
-                )?;
-                if released < u64::from(limit) {
-                    sql.execute("DELETE FROM walks WHERE id = $1 AND state = 'closed'", params![&walk])?;
-                }
-                Ok(released)
-            })
-            .await
-    }
+pub(super) fn select(sql: &mut dyn Sql, text: &str, params: &[Param<'_>]) -> Result<Vec<WalkRow>> {
+    let mut walks = Vec::new();
+    sql.query(text, params, &mut |row| {
+        walks.push(from_row(row)?);
+        Ok(())
+    })?;
+    Ok(walks)
 }
 
 fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
     let walk = &page.walk;
-    if !advance_walk(sql, page)? {
+    if !is_claimed(sql, &walk.flow, page.epoch)? || !advance_walk(sql, page)? {
         return Ok(Committed { is_stale: true, ..Committed::default() });
     }
     // Where nothing waits before this page, and the walk ends with it, its runs need no release.
     let is_straight = page.close.as_ref().is_some_and(|close| close.keep_newest.is_none())
         && walk.started == 0
+        && !page.is_gathered
         && page.listed.len() <= STRAIGHT;
     let mut committed = Committed::default();
-    for listed in &page.listed {
-        if !remember(sql, walk, &listed.key, page)? {
+    for (at, listed) in page.listed.iter().enumerate() {
+        let claim = match &listed.reply {
+            Some(reply) => approvals::claim(sql, reply, page.now_ms)?,
+            None => Claim::default(),
+        };
+        committed.answered.extend(claim.wakes);
+        let is_forgotten = bug("ledger_not_written") || (bug("ledger_of_page") && at > 0);
+        if !is_forgotten && !remember(sql, walk, &listed.key, page)? {
             committed.known += 1;
             continue;
         }
         let Some(run) = &listed.run else { continue };
         let mut run = run.clone();
-        if run.state == State::Held && is_straight {
+        if claim.is_claimed {
+            run.state = State::Filtered;
+        } else if run.state == State::Held && is_straight {
             run.state = State::Queued;
         }
         match run.state {
@@ -236,6 +200,9 @@ fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
             _ => committed.filtered += 1,
         }
         runs::insert(sql, &run, page.now_ms)?;
+        if bug("filtered_not_remembered") && run.state == State::Filtered {
+            sql.execute("DELETE FROM ledger WHERE flow = $1 AND key = $2", params![&walk.flow, &listed.key])?;
+        }
     }
     for notice in &page.notices {
         notices::insert(sql, notice)?;
@@ -246,7 +213,7 @@ fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
     }
     if let Some(close) = &page.close {
         if let Some(newest) = close.keep_newest {
-            drop_older(sql, &walk.id, newest)?;
+            held::keep_newest(sql, &walk.id, newest)?;
         }
         close_trigger(sql, walk, close, page.now_ms)?;
         if walk.started == 0 && committed.held == 0 {
@@ -258,6 +225,17 @@ fn commit(sql: &mut dyn Sql, page: &Page) -> Result<Committed> {
 
 /// How many runs of a walk's only page are due with it, without a release of their own.
 pub const STRAIGHT: usize = 500;
+
+// Whether the claim of a trigger still counts; nobody else takes it until this is committed.
+fn is_claimed(sql: &mut dyn Sql, flow: &str, epoch: i64) -> Result<bool> {
+    let mut is_claimed = false;
+    let text = format!("SELECT 1 FROM triggers WHERE flow = $1 AND epoch = $2{}", sql.dialect().for_update);
+    sql.query(&text, params![flow, epoch], &mut |_| {
+        is_claimed = true;
+        Ok(())
+    })?;
+    Ok(is_claimed)
+}
 
 // The first page makes the walk's row; a later one must find it as it was left.
 fn advance_walk(sql: &mut dyn Sql, page: &Page) -> Result<bool> {
@@ -280,8 +258,8 @@ fn advance_walk(sql: &mut dyn Sql, page: &Page) -> Result<bool> {
         }
         sql.execute(
             "INSERT INTO walks (id, flow, generation, definition, mode, state, since, lower_at, page, pages, listed, \
-             started, server_at, newest, opened_at, loosened) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, 0, $11, $12, $13, 0)",
+             started, server_at, newest, not_ready_at, opened_at, loosened) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, 0, $11, $12, $13, $14, 0)",
             params![
                 &walk.id,
                 &walk.flow,
@@ -295,15 +273,25 @@ fn advance_walk(sql: &mut dyn Sql, page: &Page) -> Result<bool> {
                 listed,
                 page.server_at,
                 page.newest.as_deref(),
+                page.not_ready_at,
                 walk.opened_at
             ],
         )?;
         return Ok(true);
     }
     Ok(sql.execute(
-        "UPDATE walks SET state = $2, page = $3, pages = pages + 1, listed = $4, newest = $5, server_at = $6 \
-         WHERE id = $1 AND state = 'open' AND pages = $7",
-        params![&walk.id, state, page.next.as_deref(), listed, page.newest.as_deref(), page.server_at, walk.pages],
+        "UPDATE walks SET state = $2, page = $3, pages = pages + 1, listed = $4, newest = $5, server_at = $6, \
+         not_ready_at = $8 WHERE id = $1 AND state = 'open' AND pages = $7",
+        params![
+            &walk.id,
+            state,
+            page.next.as_deref(),
+            listed,
+            page.newest.as_deref(),
+            page.server_at,
+            walk.pages,
+            page.not_ready_at
+        ],
     )? == 1)
 }
 
@@ -321,16 +309,6 @@ fn remember(sql: &mut dyn Sql, walk: &WalkRow, key: &str, page: &Page) -> Result
         )?;
     }
     Ok(is_new)
-}
-
-// `start: {last: n}`: the newest stay, the rest was only wanted for its keys.
-fn drop_older(sql: &mut dyn Sql, walk: &str, newest: u32) -> Result<()> {
-    sql.execute(
-        "DELETE FROM runs WHERE walk = $1 AND state = 'held' AND id NOT IN ( \
-           SELECT id FROM runs WHERE walk = $1 AND state = 'held' ORDER BY position DESC, id DESC LIMIT $2)",
-        params![walk, newest],
-    )?;
-    Ok(())
 }
 
 fn close_trigger(sql: &mut dyn Sql, walk: &WalkRow, close: &Close, now_ms: i64) -> Result<()> {
@@ -371,8 +349,9 @@ fn from_row(row: &dyn Row) -> Result<WalkRow> {
         started: row.int(10)?,
         server_at: row.opt_int(11)?,
         newest: optional(12)?,
-        opened_at: row.int(13)?,
-        is_loosened: row.flag(14)?,
+        not_ready_at: row.opt_int(13)?,
+        opened_at: row.int(14)?,
+        is_loosened: row.flag(15)?,
     })
 }
 

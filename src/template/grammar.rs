@@ -47,6 +47,8 @@ fn help(source: &str, offset: usize) -> Option<&'static str> {
         "combine with helpers: `and (eq a b) (gt c d)`, `or …`, `not …`"
     } else if text.contains('|') && !text.contains(" as ") {
         "there are no filters: write the helper first, `upper item.text`"
+    } else if text.contains(" = ") {
+        "compare with a helper: `eq a b`; an option is written without spaces, `name=value`"
     } else if text.contains(['<', '>', '+', '*']) {
         "compare and compute with helpers: `gt a b`, `lt a b`, `add a b`, `multiply a b`"
     } else if text.contains('?') {

@@ -1,110 +1,26 @@
-//! The host's own listener: `/health` without login, and read-only JSON twins of the lists below `/api`.
-//! Refuses foreign names and pages on loopback (DNS rebinding), and gives `/api` to loopback alone: there is no
-//! login yet. `cli::up` binds it before the work begins and lets it serve beside it.
+//! The host's two listeners: its own (`/health` without login, and JSON twins of the lists below `/api`), which
+//! gives `/api` to loopback alone as there is no login yet; and the public one (`public`), with nothing on it but
+//! what people outside are sent links to. `cli::up` binds both before the work begins and lets them serve beside it.
 
 mod guard;
+mod listener;
+pub mod public;
 mod routes;
+pub mod sign_in;
 
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use axum::Router;
 
 use crate::app::up::Live;
-use crate::app::{Error, Exit, Result};
 
-/// A bound listener that does not serve yet.
-#[derive(Debug)]
-pub struct Listener {
-    listener: TcpListener,
-    address: SocketAddr,
-}
+pub use listener::{Listener, bind};
 
-/// Binds `listen`: an address with a port, `localhost:PORT`, or `off` for none.
-///
-/// # Errors
-/// `listen_invalid`; `port_in_use`; `listen_failed` where the system refuses for another reason.
-pub async fn bind(listen: &str) -> Result<Option<Listener>> {
-    if listen == "off" {
-        return Ok(None);
+/// What the host's own listener answers at this address.
+pub fn own(live: Live, address: SocketAddr) -> Router {
+    let is_loopback = address.ip().is_loopback();
+    if !is_loopback {
+        tracing::warn!("{address} can be reached from other machines: /api is closed there, only /health answers");
     }
-    let wanted = parse(listen)?;
-    let bound = async {
-        let listener = TcpListener::bind(wanted).await?;
-        let address = listener.local_addr()?;
-        Ok::<_, io::Error>(Listener { listener, address })
-    };
-    bound.await.map(Some).map_err(|error| refused(wanted, &error))
-}
-
-impl Listener {
-    /// Where it listens; the port is the system's where 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until `stop` resolves.
-    ///
-    /// # Errors
-    /// When the system takes the listener away.
-    pub async fn serve(self, live: Live, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        if !self.address.ip().is_loopback() {
-            tracing::warn!(
-                "{} can be reached from other machines: /api is closed there, only /health answers",
-                self.address
-            );
-        }
-        let router = routes::router(live, self.address.ip().is_loopback());
-        axum::serve(self.listener, router).with_graceful_shutdown(stop).await
-    }
-}
-
-fn parse(listen: &str) -> Result<SocketAddr> {
-    let literal = match listen.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => listen.to_owned(),
-    };
-    literal.parse().map_err(|_| {
-        Error::usage("listen_invalid", format!("`{listen}` is no address to listen on"))
-            .with_help("write for example 127.0.0.1:7400 or [::1]:7400, or `off`")
-    })
-}
-
-fn refused(address: SocketAddr, error: &io::Error) -> Error {
-    let port = address.port();
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let other = SocketAddr::new(address.ip(), port.checked_add(1).unwrap_or(7400));
-            let message = format!("port {port} on {} is in use by another program", address.ip());
-            Error::new(Exit::Host, "port_in_use", message).with_help(format!(
-                "end that program, or listen elsewhere: --listen {other}, or not at all: --listen off"
-            ))
-        }
-        _ => Error::new(Exit::Host, "listen_failed", format!("listening on {address} failed: {error}"))
-            .with_help("choose another address with --listen, or `--listen off`"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_port_in_use_is_named_with_a_way_out() {
-        let taken = bind("127.0.0.1:0").await.unwrap().unwrap();
-        let error = bind(&taken.address().to_string()).await.unwrap_err();
-        assert_eq!((error.code.as_str(), error.exit), ("port_in_use", Exit::Host));
-        assert!(error.message.contains(&taken.address().port().to_string()), "{}", error.message);
-        assert!(error.help.unwrap().contains("--listen"));
-    }
-
-    #[tokio::test]
-    async fn off_listens_nowhere_and_nonsense_is_refused() {
-        assert!(bind("off").await.unwrap().is_none());
-        assert!(bind("localhost:0").await.unwrap().is_some());
-        for nonsense in ["7400", "example.org:7400", "127.0.0.1", ""] {
-            assert_eq!(bind(nonsense).await.unwrap_err().code, "listen_invalid", "{nonsense}");
-        }
-    }
+    routes::router(live, is_loopback)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::guard::{self, Refusal};
 use crate::app::up::Live;
-use crate::app::{self, Error, Exit, connections, connectors, flows, health, runs, triggers};
+use crate::app::{self, Error, Exit, approvals, connections, connectors, flows, health, runs, triggers};
 
 /// Which runs are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +56,13 @@ fn api() -> Router<Live> {
             "/runs/{id}",
             get(async |State(live): State<Live>, Path(id): Path<String>| told(runs::show(&live.view(), &id).await)),
         )
+        .route("/approvals", get(listed_approvals))
+        .route(
+            "/approvals/{id}",
+            get(async |State(live): State<Live>, Path(id): Path<String>| {
+                told(approvals::show(&live.view(), &id).await)
+            }),
+        )
         .route("/connections", get(async |State(live): State<Live>| told(connections::list(&live.view()).await)))
         .route("/connectors", get(async |State(live): State<Live>| Json(connectors::list(&live.project()))))
         .route(
@@ -64,12 +71,14 @@ fn api() -> Router<Live> {
                 told(connectors::show(&live.project(), &name))
             }),
         )
+        .method_not_allowed_fallback(only_read)
         .fallback(nothing_here)
 }
 
-/// 200 while the host works, also where something wants a person; 503 where its state can not be read.
+/// 200 while the host works, also where something wants a person; 503 where its state can not be read or written.
 async fn told_health(State(live): State<Live>) -> Response {
-    match health::health(&live.view(), live.since()).await {
+    match health::health(&live).await {
+        Ok(health) if health.is_stalled() => (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response(),
         Ok(health) => Json(health).into_response(),
         Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, &error),
     }
@@ -81,12 +90,36 @@ async fn listed_runs(
 ) -> Response {
     match query {
         Ok(Query(RunsQuery { flow, state, before, limit })) => {
-            let filter = runs::Filter { flow, state, before, limit: limit.min(MOST_RUNS) };
+            let filter = runs::Filter { flow, state, before, limit: limit.min(MOST_RUNS), ..runs::Filter::default() };
             told(runs::list(&live.view(), filter).await)
         }
         Err(rejection) => {
             let error = Error::usage("query_invalid", rejection.body_text())
                 .with_help("/api/runs takes flow, state, before and limit");
+            refuse(StatusCode::BAD_REQUEST, &error)
+        }
+    }
+}
+
+/// Which approvals are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ApprovalsQuery {
+    state: Option<String>,
+    limit: u32,
+}
+
+async fn listed_approvals(
+    State(live): State<Live>,
+    query: Result<Query<ApprovalsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    match query {
+        Ok(Query(ApprovalsQuery { state, limit })) => {
+            told(approvals::list(&live.view(), state.as_deref(), limit.min(MOST_RUNS)).await)
+        }
+        Err(rejection) => {
+            let error =
+                Error::usage("query_invalid", rejection.body_text()).with_help("/api/approvals takes state and limit");
             refuse(StatusCode::BAD_REQUEST, &error)
         }
     }
@@ -126,9 +159,15 @@ async fn closed() -> Response {
     refuse(StatusCode::FORBIDDEN, &error)
 }
 
+async fn only_read() -> Response {
+    let error = Error::usage("method_refused", "the API is for reading: it answers GET alone")
+        .with_help("what changes something is a command: see `tidegate --help`");
+    refuse(StatusCode::METHOD_NOT_ALLOWED, &error)
+}
+
 async fn nothing_here() -> Response {
     let error = Error::problem("path_unknown", "there is nothing here").with_help(
-        "there are /health, /api/flows, /api/triggers, /api/runs, /api/connections and /api/connectors, each also with a name behind it",
+        "there are /health, /api/flows, /api/triggers, /api/runs, /api/approvals, /api/connections and /api/connectors, each also with a name behind it",
     );
     refuse(StatusCode::NOT_FOUND, &error)
 }
@@ -142,9 +181,11 @@ fn told<T: Serialize>(result: app::Result<T>) -> Response {
 
 fn status(error: &Error) -> StatusCode {
     match error.exit {
+        Exit::Usage => StatusCode::BAD_REQUEST,
         _ if error.code.ends_with("_unknown") => StatusCode::NOT_FOUND,
-        Exit::Problem | Exit::Usage => StatusCode::BAD_REQUEST,
+        Exit::Problem => StatusCode::BAD_REQUEST,
         Exit::Host => StatusCode::SERVICE_UNAVAILABLE,
+        Exit::Unfinished => StatusCode::CONFLICT,
         Exit::Connection | Exit::Service => StatusCode::BAD_GATEWAY,
     }
 }

@@ -31,6 +31,13 @@ impl Accounts {
         &self.configured
     }
 
+    /// Has the tokens of sign-ins read again: another process may have written them.
+    pub fn forget_tokens(&self) {
+        for connection in self.bound.lock().values() {
+            connection.forget_tokens();
+        }
+    }
+
     /// The account by its name, or the one there must be where a connector needs no fields.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! Finding what is due and setting it to work: polls, then runs, each within its bounds. Claims are kept in
-//! memory; the store's host lock proves that nobody else claims.
+//! Finding what is due and setting it to work: polls, then runs, each within its bounds. What this host has is
+//! kept in memory; whether others may have some as well is the store's (`store/claims.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,8 +8,11 @@ use super::drive::{Left, drive};
 use super::host::{Host, Stop};
 use super::lanes::CLAIM;
 use super::{busy, poll, schedule};
+use crate::crash;
 use crate::manifest::flow::OnBusy;
+use crate::planted::bug;
 use crate::store;
+use crate::store::claims::Wanted;
 use crate::store::due::DueRun;
 use crate::store::triggers::TriggerRow;
 use crate::worker::definition::Source;
@@ -22,6 +25,7 @@ pub(super) struct Look {
 
 /// Sets to work everything that is due and has room.
 pub(super) async fn set_to_work(host: &Arc<Host>) -> store::Result<Look> {
+    give_back(host).await?;
     let polls = set_polls_to_work(host).await?;
     let now_ms = host.now_ms();
     let mut runs = host.lanes.lock().stir_due(now_ms);
@@ -40,23 +44,57 @@ pub(super) async fn set_to_work(host: &Arc<Host>) -> store::Result<Look> {
     Ok(Look { next_due_ms: [polls, runs].into_iter().flatten().min() })
 }
 
+// What could not be gone on with is free for every host again; what the store does not take now is kept.
+async fn give_back(host: &Host) -> store::Result<()> {
+    let given_up = std::mem::take(&mut *host.given_up.lock());
+    if given_up.runs.is_empty() && given_up.triggers.is_empty() {
+        return Ok(());
+    }
+    let outcome = host.store.give_up(given_up.clone()).await;
+    if outcome.is_err() {
+        let mut kept = host.given_up.lock();
+        kept.runs.extend(given_up.runs);
+        kept.triggers.extend(given_up.triggers);
+    }
+    outcome
+}
+
 async fn claim(host: &Arc<Host>, flow: String, claimed: u32) -> store::Result<()> {
+    let bounds = host.bounds(&flow);
+    // A run that waited may have been cancelled from outside: its slot is free then.
+    if bounds.holds_slots() && host.lanes.lock().has_waiting(&flow) && !bug("cancelled_holds_slot") {
+        let held = host.store.held_slots(flow.clone()).await?;
+        host.lanes.lock().keep_held(&flow, &held);
+    }
+    let deployed = host.deployment().flows.get(&flow).map(|definition| definition.flow.concurrency.on_busy);
+    let on_busy = deployed.unwrap_or(OnBusy::Queue);
     let busy = {
         let mut lanes = host.lanes.lock();
-        let bounds = host.bounds(&flow);
-        let busy = if bounds.holds_slots() { lanes.busy(&flow, bounds) } else { Vec::new() };
+        // Those that do not wait have to be seen while the slot is taken.
+        let leaves_out = bounds.holds_slots() && on_busy == OnBusy::Queue;
+        let busy = if leaves_out { lanes.busy(&flow, bounds) } else { Vec::new() };
         lanes.begin_claim(&flow, !busy.is_empty());
         busy
     };
-    let due = host.store.due_runs(flow.clone(), host.now_ms(), CLAIM + claimed, busy).await?;
-    host.lanes.lock().claim(&flow, due.runs, due.has_more, due.next_due_at);
-    let on_busy = host.deployment().flows.get(&flow).map(|definition| definition.flow.concurrency.on_busy);
-    match on_busy {
-        Some(OnBusy::Skip | OnBusy::Replace) => {
-            dispatch(host);
-            busy::settle(host, &flow, on_busy == Some(OnBusy::Replace)).await
+    let now_ms = host.now_ms();
+    let is_lane = bounds.holds_slots();
+    let wanted = Wanted { flow: flow.clone(), now_ms, limit: CLAIM, claimed, busy, is_lane };
+    crash::point("claim.before");
+    let due = host.store.claim_runs(wanted).await?;
+    crash::point("claim.after");
+    if due.is_new_lane {
+        for (run, slot) in host.store.held_slots(flow.clone()).await? {
+            host.lanes.lock().hold(&flow, run, slot);
         }
-        Some(OnBusy::Queue) | None => Ok(()),
+    }
+    let left_out = host.lanes.lock().claim(&flow, due.runs, due.has_more, due.next_due_at);
+    host.give_back(left_out.iter().map(|run| (run.id.clone(), run.epoch)));
+    match on_busy {
+        OnBusy::Skip | OnBusy::Replace => {
+            dispatch(host);
+            busy::settle(host, &flow, on_busy == OnBusy::Replace).await
+        }
+        OnBusy::Queue => Ok(()),
     }
 }
 
@@ -75,17 +113,35 @@ pub(super) fn dispatch(host: &Arc<Host>) {
 
 // One run's turn, and then the next's without going through the claimer.
 async fn work(host: Arc<Host>, flow: String, run: DueRun) {
-    let left = drive(&host, &run).await;
+    let left = match host.store_takes().await {
+        Ok(()) => drive(&host, &run).await,
+        Err(error) => Err(error),
+    };
+    if matches!(left, Ok(Left::Over)) {
+        host.replaced.lock().remove(&run.id);
+    }
+    let is_asking = matches!(left, Ok(Left::Asks { .. }));
     let (keeps_slot, due_ms) = match left {
         Ok(Left::Over) => (false, None),
-        Ok(Left::Waits { due_ms }) => (host.bounds(&flow).holds_slots(), Some(due_ms)),
+        Ok(Left::Waits { due_ms } | Left::Asks { due_ms }) => {
+            (host.bounds(&flow).holds_slots() && !bug("slot_let_go"), Some(due_ms))
+        }
         Err(error) => {
             // Nothing was acknowledged: the run is as the store has it, and is looked for again in a while.
             host.store_refused(&error);
+            host.give_back([(run.id.clone(), run.epoch)]);
             (false, Some(host.now_ms() + STORE_PAUSE_MS))
         }
     };
-    let is_hungry = host.lanes.lock().finish(&flow, &run, keeps_slot, due_ms);
+    let is_hungry = {
+        let mut lanes = host.lanes.lock();
+        let is_hungry = lanes.finish(&flow, &run, keeps_slot, due_ms);
+        // An answer may have made it due while it was still at work, and then nobody looked.
+        if is_asking {
+            lanes.stir(&flow);
+        }
+        is_hungry
+    };
     dispatch(&host);
     if is_hungry || due_ms.is_some() {
         host.wake.notify_one();
@@ -106,13 +162,19 @@ async fn set_polls_to_work(host: &Arc<Host>) -> store::Result<Option<i64>> {
         }
         return Ok(None);
     }
-    let under_way = host.polling.lock().len();
-    let room = host.options.polls.saturating_sub(under_way);
+    let under_way: Vec<String> = host.polling.lock().iter().cloned().collect();
+    let room = host.options.polls.saturating_sub(under_way.len());
     if room == 0 {
         return Ok(None);
     }
-    let limit = u32::try_from(room + under_way).unwrap_or(u32::MAX);
-    let due = host.store.due_triggers(host.now_ms(), limit).await?;
+    let now_ms = host.now_ms();
+    if let Some(later_ms) = host.poll_look(now_ms) {
+        return Ok(Some(later_ms));
+    }
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
+    crash::point("claim.before");
+    let due = host.store.claim_triggers(now_ms, room, under_way).await?;
+    crash::point("claim.after");
     for row in due {
         if !host.polling.lock().insert(row.flow.clone()) {
             continue;
@@ -125,19 +187,27 @@ async fn set_polls_to_work(host: &Arc<Host>) -> store::Result<Option<i64>> {
 }
 
 async fn poll_one(host: Arc<Host>, row: TriggerRow) {
-    let flow = row.flow.clone();
+    let (flow, epoch) = (row.flow.clone(), row.epoch);
     let is_first = host.polled.lock().insert(flow.clone());
-    let kind = host.deployment().flows.get(&flow).map(|definition| matches!(definition.source, Source::Poll(_)));
-    let done = match kind {
-        Some(true) => poll::poll(&host, row, is_first).await,
-        Some(false) => schedule::fire(&host, row).await,
+    let kind = host.deployment().polled(&flow).map(|definition| matches!(definition.source, Source::Poll(_)));
+    let done = match (host.store_takes().await, kind) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(true)) => poll::poll(&host, row, is_first).await,
+        (Ok(()), Some(false)) => schedule::fire(&host, row, is_first).await,
         // Its file went away between the look and now: the next deployment disables it.
-        None => Ok(()),
+        (Ok(()), None) => Ok(()),
     };
+    if done.is_ok() {
+        host.store_took();
+    }
     if let Err(error) = done {
         host.store_refused(&error);
         host.lanes.lock().wake_at(&flow, host.now_ms() + STORE_PAUSE_MS);
         tokio::time::sleep(std::time::Duration::from_millis(STORE_PAUSE_MS.unsigned_abs())).await;
+    }
+    host.given_up.lock().triggers.push((flow.clone(), epoch));
+    if let Err(error) = give_back(&host).await {
+        host.store_refused(&error);
     }
     host.polling.lock().remove(&flow);
     host.wake.notify_one();

@@ -80,25 +80,6 @@ impl Written {
         sort_keys(&mut value);
         value.to_string()
     }
-
-    /// The hash of what decides which items there are: another one means other items.
-    pub fn source_hash(&self, connectors: &BTreeMap<String, Arc<manifest::Connector>>) -> String {
-        let trigger = &self.flow.trigger;
-        let polled = trigger.poll.as_deref().and_then(|poll| poll.split_once('.'));
-        let manifest = polled.and_then(|(connector, name)| connectors.get(connector)?.triggers.get(name));
-        let connection = polled.and_then(|(connector, _)| self.connections.get(connector));
-        let inputs = if trigger.with.is_empty() { &Value::Null } else { &self.inputs };
-        let mut value = serde_json::json!({
-            "poll": trigger.poll,
-            "with": trigger.with,
-            "inputs": inputs,
-            "connection": connection,
-            "key": manifest.map(|manifest| &manifest.key),
-            "cursor": manifest.map(|manifest| &manifest.cursor),
-        });
-        sort_keys(&mut value);
-        hash(&value.to_string())
-    }
 }
 
 impl Definition {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::definition::{Definition, Written, hash};
-use crate::connector::Connector;
+use super::definition::{self, Definition, hash};
+use crate::connector::{Connector, Written};
 use crate::engine::Failure;
-use crate::manifest::{self, Problem};
+use crate::manifest::{self, Origin, Problem};
 use crate::store::Store;
 
 /// What is compiled, by the hash of its text.
@@ -22,37 +22,46 @@ pub struct Definitions {
 /// A connector as written and as compiled.
 #[derive(Clone)]
 pub struct CompiledConnector {
-    /// As written.
-    pub manifest: Arc<manifest::Connector>,
+    /// As written, with the text that the store keeps.
+    pub written: Arc<Written>,
     /// As compiled.
     pub connector: Arc<Connector>,
-    /// The text that the store keeps.
-    pub text: Arc<str>,
     /// The hash of the text.
     pub hash: String,
 }
 
 impl Definitions {
-    /// Compiles a connector, or finds it compiled.
+    /// Compiles a connector, or finds it compiled. That those inside the program have no mistakes is tested; others
+    /// are compiled whole, to tell them, and then again what of them is used.
     ///
     /// # Errors
     /// Every mistake in it, by JSON pointer.
-    pub fn connector(&self, manifest: &Arc<manifest::Connector>) -> Result<CompiledConnector, Vec<Problem>> {
+    pub fn connector(
+        &self,
+        manifest: &Arc<manifest::Connector>,
+        origin: Origin,
+    ) -> Result<CompiledConnector, Vec<Problem>> {
         let mut value = serde_json::to_value(manifest.as_ref()).unwrap_or_default();
-        super::definition::sort_keys(&mut value);
+        definition::sort_keys(&mut value);
         let text = value.to_string();
+        drop(value);
         let hash = hash(&text);
         if let Some(found) = self.connectors.lock().get(&hash) {
             return Ok(found.clone());
         }
-        let compiled = CompiledConnector {
-            manifest: Arc::clone(manifest),
-            connector: Arc::new(Connector::compile(manifest)?),
-            text: text.into(),
-            hash: hash.clone(),
-        };
+        if origin == Origin::File {
+            Connector::compile(manifest)?;
+        }
+        let written = Arc::new(Written::new(text.into(), Arc::clone(manifest)));
+        let connector = Arc::new(Connector::lazily(Arc::clone(&written))?);
+        let compiled = CompiledConnector { written, connector, hash: hash.clone() };
         self.connectors.lock().insert(hash, compiled.clone());
         Ok(compiled)
+    }
+
+    /// Keeps of the connectors what was compiled of them, and their texts.
+    pub fn let_go(&self) {
+        self.connectors.lock().values().for_each(|compiled| compiled.written.let_go());
     }
 
     /// Compiles a flow with the connectors that it uses, or finds it compiled.
@@ -61,14 +70,14 @@ impl Definitions {
     /// Every mistake in it, by JSON pointer.
     pub fn flow(
         &self,
-        written: &Written,
+        written: &definition::Written,
         used: &BTreeMap<String, CompiledConnector>,
     ) -> Result<Arc<Definition>, Vec<Problem>> {
         let hash = hash(&written.text());
         if let Some(found) = self.flows.lock().get(&hash) {
             return Ok(Arc::clone(found));
         }
-        let manifests = used.iter().map(|(name, used)| (name.clone(), Arc::clone(&used.manifest))).collect();
+        let manifests = used.iter().map(|(name, used)| (name.clone(), used.written.manifest())).collect();
         let connectors = used.iter().map(|(name, used)| (name.clone(), Arc::clone(&used.connector))).collect();
         let definition = Arc::new(Definition::compile(written, hash.clone(), &manifests, &connectors)?);
         self.flows.lock().insert(hash, Arc::clone(&definition));
@@ -84,7 +93,7 @@ impl Definitions {
         if let Some(found) = found {
             return Ok(found);
         }
-        let written: Written = read(store, hash).await?;
+        let written: definition::Written = read(store, hash).await?;
         let mut used = BTreeMap::new();
         for (name, hash) in &written.connectors {
             let known = self.connectors.lock().get(hash).cloned();
@@ -92,7 +101,8 @@ impl Definitions {
                 Some(compiled) => compiled,
                 None => {
                     let manifest: manifest::Connector = read(store, hash).await?;
-                    self.connector(&Arc::new(manifest)).map_err(|problems| lost(hash, first(&problems)))?
+                    self.connector(&Arc::new(manifest), Origin::File)
+                        .map_err(|problems| lost(hash, first(&problems)))?
                 }
             };
             used.insert(name.clone(), compiled);
@@ -117,4 +127,30 @@ fn lost(hash: &str, why: String) -> Failure {
 
 fn first(problems: &[Problem]) -> String {
     problems.first().map(|problem| problem.message.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_told_also_where_nothing_uses_it_and_what_is_used_outlives_what_was_read() {
+        let definitions = Definitions::default();
+        let compile = |odd: serde_json::Value| {
+            let written = json!({"connector": "shop", "hosts": {"api": "https://shop.example.com"}, "actions": {
+                "list": {"effect": "read", "request": {"path": "/items"}},
+                "odd": {"effect": "read", "request": odd}}});
+            definitions.connector(&Arc::new(serde_json::from_value(written).unwrap()), Origin::File)
+        };
+        let problems = compile(json!({"path": "/odd", "json": 1, "raw": "x"})).err().unwrap();
+        assert_eq!((problems[0].pointer.as_str(), problems[0].code), ("/actions/odd/request", "several_bodies"));
+
+        let used = compile(json!({"path": "/odd"})).unwrap();
+        let read = Arc::downgrade(&used.written.manifest());
+        definitions.let_go();
+        assert!(read.upgrade().is_none(), "what was read is still held");
+        assert!(used.connector.action("odd").is_some() && used.connector.action("add").is_none());
+    }
 }

@@ -6,15 +6,25 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::answers::{self, Looked};
+use super::busy::REPLACED;
 use super::claims::STORE_PAUSE_MS;
+use super::composites::Composites;
 use super::definition::Definition;
 use super::events::What;
 use super::host::{Host, Stop};
 use super::journal::{self, Notes, Pending};
+use super::links::Veil;
 use super::lookup;
+use super::secret_inputs::SecretInputs;
 use super::send::{self, Ready};
+use crate::crash;
 use crate::engine::{self, Call, Decision, Ending, EntryState, Event, Facts, Failure, Next, Reason, Run, advance};
+use crate::planted::bug;
+use crate::store::approvals::Changes;
 use crate::store::due::DueRun;
+use crate::store::matches::Match;
+use crate::store::notices::Notice;
 use crate::store::runs::State;
 use crate::store::settle::{Change, Settlement};
 use crate::store::{self};
@@ -29,16 +39,27 @@ pub enum Left {
         /// UTC epoch milliseconds.
         due_ms: i64,
     },
+    /// It waits for answers, until then at the longest: one may have come while it was left.
+    Asks {
+        /// UTC epoch milliseconds.
+        due_ms: i64,
+    },
 }
 
 /// What one run is worked on with.
 struct Drive<'a> {
     host: &'a Host,
     id: String,
+    /// The run that the line of retries began with.
+    root: String,
+    epoch: i64,
+    /// Of the lease, when the run was known to be this host's.
+    lapses: u32,
     flow: Arc<Definition>,
     created_ms: i64,
     started_ms: i64,
     run: Run,
+    secrets: Option<SecretInputs>,
     pending: Pending,
     notes: Notes,
 }
@@ -60,19 +81,42 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
         }
     };
     let started_ms = due.started_at.unwrap_or(host.now_ms());
-    let facts = Facts { run_id: due.id.clone(), item, inputs: definition.inputs.clone(), started_ms };
-    let taken = match take_up(host, due, &definition.flow, facts).await? {
+    let root_id = due.root.clone().unwrap_or_else(|| due.id.clone());
+    let deployment = host.deployment();
+    let mut inputs = definition.inputs.clone();
+    let secrets = SecretInputs::hide(&mut inputs, deployment.secrets.get(&definition.name), &root_id);
+    let facts = Facts {
+        run_id: due.id.clone(),
+        root_id: root_id.clone(),
+        item,
+        inputs,
+        started_ms,
+        composites: Composites::new(deployment, Arc::clone(&definition)),
+    };
+    let mut taken = match take_up(host, due, &definition.flow, facts).await? {
         Ok(taken) => taken,
         Err(failure) => return give_up(host, due, &failure).await,
     };
+    if let Some(before) = &due.retry_of {
+        for run in host.store.line_of_retries(before.clone()).await? {
+            let rows = host.store.steps(run, None).await?;
+            if let Err(failure) = journal::go_on(&mut taken.run, rows) {
+                return give_up(host, due, &failure).await;
+            }
+        }
+    }
     let id = due.id.clone();
     let mut drive = Drive {
         host,
         id,
+        root: root_id,
+        epoch: due.epoch,
+        lapses: due.lapses,
         flow: definition,
         created_ms: due.created_at,
         started_ms,
         run: taken.run,
+        secrets,
         pending: Pending::default(),
         notes: taken.notes,
     };
@@ -105,8 +149,13 @@ async fn take_up(
         Err(failure) => return Ok(Err(failure)),
     };
     Ok(Run::resume(flow, facts, Some(frames), entries).map(|run| {
-        let otherwise = if was_sending { Event::Crashed } else { Event::Due };
-        let event = settled.map_or(otherwise, Event::Settled);
+        let otherwise = match was_sending {
+            true if due.may_still_send => Event::Orphaned,
+            true => Event::Crashed,
+            false => Event::Due,
+        };
+        // What was said of an earlier step has been heeded.
+        let event = settled.filter(|_| run.is_unknown()).map_or(otherwise, Event::Settled);
         Taken { run, event, notes }
     }))
 }
@@ -122,19 +171,39 @@ impl Drive<'_> {
     async fn go(&mut self, mut event: Event) -> store::Result<Left> {
         loop {
             let now_ms = self.host.now_ms();
-            let Decision { entries, next } = advance(&self.flow.flow, &mut self.run, event, now_ms);
+            let Decision { entries, asks, next } = advance(&self.flow.flow, &mut self.run, event, now_ms);
             self.pending.add(entries);
+            self.pending.approvals.asks.extend(asks);
             self.tell_steps(now_ms);
+            let is_between = matches!(next, Next::Call(_) | Next::Wait { .. } | Next::Answers(_));
+            if is_between && !self.run.is_uncertain() && self.host.replaced.lock().remove(&self.id) {
+                return self.give_way().await;
+            }
             event = match next {
                 Next::Call(call) => {
                     if self.host.stop() == Stop::Drain {
                         return self.leave(now_ms).await;
                     }
-                    if self.host.replaced.lock().remove(&self.id) {
-                        return self.give_way().await;
+                    if send::looks_up(&self.flow, &call) && !self.settle_progress(now_ms).await? {
+                        return Ok(Left::Over);
                     }
-                    match send::prepare(self.host, &self.flow, &call, self.notes.of_key(&call.key)) {
-                        Err(failure) => Event::Failed(failure),
+                    let veil = match self.veil(&call).await {
+                        Ok(veil) => veil,
+                        Err(failure) => {
+                            event = Event::Failed(failure);
+                            continue;
+                        }
+                    };
+                    let call = match &veil {
+                        Some(veil) => Box::new(veil.lifted(*call)),
+                        None => call,
+                    };
+                    let call = match &self.secrets {
+                        Some(secrets) => Box::new(secrets.lifted(*call)),
+                        None => call,
+                    };
+                    match self.prepare(&call).await {
+                        Err(failure) => Event::Failed(self.covered(covered(veil.as_ref(), failure))),
                         Ok(prepared) => match self.permit(prepared).await? {
                             Ready::Later { until_ms } => {
                                 self.host.keep_blocks().await?;
@@ -142,11 +211,24 @@ impl Drive<'_> {
                             }
                             Ready::Now(sending) => {
                                 let note = sending.note();
+                                self.pending.approvals.asked.extend(answers::asked(self.host, &self.flow, &call));
                                 if !self.commit_before(&call, note).await? {
                                     return Ok(Left::Over);
                                 }
-                                let sent = sending.send(self.host).await;
-                                self.pending.exchange(&call.key, sent.exchange);
+                                if !self.is_still_ours().await? {
+                                    return Ok(Left::Over);
+                                }
+                                let sent = sending.send(&self.host.executor).await;
+                                self.pending.made.extend(self.made(&call, &sent));
+                                let sent = match &veil {
+                                    Some(veil) => veil.covered(sent),
+                                    None => sent,
+                                };
+                                let sent = match &self.secrets {
+                                    Some(secrets) => secrets.covered(sent),
+                                    None => sent,
+                                };
+                                self.pending.exchange(&call.key, self.host.kept(sent.exchange));
                                 match sent.result {
                                     Ok(output) => Event::Answered { output },
                                     Err(failure) => {
@@ -162,7 +244,7 @@ impl Drive<'_> {
                     if !self.settle_progress(now_ms).await? {
                         return Ok(Left::Over);
                     }
-                    lookup::look(self.host, &self.flow, &self.id, &look).await?
+                    lookup::look(self.host, &self.flow, &self.root, &look, self.secrets.as_ref()).await?
                 }
                 Next::Wait { reason: Reason::Commit, .. } => {
                     if !self.settle_progress(now_ms).await? {
@@ -171,21 +253,54 @@ impl Drive<'_> {
                     Event::Due
                 }
                 Next::Wait { due_ms, .. } => return self.leave(due_ms).await,
+                Next::Answers(awaited) => {
+                    let change = Change::Continue { frames: self.run.frames(), due_at: awaited.due_ms };
+                    if !self.settle(change, now_ms).await? {
+                        return Ok(Left::Over);
+                    }
+                    match answers::look(self.host, &awaited).await? {
+                        Looked::Now(event) => event,
+                        Looked::Waits => return Ok(Left::Asks { due_ms: awaited.due_ms }),
+                    }
+                }
                 Next::Unknown => return self.park().await,
                 Next::Ended(ending) => return self.end(ending).await,
             };
         }
     }
 
+    // The record that the call made, by the service's own word: it is no other step's.
+    fn made(&self, call: &Call, sent: &send::Sent) -> Option<Match> {
+        let output = sent.result.as_ref().ok()?;
+        let (list, provider_id) = lookup::made(&self.host.deployment(), &self.flow, call, output)?;
+        Some(Match { list, provider_id, root: self.root.clone(), key: call.key.clone() })
+    }
+
+    async fn veil(&self, call: &Call) -> Result<Option<Veil>, Failure> {
+        answers::veil(self.host, call.asking.as_ref(), &call.inputs, call.element.as_ref()).await
+    }
+
+    fn covered(&self, failure: Failure) -> Failure {
+        match &self.secrets {
+            Some(secrets) => secrets.cover_failure(failure),
+            None => failure,
+        }
+    }
+
+    async fn prepare(&self, call: &Call) -> Result<send::Prepared, Failure> {
+        let note = self.notes.of_key(&call.key);
+        send::prepare(&self.host.executor, &self.host.deployment(), &self.flow, call, note).await
+    }
+
     // A permit that is free at once lets the mark share the settlement's commit.
     async fn permit(&mut self, prepared: send::Prepared) -> store::Result<Ready> {
-        match send::permit(self.host, prepared) {
+        match send::permit(&self.host.executor, prepared) {
             send::Permitted::Ready(ready) => Ok(ready),
             send::Permitted::Crowded(prepared, blocked) => {
                 if !self.pending.is_empty() && !self.settle_progress(self.host.now_ms()).await? {
                     return Ok(Ready::Later { until_ms: self.host.now_ms() });
                 }
-                Ok(send::wait(self.host, prepared, blocked).await)
+                Ok(send::wait(&self.host.executor, prepared, blocked).await)
             }
         }
     }
@@ -202,12 +317,30 @@ impl Drive<'_> {
         if let Some(note) = note {
             self.pending.exchange(&call.key, Some(self.notes.keep(&call.key, note)));
         }
-        if self.pending.is_empty() {
+        if self.pending.is_empty() || bug("mark_not_committed") {
             return Ok(true);
         }
         let frames = self.run.frames();
         let change = if had_progress { Change::Continue { frames, due_at: now_ms } } else { Change::Mark { frames } };
-        self.settle(change, now_ms).await
+        crash::point("mark.before");
+        let is_live = self.settle(change, now_ms).await?;
+        crash::point("mark.after");
+        Ok(is_live)
+    }
+
+    // The last look before a request leaves: among other hosts a lease may have run out since the claim, while
+    // this process was stopped or the database was away. Then the run says whether somebody else has it.
+    async fn is_still_ours(&mut self) -> store::Result<bool> {
+        let Some(presence) = self.host.store.presence().cloned() else { return Ok(true) };
+        while !presence.is_valid() || presence.lapses() != self.lapses {
+            presence.is_valid_again().await;
+            let lapses = presence.lapses();
+            if !self.settle(Change::Mark { frames: self.run.frames() }, self.host.now_ms()).await? {
+                return Ok(false);
+            }
+            self.lapses = lapses;
+        }
+        Ok(true)
     }
 
     async fn settle_progress(&mut self, now_ms: i64) -> store::Result<bool> {
@@ -219,15 +352,28 @@ impl Drive<'_> {
 
     async fn leave(&mut self, due_ms: i64) -> store::Result<Left> {
         let now_ms = self.host.now_ms();
-        let is_live = self.settle(Change::Continue { frames: self.run.frames(), due_at: due_ms }, now_ms).await?;
+        let due_ms = if bug("retry_lost") { i64::MAX } else { due_ms };
+        let is_live = self.settle(Change::Wait { frames: self.run.frames(), due_at: due_ms }, now_ms).await?;
         Ok(if is_live { Left::Waits { due_ms } } else { Left::Over })
     }
 
     async fn park(&mut self) -> store::Result<Left> {
         let now_ms = self.host.now_ms();
-        if self.settle(Change::Unknown { frames: self.run.frames() }, now_ms).await? {
-            let message = "the service may or may not have done it: settle it with `tidegate runs settle`";
-            self.over(State::Unknown, Some(message.to_owned()), now_ms);
+        let message = format!(
+            "run {0} waits for a person: the service may or may not have done its last step; look there, then \
+             `tidegate runs settle {0} done|retry|failed`",
+            self.id
+        );
+        let notice = Notice {
+            flow: Some(self.flow.name.clone()),
+            kind: State::Unknown.word().to_owned(),
+            message: message.clone(),
+            at: now_ms,
+            ..Notice::default()
+        };
+        if self.settle(Change::Unknown { frames: self.run.frames(), notice: notice.clone() }, now_ms).await? {
+            self.host.announce(&notice);
+            self.over(State::Unknown, Some(message), now_ms);
         }
         Ok(Left::Over)
     }
@@ -248,12 +394,12 @@ impl Drive<'_> {
         Ok(Left::Over)
     }
 
-    // A newer item takes this run's place; nothing is being sent now.
+    // A newer item takes this run's place; nothing is being sent now, and nothing is left open.
     async fn give_way(&mut self) -> store::Result<Left> {
         let now_ms = self.host.now_ms();
-        let change = Change::End { state: State::Cancelled, error: None };
-        if self.settle(change, now_ms).await? {
-            self.over(State::Cancelled, Some("a newer item took its place".to_owned()), now_ms);
+        let error = Some(serde_json::json!({ "message": REPLACED }).to_string());
+        if self.settle(Change::End { state: State::Cancelled, error }, now_ms).await? {
+            self.over(State::Cancelled, Some(REPLACED.to_owned()), now_ms);
         }
         Ok(Left::Over)
     }
@@ -261,8 +407,19 @@ impl Drive<'_> {
     // What is known is kept until the store takes it: after a full disk no answer that came is forgotten.
     async fn settle(&mut self, change: Change, now_ms: i64) -> store::Result<bool> {
         let steps = self.pending.take();
-        let settlement =
-            Arc::new(Settlement { run: self.id.clone(), steps, change, started_at: self.started_ms, now_ms });
+        let made = std::mem::take(&mut self.pending.made);
+        let approvals = Changes { may_ask: self.flow.flow.may_ask(), ..std::mem::take(&mut self.pending.approvals) };
+        let settlement = Arc::new(Settlement {
+            run: self.id.clone(),
+            epoch: self.epoch,
+            steps,
+            made,
+            change,
+            approvals,
+            started_at: self.started_ms,
+            now_ms,
+        });
+        crash::point("settle.before");
         loop {
             match self.host.store.settle(Arc::clone(&settlement)).await {
                 Err(error) if error.retryable && self.host.stop() == Stop::No => {
@@ -270,11 +427,25 @@ impl Drive<'_> {
                     tokio::time::sleep(Duration::from_millis(STORE_PAUSE_MS.unsigned_abs())).await;
                 }
                 settled => {
-                    self.host.store_took();
+                    if settled.is_ok() {
+                        self.host.store_took();
+                    }
+                    crash::point("settle.after");
+                    if matches!(settled, Ok(false)) {
+                        self.tell_taken().await?;
+                    }
                     return settled;
                 }
             }
         }
+    }
+
+    // Another host goes on with the run: what this one did of it since is in no journal.
+    async fn tell_taken(&self) -> store::Result<()> {
+        if self.host.store.give_way(self.id.clone(), self.epoch).await? {
+            self.host.taken_over.lock().push(self.id.clone());
+        }
+        Ok(())
     }
 
     fn over(&self, state: State, message: Option<String>, now_ms: i64) {
@@ -309,9 +480,17 @@ impl Drive<'_> {
             }
             let step = told.id.clone().unwrap_or_else(|| told.key.clone());
             let summary = journal::summary(&told);
-            let what = What::StepEnded { run: self.id.clone(), step, state: told.state.as_str().to_owned(), summary };
+            let (form, state) = (told.form.to_string(), told.state.as_str().to_owned());
+            let what = What::StepEnded { run: self.id.clone(), step, form, state, summary };
             self.host.events.tell(now_ms, &self.flow.name, what);
         }
+    }
+}
+
+fn covered(veil: Option<&Veil>, failure: Failure) -> Failure {
+    match veil {
+        Some(veil) => veil.cover_failure(failure),
+        None => failure,
     }
 }
 
@@ -319,24 +498,9 @@ impl Drive<'_> {
 async fn give_up(host: &Host, due: &DueRun, failure: &Failure) -> store::Result<Left> {
     let error = serde_json::to_string(failure).ok();
     let now_ms = host.now_ms();
-    if host.store.end_run(due.id.clone(), State::Failed, error, now_ms).await? {
+    if host.store.end_run(due.id.clone(), Some(due.epoch), State::Failed, error, now_ms).await? {
         host.ended();
         tracing::error!(run = due.id, code = failure.code, "run failed: {}", failure.message);
     }
     Ok(Left::Over)
-}
-
-/// What the service gave for one request.
-pub struct Sent {
-    /// The request and response, as JSON with secrets masked.
-    pub exchange: Option<String>,
-    /// What came of it.
-    pub result: Result<Value, Failure>,
-}
-
-impl Sent {
-    /// Nothing was sent.
-    pub fn nothing(why: &str) -> Self {
-        Sent { exchange: None, result: Err(Failure::not_sent("not_sent", why)) }
-    }
 }

@@ -42,8 +42,10 @@ pub enum What {
     StepEnded {
         /// The run's id.
         run: String,
-        /// The action or form.
+        /// Its id, or its place.
         step: String,
+        /// Its form, as in `approval`.
+        form: String,
         /// `succeeded`, `failed`, `retrying`, ...
         state: String,
         /// What was done, in a few words; secrets are masked.

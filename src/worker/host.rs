@@ -2,8 +2,8 @@
 //! it decides nothing about a run or a poll (see `engine` and `window`).
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -14,13 +14,21 @@ use super::definition::Definition;
 use super::definitions::Definitions;
 use super::events::{Events, What};
 use super::lanes::{Bounds, Lanes};
+use super::links::Links;
+use super::refusal::{Refusal, Refusals};
+use super::remembered::Remembered;
+use super::secret_inputs::FlowSecrets;
+use super::undecided::Undecided;
 use crate::clock::Clock;
 use crate::connector::limits::Block;
 use crate::connector::{Connection, Connector, Executor};
 use crate::engine::Failure;
+use crate::settings::Alert;
 use crate::store::blocks::Blocked;
+use crate::store::claims::GivenUp;
 use crate::store::notices::Notice;
 use crate::store::prune::Cutoffs;
+use crate::store::triggers::TriggerRow;
 use crate::store::{self, Store};
 
 /// How much a host does at once, and how long it keeps things.
@@ -59,10 +67,47 @@ impl Default for Options {
 pub struct Deployment {
     /// By the flow's name.
     pub flows: BTreeMap<String, Arc<Definition>>,
+    /// What looks for replies, by the name that stands for a flow's.
+    pub replies: BTreeMap<String, Arc<Definition>>,
     /// The connectors, by name.
     pub connectors: BTreeMap<String, Arc<Connector>>,
     /// The accounts.
     pub accounts: Accounts,
+    /// The values of secret inputs, by the flow's name.
+    pub secrets: BTreeMap<String, FlowSecrets>,
+    /// Flows that are started with what a person should know.
+    pub alerts: Vec<Alert>,
+}
+
+impl Deployment {
+    /// The account that a definition uses for a connector.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used: what is missing, in words.
+    pub fn connection(&self, definition: &Definition, connector: &str) -> Result<Arc<Connection>, Failure> {
+        let compiled = definition
+            .connectors
+            .get(connector)
+            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
+        let name = definition.connections.get(connector).map(String::as_str);
+        self.accounts.connection(connector, name, compiled)
+    }
+
+    /// An account by its own name, bound to the connector that it is of.
+    ///
+    /// # Errors
+    /// When it is unknown, switched off, or lacks something.
+    pub fn account(&self, definition: &Definition, name: &str) -> Result<Arc<Connection>, Failure> {
+        let connector = self.accounts.configured().get(name).map(|account| account.connector.clone());
+        let connector = connector.ok_or_else(|| {
+            Failure::not_sent("connection_unknown", format!("there is no connection `{name}`"))
+                .with_help("add it under `connections` in tidegate.yaml")
+        })?;
+        let compiled = definition.connectors.get(&connector).or_else(|| self.connectors.get(&connector));
+        let compiled = compiled
+            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
+        self.accounts.connection(&connector, Some(name), compiled)
+    }
 }
 
 /// Whether the host is stopping.
@@ -87,24 +132,42 @@ pub struct Host {
     /// How much it does at once.
     pub options: Options,
     pub(super) clock: Clock,
+    links: OnceLock<Links>,
     pub(super) deployment: ArcSwap<Deployment>,
     pub(super) lanes: Mutex<Lanes>,
     pub(super) polling: Mutex<HashSet<String>>,
     pub(super) polled: Mutex<HashSet<String>>,
     pub(super) troubled: Mutex<HashSet<String>>,
+    pub(super) checking: Mutex<HashSet<String>>,
     pub(super) replaced: Mutex<HashSet<String>>,
+    pub(super) undecided: Mutex<Undecided>,
+    pub(super) given_up: Mutex<GivenUp>,
+    // Runs that another host has now, and nobody was told of yet.
+    pub(super) taken_over: Mutex<Vec<String>>,
+    // A deployment or another process may have closed walks that still hold runs.
+    pub(super) may_hold: AtomicBool,
+    polls_looked_at: AtomicI64,
     pub(super) backlog: AtomicU64,
     pub(super) are_polls_waiting: AtomicBool,
-    is_store_refusing: AtomicBool,
+    pub(super) refusals: Refusals,
     kept_blocks: Mutex<Vec<Blocked>>,
     pub(super) wake: Notify,
     pub(super) idle: Notify,
+    outside: Notify,
     stop: AtomicU8,
+}
+
+impl Deployment {
+    /// What is polled under this name: a flow, or what looks for replies.
+    pub fn polled(&self, name: &str) -> Option<&Arc<Definition>> {
+        self.flows.get(name).or_else(|| self.replies.get(name))
+    }
 }
 
 impl Host {
     /// A host that does not work yet; see [`super::work()`].
-    pub fn new(store: Store, executor: Executor, clock: Clock, options: Options) -> Arc<Self> {
+    pub fn new(store: Store, mut executor: Executor, clock: Clock, options: Options) -> Arc<Self> {
+        executor.remember_with(Arc::new(Remembered(store.clone())));
         Arc::new(Host {
             store,
             executor,
@@ -112,20 +175,53 @@ impl Host {
             events: Events::default(),
             options,
             clock,
+            links: OnceLock::new(),
             deployment: ArcSwap::default(),
             lanes: Mutex::default(),
             polling: Mutex::default(),
             polled: Mutex::default(),
             troubled: Mutex::default(),
+            checking: Mutex::default(),
             replaced: Mutex::default(),
+            undecided: Mutex::default(),
+            given_up: Mutex::default(),
+            taken_over: Mutex::default(),
+            may_hold: AtomicBool::new(false),
+            polls_looked_at: AtomicI64::new(0),
             backlog: AtomicU64::new(0),
             are_polls_waiting: AtomicBool::new(false),
-            is_store_refusing: AtomicBool::new(false),
+            refusals: Refusals::default(),
             kept_blocks: Mutex::default(),
             wake: Notify::new(),
             idle: Notify::new(),
+            outside: Notify::new(),
             stop: AtomicU8::new(0),
         })
+    }
+
+    /// Lets it send links to its public pages; a second one is passed over.
+    pub fn link_with(&self, links: Links) {
+        // An error means that there are some already.
+        let _ = self.links.set(links);
+    }
+
+    /// What makes links and knows them again, where it has public pages.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.get()
+    }
+
+    /// A recorded exchange as it may be kept: without the tokens of links.
+    pub(super) fn kept(&self, exchange: Option<String>) -> Option<String> {
+        match self.links() {
+            Some(links) => exchange.map(|text| links.cover(text)),
+            None => exchange,
+        }
+    }
+
+    /// Looks again at what is due of one flow: something was answered.
+    pub fn stir_flow(&self, flow: &str) {
+        self.lanes.lock().stir(flow);
+        self.wake.notify_one();
     }
 
     /// UTC epoch milliseconds.
@@ -141,6 +237,7 @@ impl Host {
     /// Takes up what is deployed from now on; runs that have begun keep what they began with.
     pub fn deploy(&self, deployment: Deployment) {
         self.deployment.store(Arc::new(deployment));
+        self.may_hold.store(true, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -153,6 +250,19 @@ impl Host {
         }
         drop(lanes);
         self.wake.notify_one();
+    }
+
+    /// Another process wrote to the store.
+    pub(super) fn touched(&self) {
+        self.deployment.load().accounts.forget_tokens();
+        self.may_hold.store(true, Ordering::Relaxed);
+        self.stir();
+        self.outside.notify_one();
+    }
+
+    /// Resolves when another process has written to the store since the last call.
+    pub async fn touched_outside(&self) {
+        self.outside.notified().await;
     }
 
     /// Begins nothing new from now on.
@@ -169,7 +279,7 @@ impl Host {
 
     /// Runs and polls at work.
     pub fn under_way(&self) -> usize {
-        self.lanes.lock().in_flight() + self.polling.lock().len()
+        self.lanes.lock().in_flight() + self.polling.lock().len() + self.checking.lock().len()
     }
 
     /// The account that a definition uses for a connector.
@@ -177,35 +287,31 @@ impl Host {
     /// # Errors
     /// When there is none, or it cannot be used: what is missing, in words.
     pub fn connection(&self, definition: &Definition, connector: &str) -> Result<Arc<Connection>, Failure> {
-        let compiled = definition
-            .connectors
-            .get(connector)
-            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
-        let name = definition.connections.get(connector).map(String::as_str);
-        self.deployment.load().accounts.connection(connector, name, compiled)
-    }
-
-    /// An account by its own name, bound to the connector that it is of.
-    ///
-    /// # Errors
-    /// When it is unknown, switched off, or lacks something.
-    pub fn account(&self, definition: &Definition, name: &str) -> Result<Arc<Connection>, Failure> {
-        let deployment = self.deployment.load();
-        let connector = deployment.accounts.configured().get(name).map(|account| account.connector.clone());
-        let connector = connector.ok_or_else(|| {
-            Failure::not_sent("connection_unknown", format!("there is no connection `{name}`"))
-                .with_help("add it under `connections` in tidegate.yaml")
-        })?;
-        let compiled = definition.connectors.get(&connector).or_else(|| deployment.connectors.get(&connector));
-        let compiled = compiled
-            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
-        deployment.accounts.connection(&connector, Some(name), compiled)
+        self.deployment.load().connection(definition, connector)
     }
 
     /// What is known of a flow's limits: those of the present deployment.
     pub(super) fn bounds(&self, flow: &str) -> Bounds {
         let deployment = self.deployment.load();
         Bounds { limit: deployment.flows.get(flow).map_or(16, |definition| definition.flow.concurrency.limit) }
+    }
+
+    /// Claimed runs, with their epochs, that this host does not go on with.
+    pub(super) fn give_back(&self, runs: impl IntoIterator<Item = (String, i64)>) {
+        if self.store.presence().is_some() {
+            self.given_up.lock().runs.extend(runs);
+        }
+    }
+
+    /// When to look for due polls, where that is not now: among other hosts a look is a write.
+    pub(super) fn poll_look(&self, now_ms: i64) -> Option<i64> {
+        self.store.presence()?;
+        let next_ms = self.polls_looked_at.load(Ordering::Relaxed).saturating_add(POLL_LOOK_MS);
+        if (now_ms..now_ms + POLL_LOOK_MS).contains(&(next_ms - 1)) {
+            return Some(next_ms);
+        }
+        self.polls_looked_at.store(now_ms, Ordering::Relaxed);
+        None
     }
 
     pub(super) fn tell(&self, flow: &str, what: impl FnOnce() -> What) {
@@ -228,26 +334,37 @@ impl Host {
 
     /// The store did not take something: said once, however much work it stops.
     pub(super) fn store_refused(&self, error: &store::Error) {
-        if !self.is_store_refusing.swap(true, Ordering::Relaxed) {
-            tracing::error!(code = error.code, "{error}");
-        }
+        self.refusals.begin(error, false, self.now_ms());
     }
 
-    /// Whether the store did not take the last thing that it was given.
-    pub fn is_store_refusing(&self) -> bool {
-        self.is_store_refusing.load(Ordering::Relaxed)
+    /// Why the store takes nothing now; none while it does.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusals.now()
     }
 
-    /// The store took something.
+    /// That the store takes something, where it did not when it was last asked: nothing is sent before.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) async fn store_takes(&self) -> store::Result<()> {
+        if self.refusals.is_on() { self.store.probe().await } else { Ok(()) }
+    }
+
+    /// The store took a piece of work.
     pub(super) fn store_took(&self) {
-        if self.is_store_refusing() && self.is_store_refusing.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store takes work again");
+        if self.refusals.is_on() {
+            self.refusals.end(false, self.now_ms());
         }
     }
 
-    /// Runs were committed: some are due, some are held.
-    pub(super) fn found(&self, flow: &str, queued: u64, held: u64) {
-        self.backlog.fetch_add(queued + held, Ordering::Relaxed);
+    /// Runs that are due or at work, as far as this host knows.
+    pub fn known_backlog(&self) -> u64 {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    /// Runs are due that were not before. What a walk holds does not count: only its polls can let go of it.
+    pub(super) fn found(&self, flow: &str, queued: u64) {
+        self.backlog.fetch_add(queued, Ordering::Relaxed);
         if queued > 0 {
             self.lanes.lock().stir(flow);
             self.wake.notify_one();
@@ -261,20 +378,6 @@ impl Host {
         let is_relieved = before.is_ok_and(|before| before <= self.options.backlog);
         if is_relieved && self.are_polls_waiting.swap(false, Ordering::Relaxed) {
             self.wake.notify_one();
-        }
-    }
-
-    /// Makes a walk's held runs due, oldest first, in portions that never keep the writer for long.
-    pub(super) async fn release(&self, flow: &str, walk: String) -> store::Result<()> {
-        loop {
-            let released = self.store.release(walk.clone(), RELEASE, self.now_ms()).await?;
-            if released > 0 {
-                self.lanes.lock().stir(flow);
-                self.wake.notify_one();
-            }
-            if released < u64::from(RELEASE) {
-                return Ok(());
-            }
         }
     }
 
@@ -293,8 +396,8 @@ impl Host {
     }
 
     /// Moves a trigger's due time without asking it.
-    pub(super) async fn postpone(&self, flow: &str, due_ms: i64) -> store::Result<()> {
-        self.store.postpone_trigger(flow.to_owned(), due_ms, self.now_ms()).await?;
+    pub(super) async fn postpone(&self, row: &TriggerRow, due_ms: i64) -> store::Result<()> {
+        self.store.postpone_trigger(row.flow.clone(), row.epoch, due_ms, self.now_ms()).await?;
         self.wake.notify_one();
         Ok(())
     }
@@ -310,4 +413,4 @@ fn blocked(block: Block) -> Blocked {
     Blocked { limit: name, connector, connection, until_ms }
 }
 
-const RELEASE: u32 = 500;
+const POLL_LOOK_MS: i64 = 200;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::engine::{Entry, EntryState, Failure, Settlement};
+use crate::engine::{Entry, EntryState, Failure, Outcome, Run, Settlement};
+use crate::store::approvals::Changes;
+use crate::store::matches::Match;
 use crate::store::steps::StepRow;
 
 /// The state of a row in which a person says what became of a step.
@@ -48,6 +50,10 @@ pub struct Pending {
     entries: Vec<Entry>,
     exchange: Option<(String, String)>,
     told: usize,
+    /// What changes about what people are asked.
+    pub approvals: Changes,
+    /// Records that the entries' steps made.
+    pub made: Vec<Match>,
 }
 
 impl Pending {
@@ -63,7 +69,7 @@ impl Pending {
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.approvals.asks.is_empty() && self.approvals.asked.is_empty()
     }
 
     /// Those that nobody was told of yet.
@@ -143,15 +149,31 @@ fn entry(row: StepRow) -> Result<Entry, Failure> {
     })
 }
 
-/// What a person said of the step that nobody knew about, where it is the last word of a journal.
-pub fn settlement(rows: &[StepRow]) -> Option<Settlement> {
-    let said = rows.iter().rfind(|row| row.state == SETTLED)?;
-    let is_answered = rows.iter().any(|row| {
-        row.state != SETTLED && row.started_at >= said.started_at && row.ended_at.is_some_and(|at| at > said.started_at)
-    });
-    if is_answered {
-        return None;
+/// Makes `run` go on where the run of this journal stopped. Attempts of which a person said what became of them
+/// were not done, unless they say otherwise.
+///
+/// # Errors
+/// As [`entries`].
+pub fn go_on(run: &mut Run, rows: Vec<StepRow>) -> Result<(), Failure> {
+    let settled = rows.iter().filter(|row| row.state == SETTLED);
+    let told: Vec<(String, i64)> =
+        settled.filter_map(|row| Some((row.key.rsplit_once('!')?.0.to_owned(), row.started_at))).collect();
+    let mut entries = entries(rows)?;
+    for (key, at_ms) in &told {
+        run.is_told(key);
+        for entry in entries.iter_mut().filter(|entry| entry.key == *key && entry.started_ms <= *at_ms) {
+            if let Some(failure) = &mut entry.error {
+                failure.outcome = Outcome::NotDone;
+            }
+        }
     }
+    run.reuse(entries);
+    Ok(())
+}
+
+/// What a person said last of a step that nobody knew about.
+pub fn settlement(rows: &[StepRow]) -> Option<Settlement> {
+    let said = rows.iter().filter(|row| row.state == SETTLED).max_by_key(|row| row.started_at)?;
     match said.form.as_str() {
         "done" => {
             let output = said.output.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -168,10 +190,14 @@ pub fn summary(entry: &Entry) -> String {
     if let Some(failure) = &entry.error {
         return failure.message.clone();
     }
+    let output = |name: &str| entry.output.as_ref().and_then(|output| output.get(name)?.as_str());
+    if let (Some(choice), Some(how)) = (output("choice"), output("how")) {
+        return format!("{choice} ({how})");
+    }
     let said = entry
         .input
         .as_deref()
         .and_then(|input| ["text", "body", "message", "line", "url"].iter().find_map(|name| input.get(name)?.as_str()));
-    let id = entry.output.as_ref().and_then(|output| ["id", "sid"].iter().find_map(|name| output.get(name)?.as_str()));
+    let id = ["id", "sid"].into_iter().find_map(output);
     [said, id].into_iter().flatten().collect::<Vec<_>>().join(" -> ")
 }

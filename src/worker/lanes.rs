@@ -1,8 +1,9 @@
-//! Which runs may begin: per flow a buffer of claimed runs and its free slots. Claims live in memory, as the
-//! host lock proves that no other process works on this store. Pure bookkeeping: the worker fills and empties it.
+//! Which runs may begin: per flow a buffer of claimed runs and its free slots. Pure bookkeeping: the worker fills
+//! and empties it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+use crate::planted::bug;
 use crate::store::due::DueRun;
 
 /// A buffer with fewer runs than this is refilled while there are more in the store.
@@ -13,7 +14,8 @@ pub const CLAIM: u32 = 256;
 /// The lanes of all flows.
 #[derive(Default)]
 pub struct Lanes {
-    flows: HashMap<String, Lane>,
+    // In an order, so that a simulation's seed gives the same again.
+    flows: BTreeMap<String, Lane>,
     turns: VecDeque<String>,
     in_flight: usize,
 }
@@ -25,14 +27,27 @@ struct Lane {
     // In the buffer or in flight: a claim that finds them again leaves them out.
     claimed: HashSet<String>,
     // Runs at work, and with a limit of 1 also begun ones that wait, by concurrency key.
-    slots: HashMap<String, HashSet<String>>,
+    slots: BTreeMap<String, BTreeSet<String>>,
+    // Those of them that have begun and wait: nobody works on them, and they are in no buffer.
+    waiting: BTreeSet<String>,
     // While a claim is under way: runs that were done with meanwhile, which it may still find as due.
     finished: Option<HashSet<String>>,
     // The last claim did not look at runs whose slot is taken.
     leaves_out: bool,
     has_more: bool,
+    // What waits may go on, however full the buffer is of runs that its slot keeps from beginning.
+    is_urgent: bool,
     next_due_at: Option<i64>,
     is_waiting_turn: bool,
+}
+
+/// What cannot begin because one slot is taken.
+#[derive(Default)]
+pub struct Crowd {
+    /// Runs that there is no room for; no longer claimed.
+    pub left_over: Vec<DueRun>,
+    /// The run whose place the newest takes.
+    pub gives_way: Option<String>,
 }
 
 /// What a flow's `concurrency` says.
@@ -52,7 +67,7 @@ impl Bounds {
 impl Lanes {
     /// Says that a flow may have due runs in the store.
     pub fn stir(&mut self, flow: &str) {
-        self.lane(flow).has_more = true;
+        self.lane(flow).stir();
     }
 
     /// Says when a flow's next run is due.
@@ -66,7 +81,7 @@ impl Lanes {
         for lane in self.flows.values_mut() {
             if lane.next_due_at.is_some_and(|due| due <= now_ms) {
                 lane.next_due_at = None;
-                lane.has_more = true;
+                lane.stir();
             }
         }
         self.flows.values().filter_map(|lane| lane.next_due_at).min()
@@ -76,7 +91,7 @@ impl Lanes {
     pub fn hungry(&self) -> Vec<(String, u32)> {
         self.flows
             .iter()
-            .filter(|(_, lane)| lane.has_more && lane.buffer.len() < LOW)
+            .filter(|(_, lane)| lane.is_hungry())
             .map(|(flow, lane)| (flow.clone(), u32::try_from(lane.claimed.len()).unwrap_or(u32::MAX)))
             .collect()
     }
@@ -90,7 +105,22 @@ impl Lanes {
 
     /// A begun run that waits keeps its slot.
     pub fn hold(&mut self, flow: &str, run: String, slot: Option<String>) {
-        self.lane(flow).slots.entry(slot.unwrap_or_default()).or_default().insert(run);
+        let lane = self.lane(flow);
+        lane.waiting.insert(run.clone());
+        lane.slots.entry(slot.unwrap_or_default()).or_default().insert(run);
+    }
+
+    /// Whether begun runs of a flow wait and keep their slots.
+    pub fn has_waiting(&self, flow: &str) -> bool {
+        self.flows.get(flow).is_some_and(|lane| !lane.waiting.is_empty())
+    }
+
+    /// Frees the slots of runs that waited and are over: `held` are those that are not.
+    pub fn keep_held(&mut self, flow: &str, held: &[(String, Option<String>)]) {
+        let lane = self.lane(flow);
+        let is_over = |run: &String| !held.iter().any(|(id, _)| id == run);
+        let over: Vec<String> = lane.waiting.iter().filter(|run| is_over(run)).cloned().collect();
+        over.iter().for_each(|run| lane.let_go(run));
     }
 
     /// A claim begins: what is done with from now on is not taken from what it finds. `leaves_out`: it does
@@ -99,17 +129,22 @@ impl Lanes {
         let lane = self.lane(flow);
         lane.finished = Some(HashSet::new());
         lane.leaves_out = leaves_out;
+        lane.is_urgent = false;
     }
 
-    /// Takes what a claim found.
-    pub fn claim(&mut self, flow: &str, runs: Vec<DueRun>, has_more: bool, next_due_at: Option<i64>) {
+    /// Takes what a claim found; gives back what it leaves out, as it is at work already or was until now.
+    pub fn claim(&mut self, flow: &str, runs: Vec<DueRun>, has_more: bool, next_due_at: Option<i64>) -> Vec<DueRun> {
+        let mut left_out = Vec::new();
         let lane = self.flows.entry(flow.to_owned()).or_default();
         let finished = lane.finished.take().unwrap_or_default();
         let mut is_new = !finished.is_empty();
         for run in runs {
             if !finished.contains(&run.id) && lane.claimed.insert(run.id.clone()) {
+                lane.waiting.remove(&run.id);
                 lane.buffer.push_back(run);
                 is_new = true;
+            } else {
+                left_out.push(run);
             }
         }
         // A claim that brought only runs already claimed has to wait until some of them are done.
@@ -121,6 +156,7 @@ impl Lanes {
             lane.is_waiting_turn = true;
             self.turns.push_back(flow.to_owned());
         }
+        left_out
     }
 
     /// The next run that may begin, flows taking turns; `bounds` tells a flow's limits.
@@ -148,23 +184,31 @@ impl Lanes {
         None
     }
 
-    /// Takes the claimed runs out that cannot begin because their slot is taken, each with the runs that
-    /// hold it.
-    pub fn crowded(&mut self, flow: &str, bounds: Bounds) -> Vec<(DueRun, Vec<String>)> {
+    /// Takes the claimed runs out that cannot begin because their slot is taken, by slot. With `keeps_newest` the
+    /// newest of each slot stays, to begin when a run has given way. Runs that a person repeats stay and wait.
+    pub fn crowded(&mut self, flow: &str, bounds: Bounds, keeps_newest: bool) -> Vec<Crowd> {
         let Some(lane) = self.flows.get_mut(flow) else { return Vec::new() };
-        let mut crowded = Vec::new();
-        for run in std::mem::take(&mut lane.buffer) {
-            let holders = lane.slots.get(run.slot.as_deref().unwrap_or_default());
-            match holders {
-                Some(holders) if !run.has_begun && holders.len() >= bounds.limit as usize => {
-                    lane.claimed.remove(&run.id);
-                    let holders = holders.iter().cloned().collect();
-                    crowded.push((run, holders));
-                }
-                _ => lane.buffer.push_back(run),
+        let mut crowds: BTreeMap<String, Crowd> = BTreeMap::new();
+        // From the newest on.
+        for run in std::mem::take(&mut lane.buffer).into_iter().rev() {
+            let slot = run.slot.clone().unwrap_or_default();
+            let full = lane.slots.get(&slot).filter(|holders| holders.len() >= bounds.limit as usize);
+            let Some(holders) = full.filter(|_| !run.has_begun && !run.is_repeat) else {
+                lane.buffer.push_front(run);
+                continue;
+            };
+            let is_first = !crowds.contains_key(&slot);
+            let crowd = crowds.entry(slot).or_default();
+            if is_first && keeps_newest {
+                // Ids are in the order of time.
+                crowd.gives_way = holders.first().cloned();
+                lane.buffer.push_front(run);
+            } else {
+                lane.claimed.remove(&run.id);
+                crowd.left_over.push(run);
             }
         }
-        crowded
+        crowds.into_values().collect()
     }
 
     /// Whether a run is at work or about to be.
@@ -175,10 +219,7 @@ impl Lanes {
     /// A run that held its slot while it waited is over.
     pub fn let_go(&mut self, flow: &str, run: &str) {
         if let Some(lane) = self.flows.get_mut(flow) {
-            lane.slots.retain(|_, runs| {
-                runs.remove(run);
-                !runs.is_empty()
-            });
+            lane.let_go(run);
             lane.has_more = true;
         }
     }
@@ -192,14 +233,19 @@ impl Lanes {
         if let Some(finished) = &mut lane.finished {
             finished.insert(run.id.clone());
         }
-        if !keeps_slot {
-            lane.free(run);
+        if keeps_slot {
+            lane.waiting.insert(run.id.clone());
+        } else {
+            // One that waits was begun by another host after it was claimed here, and keeps its slot for that.
+            if !lane.waiting.contains(&run.id) || bug("stale_frees_slot") {
+                lane.free(run);
+            }
             lane.has_more |= lane.leaves_out;
         }
         if let Some(due) = due_at {
             lane.next_due_at = Some(lane.next_due_at.map_or(due, |known| known.min(due)));
         }
-        lane.has_more && lane.buffer.len() < LOW
+        lane.is_hungry()
     }
 
     /// Runs at work.
@@ -213,6 +259,9 @@ impl Lanes {
         for lane in self.flows.values_mut() {
             for run in lane.buffer.drain(..) {
                 lane.claimed.remove(&run.id);
+                if lane.slots.values().any(|runs| runs.contains(&run.id)) {
+                    lane.waiting.insert(run.id);
+                }
             }
             lane.is_waiting_turn = false;
             lane.has_more = true;
@@ -228,6 +277,23 @@ impl Lanes {
 }
 
 impl Lane {
+    fn stir(&mut self) {
+        self.has_more = true;
+        self.is_urgent |= !self.waiting.is_empty() && !bug("full_buffer");
+    }
+
+    fn is_hungry(&self) -> bool {
+        self.has_more && (self.buffer.len() < LOW || self.is_urgent)
+    }
+
+    fn let_go(&mut self, run: &str) {
+        self.waiting.remove(run);
+        self.slots.retain(|_, runs| {
+            runs.remove(run);
+            !runs.is_empty()
+        });
+    }
+
     // The first run of the buffer whose slot is free; with one key for all it is the first or none.
     fn take(&mut self, bounds: Bounds) -> Option<DueRun> {
         let mut full: HashSet<&str> = HashSet::new();
@@ -242,7 +308,7 @@ impl Lane {
             if full.contains(slot) {
                 continue;
             }
-            if holders.map_or(0, HashSet::len) < bounds.limit as usize {
+            if holders.map_or(0, BTreeSet::len) < bounds.limit as usize {
                 found = Some(at);
                 break;
             }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::definition::Definition;
-use super::drive::Sent;
-use super::host::Host;
+use super::host::{Deployment, Host};
 use super::trouble;
 use crate::connector::limits::{Blocked, Permit};
-use crate::connector::{self, AdHoc, Connection};
+use crate::connector::{self, AdHoc, Connection, Exchange, Executor};
 use crate::engine::{Call, Failure, Target, Verdict};
 use crate::store;
 use crate::store::connections::Standing;
@@ -50,6 +49,21 @@ pub struct Sending {
     permit: Option<Permit>,
 }
 
+/// What the service gave for one request.
+pub struct Sent {
+    /// The request and response, as JSON with secrets masked.
+    pub exchange: Option<String>,
+    /// What came of it.
+    pub result: Result<Value, Failure>,
+}
+
+impl Sent {
+    /// Nothing was sent.
+    pub fn nothing(why: &str) -> Self {
+        Sent { exchange: None, result: Err(Failure::not_sent("not_sent", why)) }
+    }
+}
+
 /// What asking for a permit gave.
 pub enum Permitted {
     /// A permit, or a time.
@@ -62,11 +76,17 @@ pub enum Permitted {
 ///
 /// # Errors
 /// Nothing was sent: the account, the action or the input is wrong.
-pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<Value>) -> Result<Prepared, Failure> {
+pub async fn prepare(
+    executor: &Executor,
+    deployment: &Deployment,
+    definition: &Definition,
+    call: &Call,
+    note: Option<Value>,
+) -> Result<Prepared, Failure> {
     let inputs = call.inputs.as_ref().clone();
     let request = match &call.target {
         Target::Action { connector, action } => {
-            let connection = host.connection(definition, connector)?;
+            let connection = deployment.connection(definition, connector)?;
             let action = action_of(definition, connector, action)?;
             if action.paginator.is_some() && call.element.is_none() {
                 let timeout_ms = call.timeout_ms;
@@ -74,19 +94,20 @@ pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<V
                     request: Request::Pages(Box::new(Pages { connection, action, inputs, timeout_ms })),
                 });
             }
-            host.executor.prepare(connector::Call {
+            let call = connector::Call {
                 element: call.element.clone(),
                 idempotency_key: call.idempotency_key.clone(),
                 timeout_ms: call.timeout_ms,
                 after_uncertain: call.after_uncertain,
                 journal: note,
                 ..connector::Call::new(&connection, &action, inputs)
-            })?
+            };
+            executor.prepare(executor.resolve(call).await?)?
         }
         Target::Http => {
             let name = inputs.get("connection").and_then(Value::as_str);
-            let connection = name.map(|name| host.account(definition, name)).transpose()?;
-            host.executor.prepare_ad_hoc(AdHoc {
+            let connection = name.map(|name| deployment.account(definition, name)).transpose()?;
+            executor.prepare_ad_hoc(AdHoc {
                 connection: connection.as_ref(),
                 inputs,
                 timeout_ms: call.timeout_ms,
@@ -97,12 +118,22 @@ pub fn prepare(host: &Host, definition: &Definition, call: &Call, note: Option<V
     Ok(Prepared { request: Request::One(Box::new(request)) })
 }
 
+/// Whether a call may send another request before its own: then what was settled is committed first.
+pub fn looks_up(definition: &Definition, call: &Call) -> bool {
+    match &call.target {
+        Target::Action { connector, action } => {
+            action_of(definition, connector, action).is_ok_and(|action| !action.resolve.is_empty())
+        }
+        Target::Http => false,
+    }
+}
+
 /// Asks for a permit without waiting.
-pub fn permit(host: &Host, prepared: Prepared) -> Permitted {
+pub fn permit(executor: &Executor, prepared: Prepared) -> Permitted {
     let Request::One(request) = prepared.request else {
         return Permitted::Ready(Ready::Now(Sending { request: prepared.request, permit: None }));
     };
-    match host.executor.permit(&request) {
+    match executor.permit(&request) {
         Ok(permit) => Permitted::Ready(Ready::Now(Sending { request: Request::One(request), permit: Some(permit) })),
         Err(blocked) if blocked.is_busy() => Permitted::Crowded(Prepared { request: Request::One(request) }, blocked),
         Err(blocked) => Permitted::Ready(Ready::Later { until_ms: blocked.until_ms }),
@@ -110,10 +141,10 @@ pub fn permit(host: &Host, prepared: Prepared) -> Permitted {
 }
 
 /// Waits for a place among the requests under way.
-pub async fn wait(host: &Host, mut prepared: Prepared, mut blocked: Blocked) -> Ready {
+pub async fn wait(executor: &Executor, mut prepared: Prepared, mut blocked: Blocked) -> Ready {
     loop {
         blocked.freed().await;
-        match permit(host, prepared) {
+        match permit(executor, prepared) {
             Permitted::Ready(ready) => return ready,
             Permitted::Crowded(again, still) => (prepared, blocked) = (again, still),
         }
@@ -130,14 +161,23 @@ impl Sending {
     }
 
     /// Sends it.
-    pub async fn send(self, host: &Host) -> Sent {
+    pub async fn send(self, executor: &Executor) -> Sent {
+        self.send_seen(executor, &mut |_| {}).await
+    }
+
+    /// The same, where `see` is shown the exchange of every request on the way.
+    pub async fn send_seen(self, executor: &Executor, see: &mut (dyn FnMut(&Exchange) + Send)) -> Sent {
         let sent = match (self.request, self.permit) {
-            (Request::One(request), Some(permit)) => host.executor.send(*request, permit).await,
+            (Request::One(request), Some(permit)) => {
+                let sent = executor.send(*request, permit).await;
+                sent.exchange.iter().for_each(&mut *see);
+                sent
+            }
             (Request::One(_), None) => return Sent::nothing("a request was to be sent without a permit"),
             (Request::Pages(pages), _) => {
                 let Pages { connection, action, inputs, timeout_ms } = *pages;
                 let call = connector::Call { timeout_ms, ..connector::Call::new(&connection, &action, inputs) };
-                host.executor.call(call).await
+                executor.call_seen(call, see).await
             }
         };
         Sent {

@@ -9,6 +9,9 @@ use crate::store;
 use crate::store::due::DueRun;
 use crate::store::runs::Detail;
 
+/// How often a run is looked at that another host has.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Works on a run until it is over or waits for a person, or until its next step is due later than
 /// `patience_ms` from now: then the next host goes on with it.
 ///
@@ -17,11 +20,23 @@ use crate::store::runs::Detail;
 pub async fn work_off(host: &Host, id: &str, patience_ms: i64) -> store::Result<()> {
     let give_up_ms = host.now_ms().saturating_add(patience_ms);
     while let Some(run) = host.store.run(id.to_owned()).await? {
-        let Some(due) = due(run) else { return Ok(()) };
+        let Some(mut due) = due(run) else { return Ok(()) };
+        due.lapses = host.store.presence().map_or(0, |presence| presence.lapses());
+        match host.store.claim_run(id.to_owned()).await? {
+            Some(epoch) => due.epoch = epoch,
+            // A host has it: what it makes of it is waited for.
+            None => {
+                if host.now_ms() > give_up_ms {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
+        }
         match drive(host, &due).await? {
             Left::Over => return Ok(()),
-            Left::Waits { due_ms } if due_ms > give_up_ms => return Ok(()),
-            Left::Waits { due_ms } => {
+            Left::Waits { due_ms } | Left::Asks { due_ms } if due_ms > give_up_ms => return Ok(()),
+            Left::Waits { due_ms } | Left::Asks { due_ms } => {
                 let wait_ms = due_ms.saturating_sub(host.now_ms()).max(0);
                 tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
             }
@@ -48,5 +63,11 @@ fn due(run: Detail) -> Option<DueRun> {
         frames: run.frames,
         created_at: summary.created_at,
         started_at: run.started_at,
+        is_repeat: run.retry_of.is_some() || run.replay_of.is_some(),
+        retry_of: run.retry_of,
+        root: run.root,
+        epoch: 0,
+        may_still_send: false,
+        lapses: 0,
     })
 }

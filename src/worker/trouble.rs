@@ -38,7 +38,7 @@ pub async fn poll_failed(
     exchange: Option<String>,
 ) -> store::Result<()> {
     let now_ms = host.now_ms();
-    let regular_ms = host.deployment().flows.get(&row.flow).and_then(|definition| definition.next_due(now_ms));
+    let regular_ms = host.deployment().polled(&row.flow).and_then(|definition| definition.next_due(now_ms));
     let (due_ms, counts) = match failure.verdict {
         Verdict::RateLimited { until_ms } => (until_ms.max(now_ms + 1_000), false),
         Verdict::Retry { after_ms } => (now_ms + after_ms.unwrap_or_else(|| backoff_ms(row.failures)), true),
@@ -55,7 +55,9 @@ pub async fn poll_failed(
         }
     };
     let message = failure.message.clone();
-    host.store.poll_failed(row.flow.clone(), json!(failure).to_string(), exchange, due_ms, counts, now_ms).await?;
+    host.store
+        .poll_failed(row.flow.clone(), row.epoch, json!(failure).to_string(), exchange, due_ms, counts, now_ms)
+        .await?;
     host.tell(&row.flow, || What::PollFailed { message: message.clone(), due_ms });
     match (failure.verdict, connection) {
         (Verdict::Reauth, Some(connection)) => stop_connection(host, connection, Standing::Attention, &failure).await?,
@@ -120,6 +122,29 @@ pub async fn connection_works(host: &Host, connection: &Connection) -> store::Re
     Ok(())
 }
 
+/// A check found that an account works: polls that were stopped because of it go on.
+pub async fn resume_connection(host: &Host, connection: &Connection) -> store::Result<()> {
+    let known = host.store.connection_states().await?;
+    if known.iter().any(|state| state.name == connection.name && state.state != Standing::Working) {
+        host.troubled.lock().insert(connection.name.clone());
+    }
+    let now_ms = host.now_ms();
+    if !host.troubled.lock().contains(&connection.name) {
+        return Ok(());
+    }
+    for row in host.store.triggers().await? {
+        let is_stopped = matches!(row.state.as_str(), "attention" | "suspended");
+        let polls_with_it =
+            host.deployment().flows.get(&row.flow).is_some_and(|definition| definition.polls_with(&connection.name));
+        if is_stopped && polls_with_it {
+            host.store.set_trigger_state(row.flow, "enabled", None, Some(now_ms), now_ms).await?;
+        }
+    }
+    connection_works(host, connection).await?;
+    host.wake.notify_one();
+    Ok(())
+}
+
 /// The service refused an account: its polls stop, and a person is told once.
 pub async fn stop_connection(
     host: &Host,
@@ -136,11 +161,10 @@ pub async fn stop_connection(
     };
     host.troubled.lock().insert(connection.name.clone());
     let is_new = host.store.set_connection(state, now_ms).await?;
-    for (flow, definition) in &host.deployment().flows {
+    let deployment = host.deployment();
+    for (flow, definition) in deployment.flows.iter().chain(&deployment.replies) {
         if definition.polls_with(&connection.name) {
-            host.store
-                .set_trigger_state(flow.clone(), standing.word(), Some(failure.message.clone()), None, now_ms)
-                .await?;
+            host.store.stop_trigger(flow.clone(), standing.word(), Some(failure.message.clone()), now_ms).await?;
         }
     }
     if is_new {

@@ -114,10 +114,20 @@ async fn a_second_host_is_told_who_holds_the_store() {
 }
 
 #[tokio::test]
-async fn a_database_server_is_refused_without_its_password() {
+async fn the_address_of_another_database_is_refused_without_its_password() {
     let project = Project::new(&[]).await;
-    let place = Place { store: Some("postgres://me:s3cret@host/db".to_owned()), ..project.place() };
+    let place = Place { store: Some("mysql://me:s3cret@host/db".to_owned()), ..project.place() };
     let error = up::start(&place).await.err().unwrap();
     assert_eq!(error.code, "store_unsupported");
+    assert!(!format!("{error:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_told_without_its_password() {
+    let project = Project::new(&[]).await;
+    let place = Place { store: Some("postgres://me:s3cret@127.0.0.1:1/db".to_owned()), ..project.place() };
+    let error = up::start(&place).await.err().unwrap();
+    assert_eq!((error.code.as_str(), error.exit), ("store_unreachable", Exit::Host));
+    assert!(error.message.contains("db at 127.0.0.1:1"), "{error}");
     assert!(!format!("{error:?}").contains("s3cret"));
 }

@@ -5,6 +5,7 @@ mod demo;
 mod files;
 mod flows;
 mod runs;
+mod secrets;
 
 use std::path::Path;
 use std::time::Duration;

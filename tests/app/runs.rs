@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidegate::app::run;
+use tidegate::app::runs::repeat::{How, Repeated, Which, repeat};
 use tidegate::app::runs::{self, Settlement};
 use tidegate::sandbox::{Fault, Service};
 
@@ -60,15 +61,15 @@ async fn a_run_is_found_replayed_and_cancelled() {
     let end = &id[id.len() - 8..];
     assert_eq!(runs::show(&view, end).await.unwrap().row.id, id);
     assert_eq!(runs::cancel(&view, &id).await.unwrap_err().code, "run_over");
-    let again = runs::replay(&view, end).await.unwrap();
+    let again = replay(&view, end).await;
     assert_eq!(again.state, "queued");
     let shown = runs::show(&view, &again.id).await.unwrap();
-    assert_eq!((shown.retry_of.as_deref(), shown.item), (Some(id.as_str()), Some(json!({"name": "you"}))));
+    assert_eq!((shown.replay_of.as_deref(), shown.item), (Some(id.as_str()), Some(json!({"name": "you"}))));
     let working = project.work().await;
     until("the second hello", async || project.read("out/hello.txt") == "Hello you\nHello you\n").await;
     working.stop().await;
     let view = project.view().await;
-    let third = runs::replay(&view, &id).await.unwrap();
+    let third = replay(&view, &id).await;
     assert_eq!(runs::cancel(&view, &third.id).await.unwrap().state, "cancelled");
     let listed =
         runs::list(&view, runs::Filter { state: Some("succeeded".to_owned()), ..Default::default() }).await.unwrap();
@@ -116,4 +117,52 @@ async fn what_nobody_knows_is_settled_by_a_person() {
     assert!(project.read("out/sent.txt").contains("by phone"), "{}", project.read("out/sent.txt"));
     // The one that was to be tried again was; nothing else was sent a second time.
     assert_eq!(project.sandbox.control().count(Service::Json, "sink").requests, before + 1);
+}
+
+#[tokio::test]
+async fn failed_runs_are_retried_from_the_step_that_failed_each_once() {
+    let order = "flow: order\ntrigger: {manual: true}\nsteps:\n  - {action: file.append, with: {path: begun.txt, text: \"n{{item.n}}\"}}\n  - {id: sent, action: json.post, with: {path: /sink, body: {n: \"{{item.n}}\"}}, retry: {attempts: 1}}\n  - {action: file.append, with: {path: done.txt, text: \"n{{item.n}}\"}}\n";
+    let project = Project::new(&[("flows/order.yaml", order)]).await;
+    let refuse = Fault { operation: Some("sink".to_owned()), status: Some(422), times: Some(2), ..Fault::default() };
+    project.sandbox.control().inject(refuse).unwrap();
+    let mut failed = Vec::new();
+    for n in 1..=3 {
+        let run = run::run(&project.place(), "order", Some(json!({"n": n})), false).await.unwrap().run.unwrap();
+        failed.push((run.row.id, run.row.state, run.row.error));
+    }
+    let states: Vec<&str> = failed.iter().map(|(_, state, _)| state.as_str()).collect();
+    assert_eq!(states, ["failed", "failed", "succeeded"], "{failed:#?}");
+    let view = project.view().await;
+    let all = || Which::Found(runs::Filter { state: Some("failed".to_owned()), ..Default::default() });
+    let meant = repeat(&view, How::Retry, all(), true).await.unwrap();
+    assert_eq!(
+        ids(&meant),
+        [failed[0].0.as_str(), failed[1].0.as_str()],
+        "they are shown, oldest first, and left as they are"
+    );
+    let retried = repeat(&view, How::Retry, all(), false).await.unwrap();
+    assert_eq!((retried.queued.len(), retried.left.len()), (2, 0));
+    let twice = repeat(&view, How::Retry, all(), false).await.unwrap();
+    let codes: Vec<&str> = twice.left.iter().map(|left| left.code.as_str()).collect();
+    assert_eq!((twice.queued.len(), codes), (0, vec!["run_retried", "run_retried"]));
+    let over = repeat(&view, How::Retry, Which::Named(vec![failed[2].0.clone()]), false).await.unwrap_err();
+    assert_eq!(over.code, "run_not_failed");
+    let working = project.work().await;
+    until("both go on", async || project.read("out/done.txt") == "n3\nn1\nn2\n").await;
+    working.stop().await;
+    assert_eq!(project.read("out/begun.txt"), "n1\nn2\nn3\n", "what was done is not done again");
+    let shown = runs::show(&project.view().await, &retried.queued[0].id).await.unwrap();
+    assert_eq!((shown.row.state.as_str(), shown.retry_of.as_deref()), ("succeeded", Some(failed[0].0.as_str())));
+    let first = runs::show(&project.view().await, &failed[0].0).await.unwrap();
+    assert_eq!(first.row.state, "failed", "what is over stays as it is");
+    assert_eq!(first.retried_by.as_deref(), Some(retried.queued[0].id.as_str()));
+}
+
+async fn replay(view: &tidegate::app::View, id: &str) -> runs::Row {
+    let mut repeated = repeat(view, How::Replay, Which::Named(vec![id.to_owned()]), false).await.unwrap();
+    repeated.queued.remove(0)
+}
+
+fn ids(repeated: &Repeated) -> Vec<&str> {
+    repeated.queued.iter().map(|row| row.id.as_str()).collect()
 }

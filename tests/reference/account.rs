@@ -19,13 +19,15 @@ use tidegate::settings;
 pub struct Account {
     executor: Executor,
     connection: Arc<Connection>,
+    clock: Clock,
 }
 
 impl Account {
     /// An account of the connector `name` at `url`, at a time in UTC epoch milliseconds.
     pub fn new(name: &str, url: &str, now_ms: i64, fields: &Value) -> Account {
         let connector = compiled(name);
-        let written = json!({"connector": name, "fields": fields, "hosts": {"api": url}});
+        let hosts: BTreeMap<&str, &str> = connector.hosts().map(|host| (host, url)).collect();
+        let written = json!({"connector": name, "fields": fields, "hosts": hosts});
         let settings: settings::Connection = serde_json::from_value(written).unwrap();
         let secrets = Secrets::new("").with_environment(BTreeMap::new());
         let clock = Clock::manual(now_ms);
@@ -34,9 +36,11 @@ impl Account {
             clock: clock.clone(),
             max_response_bytes: MAX_RESPONSE_BYTES,
             user_agent: "tidegate-reference".to_owned(),
+            ca: None,
         });
         Account {
-            executor: Executor::new(requester.unwrap(), Limits::new(), clock, Vec::new()),
+            executor: Executor::new(requester.unwrap(), Limits::new(), clock.clone(), vec![std::env::temp_dir()]),
+            clock,
             connection: Arc::new(Connection::bind(name, connector, &settings, &secrets).unwrap()),
         }
     }
@@ -56,7 +60,14 @@ impl Account {
     /// One request: a page, or an element. A failure of the outer kind came before anything was sent.
     pub async fn send(&self, call: Call<'_>) -> Result<Result<Page, Failure>, Failure> {
         let prepared = self.executor.prepare(call)?;
-        let permit = self.executor.permit(&prepared).expect("nothing is limited yet");
+        // A second page may have to wait for its turn: the clock goes on instead.
+        let permit = match self.executor.permit(&prepared) {
+            Ok(permit) => permit,
+            Err(blocked) => {
+                self.clock.advance(blocked.until_ms - self.clock.now_ms());
+                self.executor.permit(&prepared).expect("it is not limited any more")
+            }
+        };
         Ok(self.executor.send(prepared, permit).await.result)
     }
 

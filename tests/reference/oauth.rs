@@ -55,6 +55,24 @@ fn published_texts_are_encoded() {
     }
 }
 
+/// The answer to a webhook's challenge.
+#[tokio::test]
+async fn published_challenges_are_answered() {
+    let Some(path) = reference("published_challenges_are_answered", "fixtures/x/oauth/oauth1-vectors.json") else {
+        return;
+    };
+    let vectors = fixture::json(&path);
+    let cases = vectors["webhook_crc"]["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let fields = serde_json::json!({"consumer_key": "key", "consumer_secret": case["consumer_secret"]});
+        let account = super::account::Account::new("x", "http://127.0.0.1:1", 0, &fields);
+        let inputs = serde_json::json!({"crc_token": case["crc_token"]});
+        let answered = account.call("answer_crc", inputs).await.result.unwrap().into_output();
+        assert_eq!(answered["response_token"], case["response_token"]);
+    }
+}
+
 /// The whole header, where the vector has nothing but what our signer sends.
 fn wrong_header(
     vector: &Value,

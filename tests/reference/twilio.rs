@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidegate::connector::Call;
 use tidegate::engine::{Failure, Verdict};
 
-use self::replay::{Replay, completed, replay_of};
+use self::replay::{Replay, completed, records_of, replay_of};
 use super::account::Account;
 use super::answer::{Follows, changed_members, first_text, first_words, wrong_with};
 use super::fixture::{Answer, Fixture, Recorded};
@@ -37,7 +37,7 @@ async fn recorded_exchanges_of_twilio_are_replayed() {
                 replayed(recorded, replay).await
             }
             steps => {
-                let Some(replay) = replay_of(&steps[0]).filter(|replay| replay.action == "list_sms") else {
+                let Some(replay) = replay_of(&steps[0]).filter(|replay| replay.action == "list_messages") else {
                     continue;
                 };
                 ours += steps.len();
@@ -53,6 +53,12 @@ async fn recorded_exchanges_of_twilio_are_replayed() {
 
 async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {
     let Recorded { request, answer } = recorded;
+    let mut answer = answer.clone();
+    if let Some(next) = answer.body.pointer_mut("/meta/next_page_url") {
+        // It leads to Twilio itself, where no recording is; that it is not followed elsewhere has tests of its own.
+        next.take();
+    }
+    let answer = &answer;
     let wire = Wire::recorded([answer.clone()]).await;
     let account = account(&wire.url(), &replay.account_sid);
     let mut wrong = Vec::new();
@@ -69,7 +75,7 @@ async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {
     };
     let passed = wire.passed();
     let sent = &passed[0].request;
-    if is_ours && (sent.method(), sent.url().path()) != (&request.method, request.url.path()) {
+    if is_ours && (sent.method(), decoded(&sent.url())) != (&request.method, decoded(&request.url)) {
         wrong.push(format!("sent was {}, recorded {} {}", sent.start, request.method, request.url.path()));
     }
     wrong.extend(given.iter().filter_map(|given| given.wrong_in(sent)));
@@ -92,9 +98,9 @@ async fn replayed(recorded: &Recorded, replay: Replay) -> Vec<String> {
 async fn replayed_pages(steps: &[Recorded], replay: Replay) -> Vec<String> {
     let wire = Wire::recorded(steps.iter().map(|step| step.answer.clone())).await;
     let account = account(&wire.url(), &replay.account_sid);
-    let mut inputs = completed("list_sms", Value::Object(replay.inputs));
+    let mut inputs = completed("list_messages", Value::Object(replay.inputs));
     inputs["limit"] = json!(10_000);
-    let page = match account.call("list_sms", inputs).await.result {
+    let page = match account.call("list_messages", inputs).await.result {
         Ok(page) => page,
         Err(failure) => return vec![format!("{failure:?}")],
     };
@@ -113,8 +119,12 @@ async fn replayed_pages(steps: &[Recorded], replay: Replay) -> Vec<String> {
     wrong.extend(replay.given.iter().filter_map(|given| given.wrong_in(&passed[0].request)));
     let messages = steps.iter().flat_map(|step| step.answer.body["messages"].as_array().unwrap());
     let whole = json!({"messages": messages.collect::<Vec<_>>()});
-    wrong.extend(wrong_records("list_sms", &page.records, &whole));
+    wrong.extend(wrong_records("list_messages", &page.records, &whole));
     wrong
+}
+
+fn decoded(url: &url::Url) -> String {
+    percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned()
 }
 
 async fn send(
@@ -159,14 +169,16 @@ fn wrong_failure(failure: &Failure, is_stopped: bool, answer: &Answer) -> Vec<St
 }
 
 fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> {
-    let recorded = match action {
-        "list_sms" => body["messages"].as_array().cloned().unwrap_or_default(),
-        _ => vec![body.clone()],
+    let recorded = match records_of(action) {
+        Some(member) => body[member].as_array().cloned().unwrap_or_default(),
+        None if body.is_null() => Vec::new(),
+        None => vec![body.clone()],
     };
+    let ours: Vec<Value> = ours.iter().filter(|record| !record.is_null()).cloned().collect();
     if ours.len() != recorded.len() {
         return vec![format!("{} records were recorded, {} came out", recorded.len(), ours.len())];
     }
-    let pairs = recorded.iter().zip(ours);
+    let pairs = recorded.iter().zip(&ours);
     let mut wrong: Vec<String> =
         pairs.clone().flat_map(|(recorded, ours)| changed_members(recorded, ours, &["auth_token"])).collect();
     let told = pairs

@@ -1,61 +1,54 @@
-//! Any output as rows of text: a list as a row for each element, a record as a row for each member.
+//! An output as rows of text: as the action says, or else a list as a row for each element and a record as a
+//! row for each member.
 
 use serde_json::Value;
+
+use crate::app::result::Table;
+use crate::connector::table::text;
 
 // More than fit beside each other are left to `--output json`.
 const COLUMNS: usize = 8;
 // How far members of members are shown: `author.username`.
 const DEPTH: usize = 2;
 
-/// Records as rows of text.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
-    /// Paths of members: `id`, `author.username`.
-    pub columns: Vec<String>,
-    /// A text per column.
-    pub rows: Vec<Vec<String>>,
+/// All that an output holds.
+pub fn whole(output: &Value) -> Table {
+    match output {
+        Value::Null => Table::default(),
+        Value::Array(records) => of_records(records),
+        Value::Object(_) => {
+            let mut members = Vec::new();
+            flatten(output, "", DEPTH, &mut members);
+            let rows = members.into_iter().map(|(path, value)| vec![path, text(value)]).collect();
+            Table { columns: vec!["name".to_owned(), "value".to_owned()], rows, title: None }
+        }
+        scalar => Table { columns: vec!["value".to_owned()], rows: vec![vec![text(scalar)]], title: None },
+    }
 }
 
-impl Table {
-    /// The rows of an output.
-    pub fn of(output: &Value) -> Table {
-        match output {
-            Value::Null => Table::default(),
-            Value::Array(records) => Table::of_records(records),
-            Value::Object(_) => {
-                let mut members = Vec::new();
-                flatten(output, "", DEPTH, &mut members);
-                let rows = members.into_iter().map(|(path, value)| vec![path, text(value)]).collect();
-                Table { columns: vec!["name".to_owned(), "value".to_owned()], rows }
-            }
-            scalar => Table { columns: vec!["value".to_owned()], rows: vec![vec![text(scalar)]] },
+fn of_records(records: &[Value]) -> Table {
+    let flat: Vec<Vec<(String, &Value)>> = records
+        .iter()
+        .map(|record| {
+            let mut members = Vec::new();
+            flatten(record, "", DEPTH, &mut members);
+            members
+        })
+        .collect();
+    let mut columns: Vec<String> = Vec::new();
+    for (path, _) in flat.iter().flatten() {
+        if columns.len() < COLUMNS && !columns.contains(path) {
+            columns.push(path.clone());
         }
     }
-
-    fn of_records(records: &[Value]) -> Table {
-        let flat: Vec<Vec<(String, &Value)>> = records
-            .iter()
-            .map(|record| {
-                let mut members = Vec::new();
-                flatten(record, "", DEPTH, &mut members);
-                members
-            })
-            .collect();
-        let mut columns: Vec<String> = Vec::new();
-        for (path, _) in flat.iter().flatten() {
-            if columns.len() < COLUMNS && !columns.contains(path) {
-                columns.push(path.clone());
-            }
-        }
-        let rows = flat.iter().map(|members| {
-            let cell = |column: &String| {
-                let found = members.iter().find(|(path, _)| path == column);
-                found.map(|(_, value)| text(value)).unwrap_or_default()
-            };
-            columns.iter().map(cell).collect()
-        });
-        Table { rows: rows.collect(), columns }
-    }
+    let rows = flat.iter().map(|members| {
+        let cell = |column: &String| {
+            let found = members.iter().find(|(path, _)| path == column);
+            found.map(|(_, value)| text(value)).unwrap_or_default()
+        };
+        columns.iter().map(cell).collect()
+    });
+    Table { rows: rows.collect(), columns, title: None }
 }
 
 fn flatten<'a>(value: &'a Value, path: &str, depth: usize, members: &mut Vec<(String, &'a Value)>) {
@@ -71,14 +64,6 @@ fn flatten<'a>(value: &'a Value, path: &str, depth: usize, members: &mut Vec<(St
     }
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -87,10 +72,10 @@ mod tests {
 
     #[test]
     fn outputs_are_rows() {
-        let table = |output: Value| Table::of(&output);
+        let table = |output: Value| whole(&output);
         let tweets = table(json!([{"id": "1", "author": {"username": "a"}}, {"id": "2", "text": "hi", "tags": ["x"]}]));
         assert_eq!(tweets.columns, ["id", "author.username", "text", "tags"]);
-        assert_eq!(tweets.rows, [vec!["1", "a", "", ""], vec!["2", "", "hi", "[\"x\"]"]]);
+        assert_eq!(tweets.rows, [vec!["1", "a", "", ""], vec!["2", "", "hi", "x"]]);
         let record = table(json!({"sid": "SM1", "price": null}));
         assert_eq!(record.rows, [["sid", "SM1"], ["price", ""]]);
         assert_eq!(table(json!([1, 2])).rows, [["1"], ["2"]]);

@@ -1,4 +1,5 @@
-//! What arrives in the demo: people who tweet about a harbour, people who text it, readings of its gauge.
+//! What arrives in the demo: people who tweet about a harbour, people who text it, readings of its gauge, and reports
+//! that its gate is stuck.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +8,17 @@ use parking_lot::Mutex;
 use serde_json::{Map, json};
 use tokio::sync::broadcast;
 
-use super::settings::{HASHTAG, TRUSTED};
+use super::settings::{HASHTAG, TRUSTED, WATCHED};
 use super::{Shown, Totals};
 use crate::sandbox::{Control, NewItems, NewSms, NewTweet};
 
 // The first poll, which tells history from news, comes first.
 const FIRST_AFTER: Duration = Duration::from_millis(900);
 const BEAT: Duration = Duration::from_millis(1_200);
-// SMS and readings come on every so many beats.
+// SMS, readings and reports come on every so many beats.
 const SMS_EVERY: usize = 2;
 const READING_EVERY: usize = 3;
+const REPORT_EVERY: usize = 2;
 
 const TWEETS: [(&str, &str); 12] = [
     ("mara_sails", "First boat through the gate this morning, the water is like glass"),
@@ -24,7 +26,7 @@ const TWEETS: [(&str, &str); 12] = [
     ("kelp_and_co", "Fresh mussels at the north quay until noon or until they are gone"),
     ("old_lockkeeper", "Forty years I opened that gate by hand. Now a phone does it. Fine by me"),
     ("tideline", "Spring tide tonight, highest water at a quarter past nine"),
-    ("jonas.on.deck", "Lost a red fender somewhere near the breakwater, there is coffee for the finder"),
+    ("jonas_on_deck", "Lost a red fender somewhere near the breakwater, there is coffee for the finder"),
     ("harbour_choir", "We rehearse on the steps at six, passers-by are welcome to hum along"),
     ("captain_ines", "Wind turns to the west, the small ones should be in by four"),
     ("gullwatch", "A heron on the crane again. It looks like it owns the place"),
@@ -46,6 +48,13 @@ const TEXTS: [&str; 10] = [
     "We found a red fender. Its owner owes somebody a coffee",
 ];
 
+const REPORTS: [(&str, &str); 4] = [
+    ("ferry_lena", "the gate is stuck half open and eight boats are waiting, is anybody looking?"),
+    ("skipper_bo", "outage at the gate again? The display is dark and nothing moves"),
+    ("prank_gull", "the gate is down, I saw a kraken take it. Send biscuits"),
+    ("dinghy_dan", "stuck behind the gate with my dinghy. I forgot my oars at home, never mind"),
+];
+
 /// Makes things arrive until it is dropped.
 pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: Arc<Mutex<Totals>>) {
     tokio::time::sleep(FIRST_AFTER).await;
@@ -56,6 +65,10 @@ pub async fn arrive(control: Control, shown: broadcast::Sender<Shown>, counted: 
         if beat.is_multiple_of(SMS_EVERY) {
             text(&control, &shown, beat / SMS_EVERY);
             counted.lock().sms_in += 1;
+        }
+        if beat.is_multiple_of(REPORT_EVERY) {
+            report(&control, &shown, beat / REPORT_EVERY);
+            counted.lock().reports_in += 1;
         }
         if beat.is_multiple_of(READING_EVERY) {
             reading(&control, &shown, beat / READING_EVERY);
@@ -84,6 +97,15 @@ fn text(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
     let body = if round == 0 { (*said).to_owned() } else { format!("{said} (update {round})") };
     control.add_sms(&NewSms { from: (*from).to_owned(), body: body.clone(), ..NewSms::default() });
     tell(shown, "sms", from, body);
+}
+
+fn report(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {
+    let Some((author, said)) = REPORTS.get(number % REPORTS.len()) else {
+        return;
+    };
+    let text = format!("{WATCHED} {said}");
+    control.add_tweets(&NewTweet { author: (*author).to_owned(), text: text.clone(), ..NewTweet::default() });
+    tell(shown, "report", &format!("@{author}"), text);
 }
 
 fn reading(control: &Control, shown: &broadcast::Sender<Shown>, number: usize) {

@@ -1,5 +1,7 @@
 //! The settings of the demo: the accounts of the local services, and the embedded flows on them.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 
 use super::super::{Error, Result};
@@ -7,15 +9,20 @@ use crate::sandbox::{self, Sandbox};
 use crate::settings::Settings;
 
 /// Whose phone gets the tweets.
-pub const ON_CALL: &str = "+15550199001";
+pub const READER: &str = "+15550199001";
+/// Whose phone is asked about outage reports.
+pub const ON_CALL: &str = "+15550199002";
 /// Whose SMS become tweets.
 pub const TRUSTED: [&str; 3] = ["+15550142001", "+15550142002", "+15550142003"];
 /// What the tweets are found by.
 pub const HASHTAG: &str = "#harbour";
+/// Whom outage reports mention.
+pub const WATCHED: &str = "@harbourgate";
 
-/// The settings for these servers.
-pub fn settings(sandbox: &Sandbox) -> Result<Settings> {
+/// The settings for these servers; approval pages are served at `public`.
+pub fn settings(sandbox: &Sandbox, public: SocketAddr) -> Result<Settings> {
     let settings = json!({
+        "public": {"url": format!("http://{public}"), "listen": "off"},
         "egress": {"allow": ["127.0.0.1:*"]},
         "connections": {
             "demo-x": {
@@ -27,13 +34,19 @@ pub fn settings(sandbox: &Sandbox) -> Result<Settings> {
                     "access_token": sandbox::X_ACCESS_TOKEN,
                     "access_token_secret": sandbox::X_ACCESS_TOKEN_SECRET,
                 },
-                "hosts": {"api": sandbox.x_url()},
+                "hosts": {"api": sandbox.x_url(), "media": sandbox.x_url(), "video": sandbox.x_url()},
             },
             "demo-twilio": {
                 "connector": "twilio",
                 "description": "The local Twilio",
                 "fields": {"account_sid": sandbox::TWILIO_ACCOUNT_SID, "auth_token": sandbox::TWILIO_AUTH_TOKEN},
-                "hosts": {"api": sandbox.twilio_url()},
+                "hosts": {
+                    "api": sandbox.twilio_url(),
+                    "lookups": sandbox.twilio_url(),
+                    "verify": sandbox.twilio_url(),
+                    "content": sandbox.twilio_url(),
+                    "messaging": sandbox.twilio_url(),
+                },
                 "defaults": {"from": sandbox::TWILIO_NUMBER},
             },
             "demo-json": {
@@ -44,7 +57,12 @@ pub fn settings(sandbox: &Sandbox) -> Result<Settings> {
         },
         "flows": {
             // The demo's own tweets carry no hashtag, so it does not answer itself.
-            "tweet-to-sms": {"inputs": {"query": HASHTAG, "to": [ON_CALL]}, "every": "2s"},
+            "tweet-to-sms": {"inputs": {"query": HASHTAG, "to": [READER]}, "every": "2s"},
+            // Who it answers is not asked about again: answers mention nobody.
+            "outage-watch": {
+                "inputs": {"query": format!("{WATCHED} (stuck OR down OR outage) -is:retweet"), "on_call": ON_CALL},
+                "every": "1s",
+            },
             "sms-to-tweet": {"inputs": {"trusted": TRUSTED}, "every": "1s"},
             "json-to-file": {"inputs": {"path": "/linked?limit=1000"}, "every": "2s"},
         },

@@ -15,7 +15,8 @@ pub fn accounts(catalog: &Catalog) -> BTreeMap<String, Connection> {
     let all = settings.value.connections.iter();
     all.map(|(name, written)| {
         let mut account = written.clone();
-        if let Some(loaded) = catalog.connectors.get(&written.connector) {
+        // A stored one was typed when it was made.
+        if let (false, Some(loaded)) = (written.is_stored, catalog.connectors.get(&written.connector)) {
             let connector = loaded.value.as_ref();
             let place = format!("/connections/{}", escape(name));
             let retype = |value: &Value, input: &Input, place: String| {

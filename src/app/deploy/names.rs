@@ -1,10 +1,13 @@
 //! What a flow names: the connectors of its trigger and steps, and the accounts that sign its `http` steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::manifest::Flow;
-use crate::manifest::flow::Step;
+use crate::manifest::{Connector, Flow, composite};
 use crate::worker::Accounts;
+
+/// The connectors as written, by name.
+type Manifests = BTreeMap<String, Arc<Connector>>;
 
 /// What a flow names.
 #[derive(Default)]
@@ -15,9 +18,20 @@ pub struct Named {
     pub accounts: BTreeSet<String>,
 }
 
-/// The connectors that a flow uses, by name.
-pub fn connectors_of(flow: &Flow) -> BTreeSet<String> {
-    written_names(flow).connectors
+/// The connectors that a flow uses, by name, also within composite actions.
+pub fn connectors_of(flow: &Flow, manifests: &Manifests) -> BTreeSet<String> {
+    written_names(flow, manifests).connectors
+}
+
+/// The accounts that a flow names to sign `http` steps with; composites name none (`check`).
+pub fn accounts_of(flow: &Flow) -> BTreeSet<String> {
+    let mut accounts = BTreeSet::new();
+    for steps in [&flow.steps, &flow.on_failure] {
+        composite::all_steps(steps, &mut |step| {
+            accounts.extend(step.http.as_ref().and_then(|http| http.connection.clone()));
+        });
+    }
+    accounts
 }
 
 /// The connector that a flow polls.
@@ -26,33 +40,21 @@ pub fn polled_connector(flow: &Flow) -> Option<&str> {
 }
 
 /// What a flow names, with the connectors of its accounts.
-pub fn named(flow: &Flow, accounts: &Accounts) -> Named {
-    let mut named = written_names(flow);
+pub fn named(flow: &Flow, manifests: &Manifests, accounts: &Accounts) -> Named {
+    let mut named = written_names(flow, manifests);
     let signers = named.accounts.iter().filter_map(|account| accounts.configured().get(account));
     named.connectors.extend(signers.map(|account| account.connector.clone()).collect::<Vec<_>>());
     named
 }
 
-fn written_names(flow: &Flow) -> Named {
+fn written_names(flow: &Flow, manifests: &Manifests) -> Named {
     let mut named = Named::default();
     if let Some(connector) = polled_connector(flow) {
         named.connectors.insert(connector.to_owned());
     }
-    collect(&flow.steps, &mut named);
-    collect(&flow.on_failure, &mut named);
-    named
-}
-
-fn collect(steps: &[Step], named: &mut Named) {
-    for step in steps {
-        if let Some((connector, _)) = step.action.as_deref().and_then(|action| action.split_once('.')) {
-            named.connectors.insert(connector.to_owned());
-        }
-        if let Some(account) = step.http.as_ref().and_then(|http| http.connection.as_ref()) {
-            named.accounts.insert(account.clone());
-        }
-        for inner in [&step.then, &step.otherwise, &step.steps] {
-            collect(inner.as_deref().unwrap_or_default(), named);
-        }
+    for steps in [&flow.steps, &flow.on_failure] {
+        named.connectors.extend(composite::connectors_of(steps, None, manifests));
     }
+    named.accounts = accounts_of(flow);
+    named
 }

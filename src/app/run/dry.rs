@@ -10,36 +10,50 @@ use serde_json::{Map, Value};
 use super::{Preview, Project};
 use crate::clock::{Clock, rfc3339};
 use crate::connector::{Action, AdHoc, Call, Connection, Executor, Prepared};
+use crate::engine::approval::{End, Resolution};
 use crate::engine::{
     self, Decision, Effect, EntryState, Event, Facts, Failure, Next, Outcome, Run, Target, Verdict, advance,
 };
-use crate::worker::{Definition, Deployment};
+use crate::worker::{Composites, Definition, Deployment, SecretInputs};
 
 // A flow that never ends is told soon enough.
 const MOST_REQUESTS: usize = 1_000;
+// Stands where a run's id does.
+const DRY: &str = "dry-run";
 
 /// What each step of a flow would do for an item.
 pub async fn run(
     project: &Project,
     executor: &Executor,
-    deployment: &Deployment,
-    definition: &Definition,
+    deployment: Arc<Deployment>,
+    definition: &Arc<Definition>,
     item: Value,
     clock: &Clock,
 ) -> Vec<Preview> {
-    let dry = Dry { project, executor, deployment, definition };
+    let mut inputs = definition.inputs.clone();
+    let secrets = SecretInputs::hide(&mut inputs, deployment.secrets.get(&definition.name), DRY);
+    let dry = Dry { project, executor, deployment: &deployment, definition, secrets };
     let mut now_ms = clock.now_ms();
-    let facts = Facts { run_id: "dry-run".to_owned(), item, inputs: definition.inputs.clone(), started_ms: now_ms };
+    let facts = Facts {
+        run_id: DRY.to_owned(),
+        root_id: DRY.to_owned(),
+        item,
+        inputs,
+        started_ms: now_ms,
+        composites: Composites::new(Arc::clone(&deployment), Arc::clone(definition)),
+    };
     let mut run = Run::begin(&definition.flow, facts);
     let mut previews = Vec::new();
     let mut event = Event::Begin;
     let mut requests = 0;
     loop {
-        let Decision { entries, next } = advance(&definition.flow, &mut run, event, now_ms);
+        let Decision { entries, next, .. } = advance(&definition.flow, &mut run, event, now_ms);
         for entry in entries {
             let is_request = matches!(entry.form.as_ref(), "action" | "http") && entry.state == EntryState::Succeeded;
-            // Requests are shown as they are made; a failed one is told with its reason.
-            if is_request || entry.state == EntryState::Sending {
+            // Requests are shown as they are made; a failed one is told with its reason. Composites are shown by
+            // the requests of their steps, and by what comes of them.
+            let has_just_begun = entry.form == "composite" && entry.state == EntryState::Running;
+            if is_request || has_just_begun || entry.state == EntryState::Sending {
                 continue;
             }
             previews.push(Preview {
@@ -65,7 +79,18 @@ pub async fn run(
                 now_ms = now_ms.max(due_ms);
                 Event::Due
             }
-            Next::Reconcile(_) => Event::NotFound,
+            // Somebody takes the first choice.
+            Next::Answers(awaited) => Event::Resolved(Box::new(Resolution {
+                end: End::Decided,
+                choice: awaited.first_choice,
+                text: None,
+                by: None,
+                at: Some(rfc3339(now_ms)),
+                how: None,
+                answers: Vec::new(),
+                unreached: Vec::new(),
+            })),
+            Next::Reconcile(_) => Event::NotFound { doubt: None },
             Next::Unknown | Next::Ended(_) => return previews,
         };
     }
@@ -76,6 +101,7 @@ struct Dry<'a> {
     executor: &'a Executor,
     deployment: &'a Deployment,
     definition: &'a Definition,
+    secrets: Option<SecretInputs>,
 }
 
 /// Who is asked, with which account.
@@ -94,7 +120,13 @@ impl Dry<'_> {
             output: None,
             error: None,
         };
-        let answered = match self.ask(call, &mut preview).await {
+        let lifted = self.secrets.as_ref().map(|secrets| secrets.lifted(call.clone()));
+        let mut asked = self.ask(lifted.as_ref().unwrap_or(call), &mut preview).await;
+        if let Some(secrets) = &self.secrets {
+            preview.request = preview.request.map(|request| secrets.cover(&request));
+            asked = asked.map(|output| secrets.cover(&output)).map_err(|failure| secrets.cover_failure(failure));
+        }
+        let answered = match asked {
             Ok(output) => {
                 preview.output = Some(output.clone());
                 Event::Answered { output }
@@ -112,9 +144,10 @@ impl Dry<'_> {
         let inputs = call.inputs.as_ref().clone();
         let asked = self.asked(call, &inputs)?;
         let prepared = match &asked {
-            Asked::Action(connection, action) => self
-                .executor
-                .prepare(Call { element: call.element.clone(), ..Call::new(connection, action, inputs.clone()) })?,
+            Asked::Action(connection, action) => {
+                let call = Call { element: call.element.clone(), ..Call::new(connection, action, inputs.clone()) };
+                self.executor.prepare(self.executor.resolve(call).await?)?
+            }
             Asked::Http(connection) => self.executor.prepare_ad_hoc(AdHoc {
                 connection: connection.as_ref(),
                 inputs: inputs.clone(),

@@ -7,6 +7,9 @@ use crate::app::demo::{Addresses, Shown};
 use crate::cli::table::{ColumnWidth, Table};
 use crate::cli::text::{count, elapsed, one_line};
 
+/// The flow whose questions the person on call answers.
+const ASKS: &str = "outage-watch";
+
 /// The state of the table.
 #[derive(Debug)]
 pub struct Board {
@@ -44,9 +47,10 @@ impl Board {
         Board {
             services: format!("X {x}   Twilio {twilio}   JSON {json}"),
             sections: vec![
-                Section::new("tweet-to-sms", "Tweets to SMS", "tweet", 5),
-                Section::new("sms-to-tweet", "SMS to tweets", "sms", 5),
-                Section::new("json-to-file", "Items to a file", "item", 2),
+                Section::new("tweet-to-sms", "Tweets to SMS", "tweet", 3),
+                Section::new("sms-to-tweet", "SMS to tweets", "sms", 3),
+                Section::new(ASKS, "Outages, asked about", "report", 4),
+                Section::new("json-to-file", "Items to a file", "item", 1),
             ],
             notice: None,
             failed: 0,
@@ -62,12 +66,16 @@ impl Board {
                     section.latest = format!("{from}: {text}");
                 }
             }
+            Shown::Person { did, text } => {
+                if let Some(section) = self.sections.iter_mut().find(|section| section.flow == ASKS) {
+                    section.show(Done { state: did.to_owned(), summary: text, elapsed_ms: None });
+                }
+            }
             Shown::Done { flow, state, summary, elapsed_ms, .. } => {
                 self.failed += u64::from(state == "failed");
                 if let Some(section) = self.sections.iter_mut().find(|section| section.flow == flow) {
                     section.done += u64::from(state == "succeeded");
-                    section.rows.push_front(Done { state, summary, elapsed_ms });
-                    section.rows.truncate(section.kept);
+                    section.show(Done { state, summary, elapsed_ms });
                 }
             }
             Shown::Notice { message } => self.notice = Some(message),
@@ -108,6 +116,11 @@ impl Board {
 impl Section {
     fn new(flow: &'static str, title: &'static str, what: &'static str, kept: usize) -> Self {
         Section { flow, title, what, arrived: 0, latest: String::new(), done: 0, rows: VecDeque::new(), kept }
+    }
+
+    fn show(&mut self, row: Done) {
+        self.rows.push_front(row);
+        self.rows.truncate(self.kept);
     }
 
     fn draw(&self, width: u16, lines: &mut Vec<String>) {
@@ -159,7 +172,13 @@ mod tests {
 
     fn board() -> Board {
         let local = "http://127.0.0.1:18080".to_owned();
-        Board::new(&Addresses { x: local.clone(), twilio: local.clone(), json: local.clone(), control: local })
+        Board::new(&Addresses {
+            x: local.clone(),
+            twilio: local.clone(),
+            json: local.clone(),
+            control: local.clone(),
+            public: local,
+        })
     }
 
     fn done(state: &str, number: u32) -> Shown {
@@ -213,8 +232,8 @@ mod tests {
         let shown: Vec<String> = board.lines(120, 3_200).iter().map(|line| visible(line)).collect();
         let at = |text: &str| shown.iter().position(|line| line.contains(text));
         assert!(at("message 8") < at("message 7") && at("message 7").is_some(), "{shown:#?}");
-        assert_eq!(at("message 3"), None, "{shown:#?}");
+        assert_eq!(at("message 5"), None, "{shown:#?}");
         assert!(at("latest in: @ada: The bridge is open").is_some(), "{shown:#?}");
-        assert!(at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 item; 1 failed").is_some(), "{shown:#?}");
+        assert!(at("3.0s done: 7/1 tweet, 0/0 sms, 0/0 report, 0/0 item; 1 failed").is_some(), "{shown:#?}");
     }
 }

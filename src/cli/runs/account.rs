@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
+use crate::app::result::Status;
 use crate::app::runs::{Detail, Step};
 use crate::cli::text::{cell, elapsed, indented, one_line, readable};
 
 /// The whole account, for people.
 pub fn account(run: &Detail) -> String {
-    let Detail { row, definition, retry_of, item, failure: _, steps } = run;
+    let Detail { row, definition, retry_of, replay_of, retried_by, item, failure: _, steps } = run;
     let mut text = format!("run {} of {}: {}\n", one_line(&row.id), one_line(&row.flow), one_line(&row.state));
     let took = row.ended_at.map(|ended| format!(", over {} ({})", ended, elapsed(ended.ms - row.created_at.ms)));
     text.push_str(&format!("  found {}{}\n", row.created_at, took.unwrap_or_default()));
@@ -18,8 +19,10 @@ pub fn account(run: &Detail) -> String {
     if let Some(key) = &row.item_key {
         text.push_str(&format!("  item key {}\n", one_line(key)));
     }
-    if let Some(before) = retry_of {
-        text.push_str(&format!("  repeats run {}\n", one_line(before)));
+    for (what, other) in [("goes on with run", retry_of), ("repeats run", replay_of), ("retried by run", retried_by)] {
+        if let Some(other) = other {
+            text.push_str(&format!("  {what} {}\n", one_line(other)));
+        }
     }
     text.push_str(&format!("  definition {}\n", one_line(definition)));
     if let Some(error) = &row.error {
@@ -60,6 +63,9 @@ fn attempt(step: &Step) -> String {
         if let Some(value) = value.as_ref().filter(|value| !value.is_null()) {
             text.push_str(&member(title, value));
         }
+    }
+    if let Some(result) = step.result.as_ref().filter(|result| result.status == Status::PartiallySuccessful) {
+        text.push_str(&format!("  result: {}\n", result.status.title()));
     }
     if let Some(error) = &step.error {
         text.push_str(&failure(error));
@@ -179,6 +185,7 @@ mod tests {
             output: None,
             error: None,
             exchange: None,
+            result: None,
         }
     }
 
@@ -213,6 +220,8 @@ mod tests {
             row,
             definition: "d".into(),
             retry_of: None,
+            replay_of: None,
+            retried_by: None,
             item: None,
             failure: None,
             steps: vec![failed, lost],

@@ -5,6 +5,7 @@ pub mod oauth1;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,9 @@ use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue}
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::grants::Source;
 use super::message::{Body, Method};
+use super::multipart::{Content, Part};
 use crate::engine::Failure;
 use crate::manifest::connector::auth::{Auth, KeyPlace};
 
@@ -30,6 +33,8 @@ pub enum Credentials {
     ApiKey(ApiKey),
     /// OAuth 1.0a with HMAC-SHA1 (RFC 5849); a signature per request.
     Oauth1(Box<oauth1::Signer>),
+    /// A token that has to be had first; what signs is its [`super::grants::Live`].
+    Had(Arc<Source>),
 }
 
 /// A key and its place.
@@ -68,21 +73,50 @@ impl Credentials {
         Ok(match auth {
             Auth::None {} => Credentials::None,
             Auth::Basic { username, password } => {
-                let pair = STANDARD.encode(format!("{username}:{password}"));
-                Credentials::Basic(secret_value(&format!("Basic {pair}"), "basic")?)
+                Credentials::basic(&STANDARD.encode(format!("{username}:{password}")))?
             }
-            Auth::Bearer { token } => Credentials::Bearer(secret_value(&format!("Bearer {token}"), "bearer")?),
+            Auth::Bearer { token } => Credentials::bearer(token)?,
             Auth::ApiKey { r#in: place, name, value } => Credentials::ApiKey(ApiKey::new(*place, name, value)?),
-            Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret } => {
+            Auth::Oauth1 { consumer_key, consumer_secret, token, token_secret, .. } => {
                 Credentials::Oauth1(Box::new(oauth1::Signer::new(consumer_key, consumer_secret, token, token_secret)))
             }
+            Auth::Oauth2(_) | Auth::Session(_) | Auth::Jwt(_) => return Err(not_had()),
         })
+    }
+
+    /// `Authorization: Basic`, from a user name and password that are joined and encoded already.
+    pub(super) fn basic(pair: &str) -> Result<Self, Failure> {
+        Ok(Credentials::Basic(secret_value(&format!("Basic {pair}"), "basic")?))
+    }
+
+    /// `Authorization: Bearer`.
+    pub(super) fn bearer(token: &str) -> Result<Self, Failure> {
+        Ok(Credentials::Bearer(secret_value(&format!("Bearer {token}"), "bearer")?))
+    }
+
+    /// What differs from account to account and is no password: tokens and keys, which services make, a user's name.
+    pub(super) fn account(&self) -> String {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match self {
+            Credentials::None | Credentials::Had(_) => String::new(),
+            Credentials::Basic(pair) => {
+                let encoded = text(pair);
+                let pair = STANDARD.decode(encoded.trim_start_matches("Basic ")).unwrap_or_default();
+                let user = pair.split(|byte| *byte == b':').next().unwrap_or_default();
+                String::from_utf8_lossy(user).into_owned()
+            }
+            Credentials::Bearer(token) => text(token),
+            Credentials::ApiKey(ApiKey::Header(_, value) | ApiKey::Cookie(value)) => text(value),
+            Credentials::ApiKey(ApiKey::Query(_, key) | ApiKey::Body(_, key) | ApiKey::Path(_, key)) => key.clone(),
+            Credentials::Oauth1(signer) => signer.token().to_owned(),
+        }
     }
 
     /// Adds them to a hop. `now_ms` is UTC epoch milliseconds; OAuth 1 takes its timestamp from it.
     pub fn apply(&self, outgoing: &mut Outgoing<'_>, now_ms: i64) -> Result<(), Failure> {
         match self {
             Credentials::None => {}
+            Credentials::Had(_) => return Err(not_had()),
             Credentials::Basic(value) | Credentials::Bearer(value) => {
                 outgoing.headers.insert(AUTHORIZATION, value.clone());
             }
@@ -114,6 +148,7 @@ impl fmt::Debug for Credentials {
             Credentials::Bearer(_) => "Bearer(..)",
             Credentials::ApiKey(_) => "ApiKey(..)",
             Credentials::Oauth1(_) => "Oauth1(..)",
+            Credentials::Had(_) => "Had(..)",
         })
     }
 }
@@ -185,6 +220,9 @@ fn put_into_body(outgoing: &mut Outgoing<'_>, name: &str, value: &str) -> Result
             *text = Value::Object(members).to_string().into();
         }
         Body::Empty => return Err(misplaced("the request has no body")),
+        Body::Multipart(body) => {
+            body.parts.push(Part { name: name.to_owned(), content: Content::Text(value.to_owned()) })
+        }
         Body::Raw(_) => return Err(misplaced("the request's body is raw")),
     }
     Ok(())
@@ -223,6 +261,11 @@ fn put_into_path(outgoing: &mut Outgoing<'_>, name: &str, encoded: &str) -> Resu
         )
         .with_help("write the name in braces into the action's `path` or the host's URL")),
     }
+}
+
+/// Nobody signs with a token that was not had yet.
+fn not_had() -> Failure {
+    Failure::not_sent("token_missing", "the token that signs this request has to be had first")
 }
 
 /// A header value that logs of the HTTP stack do not show.

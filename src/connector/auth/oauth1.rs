@@ -20,18 +20,33 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub struct Signer {
     consumer_key: String,
     token: String,
+    /// What only the requests of a sign-in carry.
+    more: Vec<(&'static str, String)>,
     /// The state of HMAC after its key; cloned per signature.
     keyed: Hmac<Sha1>,
 }
 
 impl Signer {
+    /// The account's token, without its secret.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// From the four values of a connection; an empty token (nobody has signed in yet) is left out of requests.
     pub fn new(consumer_key: &str, consumer_secret: &str, token: &str, token_secret: &str) -> Self {
         Signer {
             consumer_key: consumer_key.to_owned(),
             token: token.to_owned(),
+            more: Vec::new(),
             keyed: keyed(&signing_key(consumer_secret, token_secret)),
         }
+    }
+
+    /// The same with another protocol parameter: `oauth_callback` or `oauth_verifier`.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.more.push((name, value.to_owned()));
+        self
     }
 
     /// The value of the `Authorization` header. `form` holds the decoded pairs of a form body;
@@ -48,6 +63,7 @@ impl Signer {
         if !self.token.is_empty() {
             protocol.push(("oauth_token", self.token.as_str()));
         }
+        protocol.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
         let query: Vec<_> = url.query_pairs().collect();
         let signed = protocol
             .iter()

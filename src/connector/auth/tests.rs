@@ -91,6 +91,7 @@ fn json_is_not_signed_and_a_missing_token_is_left_out() {
         consumer_secret: "secret".into(),
         token: String::new(),
         token_secret: String::new(),
+        sign_in: None,
     })
     .unwrap();
     let mut hop = outgoing("http://127.0.0.1/2/tweets", Body::Json(r#"{"text":"hi"}"#.into()));
@@ -171,4 +172,45 @@ fn what_can_not_be_sent_says_so_without_the_secret() {
     let misplaced = api_key(KeyPlace::Body, "key", "hunter22").apply(&mut hop, 0).unwrap_err();
     assert_eq!(misplaced.code, "credential_misplaced");
     assert!(!format!("{misplaced:?}").contains("hunter22"));
+}
+
+/// The first leg of OAuth 1.0a (RFC 5849, section 2.1): the callback is signed and sent, and there is no token yet.
+#[test]
+fn the_parameters_of_a_sign_in_are_signed() {
+    let signer = oauth1::Signer::new("dpf43f3p2l4k3l03", "kd94hf93k423kf44", "", "")
+        .with("oauth_callback", "http://printer.example.com/ready");
+    let url = Url::parse("https://photos.example.net/initiate").unwrap();
+    let header = signer.header("POST", &url, &[], "wIjqoxSySrNvdS2nGYtk", 137_131_200);
+    let base = oauth1::base_string(
+        "POST",
+        &url,
+        [
+            ("oauth_callback", "http://printer.example.com/ready"),
+            ("oauth_consumer_key", "dpf43f3p2l4k3l03"),
+            ("oauth_nonce", "wIjqoxSySrNvdS2nGYtk"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131200"),
+            ("oauth_version", "1.0"),
+        ],
+    );
+    let signature = oauth1::signature(&base, "kd94hf93k423kf44", "");
+    assert!(header.contains("oauth_callback=\"http%3A%2F%2Fprinter.example.com%2Fready\""), "{header}");
+    assert!(header.contains(&format!("oauth_signature=\"{}\"", oauth1::percent_encode(&signature))), "{header}");
+    assert!(!header.contains("oauth_token"), "{header}");
+}
+
+#[test]
+fn accounts_differ_by_what_is_no_password() {
+    let account = |auth: serde_json::Value| Credentials::new(&serde_json::from_value(auth).unwrap()).unwrap().account();
+    let basic = |password: &str| account(serde_json::json!({"type": "basic", "username": "ann", "password": password}));
+    assert_eq!((basic("a:b"), basic("c")), ("ann".to_owned(), "ann".to_owned()));
+    let signed = |token: &str, secret: &str| {
+        account(serde_json::json!({
+            "type": "oauth1", "consumer_key": "k", "consumer_secret": "s", "token": token, "token_secret": secret,
+        }))
+    };
+    assert_eq!(signed("a", "x"), signed("a", "y"));
+    assert_ne!(signed("a", "x"), signed("b", "x"));
+    let bearer = |token: &str| account(serde_json::json!({"type": "bearer", "token": token}));
+    assert_ne!(bearer("a"), bearer("b"));
 }

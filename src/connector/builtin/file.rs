@@ -11,18 +11,19 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::connector::files::Folders;
 use crate::engine::{Failure, Outcome, Verdict};
 
-/// Where files may be appended to, and who is at it.
+/// Where files may be read and written, and who is at it.
 #[derive(Debug, Default)]
 pub struct Files {
-    folders: Vec<PathBuf>,
+    folders: Folders,
     locks: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
 }
 
@@ -36,15 +37,20 @@ pub struct Append {
 }
 
 impl Files {
-    /// The folders below which files may be written; relative paths are below the first.
+    /// The folders below which files may be read and written.
     pub fn new(folders: Vec<PathBuf>) -> Files {
-        Files { folders, locks: Mutex::default() }
+        Files { folders: Folders::new(folders), locks: Mutex::default() }
+    }
+
+    /// Where files may be read and written.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
     }
 
     /// From checked inputs. A journal of an earlier attempt makes it a repeat from that offset.
     pub fn prepare(&self, inputs: &Value, journal: Option<Value>) -> Result<Append, Failure> {
         let text = |name: &str| inputs.get(name).and_then(Value::as_str).unwrap_or_default();
-        let path = self.permitted(text("path"))?;
+        let path = self.folders.place(text("path"))?;
         let mut line = text("text").to_owned();
         if !line.ends_with('\n') {
             line.push('\n');
@@ -78,28 +84,6 @@ impl Files {
             }),
         }
     }
-
-    /// The file's path below a permitted folder, by its words alone; links are looked at when it is opened.
-    fn permitted(&self, written: &str) -> Result<PathBuf, Failure> {
-        let written = Path::new(written);
-        let refused = |why: &str| {
-            let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-            Failure::not_sent("file_refused", format!("the path `{}` {why}", written.display()))
-                .with_help(format!("files may be written below {}; see `files` in tidegate.yaml", folders.join(", ")))
-        };
-        if written.components().any(|part| matches!(part, Component::ParentDir)) {
-            return Err(refused("leads out of its folder"));
-        }
-        if written.file_name().is_none() {
-            return Err(refused("names no file"));
-        }
-        let is_below = |path: &Path| self.folders.iter().any(|folder| path.starts_with(folder));
-        match (written.is_absolute(), self.folders.first()) {
-            (true, _) if is_below(written) => Ok(written.to_owned()),
-            (false, Some(first)) => Ok(first.join(written)),
-            _ => Err(refused("is outside the permitted folders")),
-        }
-    }
 }
 
 impl Append {
@@ -113,7 +97,7 @@ impl Append {
         json!({"path": self.path, "text": self.text})
     }
 
-    fn run(&self, folders: &[PathBuf]) -> Result<Value, Failure> {
+    fn run(&self, folders: &Folders) -> Result<Value, Failure> {
         let unsent = |error: &io::Error| failed(&self.path, error, Outcome::NotSent);
         let mut file = self.open(folders).map_err(|error| unsent(&error))?;
         let mut end = file.seek(SeekFrom::End(0)).map_err(|error| unsent(&error))?;
@@ -142,20 +126,8 @@ impl Append {
     }
 
     /// Opens the file, after its real folder has been found to be below a permitted one.
-    fn open(&self, folders: &[PathBuf]) -> io::Result<File> {
-        let parent = self.path.parent().unwrap_or(Path::new("."));
-        if let Some(folder) = folders.iter().find(|folder| parent.starts_with(folder)) {
-            std::fs::create_dir_all(folder)?;
-        }
-        let existing = parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(parent);
-        let real = existing.canonicalize()?;
-        let is_below =
-            folders.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| real.starts_with(folder));
-        let is_link = std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
-        if !is_below || is_link {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a link leads out of the permitted folders"));
-        }
-        std::fs::create_dir_all(parent)?;
+    fn open(&self, folders: &Folders) -> io::Result<File> {
+        folders.make_place(&self.path)?;
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
     }
 

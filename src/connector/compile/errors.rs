@@ -34,6 +34,7 @@ impl Errors {
                     reset: headers.reset.to_lowercase(),
                 })
                 .collect(),
+            availability: Vec::new(),
         }
     }
 }
@@ -66,6 +67,7 @@ fn compile_rule(rule: &written::ErrorRule, pointer: &str, problems: &mut Vec<Pro
         then: rule.then,
         wait_ms: rule.wait.map(|wait| wait.ms),
         message,
+        help: rule.help.clone(),
     }
 }
 

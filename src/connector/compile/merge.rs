@@ -21,6 +21,7 @@ pub fn merged(connector: &Connector, own: &Action) -> Action {
         lay_response(&mut action.response, &part.response);
         inputs.extend(part.inputs.clone());
     }
+    action.refuse = parts.iter().flat_map(|part| &part.refuse).chain(&own.refuse).cloned().collect();
     lay_request(&mut action.request, &own.request);
     lay_response(&mut action.response, &own.response);
     inputs.extend(own.inputs.clone());
@@ -75,6 +76,10 @@ fn lay_request(below: &mut Request, above: &Request) {
         (Some(below), Some(above)) => below.extend(above.clone()),
         (below, above) => replace(below, above),
     }
+    match (&mut below.multipart, &above.multipart) {
+        (Some(below), Some(above)) => below.extend(above.clone()),
+        (below, above) => replace(below, above),
+    }
     match (&mut below.json, &above.json) {
         (Some(Value::Object(below)), Some(Value::Object(above))) => below.extend(above.clone()),
         (below, above) => replace(below, above),
@@ -87,6 +92,10 @@ fn lay_response(below: &mut Response, above: &Response) {
     replace(&mut below.records, &above.records);
     replace(&mut below.condition, &above.condition);
     replace(&mut below.schema, &above.schema);
+    replace(&mut below.save_to, &above.save_to);
+    replace(&mut below.max_bytes, &above.max_bytes);
+    replace(&mut below.shape, &above.shape);
+    replace(&mut below.raw, &above.raw);
     below.expand.extend(above.expand.clone());
     below.set.extend(above.set.clone());
     add(&mut below.remove, &above.remove);

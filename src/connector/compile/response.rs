@@ -1,40 +1,39 @@
 //! Compiles `response` and `paginate`.
 
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::super::paginator::{Form, MAX_PAGES, Paginator, Target, TokenPlace};
-use super::super::selector::{Expand, JmesPath, Selector};
-use super::{optional, path, path_source, tree};
+use super::super::selector::{JmesPath, Selector, Shape, Shapes};
+use super::shapes::{expands, named, set, steps};
+use super::{optional, path, path_source};
 use crate::manifest::connector::{Paginate, Response, paginate};
 use crate::manifest::problem::Problem;
 
 /// Reads a response; it is `many` where it says so or where there are pages.
-pub fn selector(written: &Response, has_pages: bool, pointer: &str, problems: &mut Vec<Problem>) -> Selector {
-    let set = (!written.set.is_empty())
-        .then(|| tree(&Value::Object(written.set.clone()), &format!("{pointer}/set"), problems))
-        .flatten();
+pub fn selector(
+    written: &Response,
+    shapes: &Arc<Shapes>,
+    has_pages: bool,
+    pointer: &str,
+    problems: &mut Vec<Problem>,
+) -> Selector {
+    let mut sides = Vec::new();
+    let own = Shape {
+        expand: expands(&written.expand, &shapes.names, &mut sides, pointer, problems),
+        set: set(&written.set, pointer, problems),
+        remove: written.remove.as_slice().iter().map(|path| steps(path)).collect(),
+    };
+    let shape = written.shape.as_ref();
     Selector {
         records: path_source(written.records.as_deref().unwrap_or("@"), &format!("{pointer}/records"), problems),
         many: written.many.unwrap_or(has_pages),
-        expand: written
-            .expand
-            .iter()
-            .enumerate()
-            .map(|(place, expand)| {
-                let mut at =
-                    |source: &str, name: &str| path(source, &format!("{pointer}/expand/{place}/{name}"), problems);
-                Expand {
-                    list: at(&expand.list, "list"),
-                    key: at(&expand.key, "key"),
-                    by: at(&expand.by, "by"),
-                    into: expand.into.clone(),
-                }
-            })
-            .collect(),
-        keeps_body: set.as_ref().is_some_and(|set| set.reads().any(|(_, read)| read.root() == "body")),
-        set,
+        shape: shape.and_then(|name| named(name, &shapes.names, &format!("{pointer}/shape"), problems)),
+        shapes: Arc::clone(shapes),
+        keeps_body: own.set.as_ref().is_some_and(|set| set.reads().any(|(_, read)| read.root() == "body")),
+        own,
+        sides,
+        raw: optional(written.raw.as_ref(), &format!("{pointer}/raw"), problems),
         condition: optional(written.condition.as_ref(), &format!("{pointer}/where"), problems),
-        remove: written.remove.as_slice().iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
     }
 }
 
@@ -46,8 +45,9 @@ impl Paginator {
                 let place = token_place(token, header, last_record, pointer, problems);
                 (Form::Cursor { token: place, into: target(into, pointer, problems) }, max_pages)
             }
-            Paginate::NextUrl { url, max_pages } => {
-                (Form::NextUrl { url: path(url, &format!("{pointer}/url"), problems) }, max_pages)
+            Paginate::NextUrl { url, same_host, below_host, max_pages } => {
+                let url = path(url, &format!("{pointer}/url"), problems);
+                (Form::NextUrl { url, same_host: *same_host, below_host: *below_host }, max_pages)
             }
             Paginate::LinkHeader { max_pages } => (Form::LinkHeader, max_pages),
             Paginate::Page { into, start, size, total, max_pages } => {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -113,6 +115,28 @@ fn every_mistake_is_told_at_the_place_of_its_words() {
     }
 }
 
+#[test]
+fn what_is_asked_for_late_is_what_would_have_been_compiled_at_once() {
+    for (name, loaded) in &manifest::Catalog::embedded().connectors {
+        let whole = connector(&loaded.value).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
+        let text = serde_json::to_string(loaded.value.as_ref()).unwrap();
+        let written = Arc::new(Written::new(text.into(), Arc::clone(&loaded.value)));
+        let late = lazily(Arc::clone(&written)).unwrap();
+        written.let_go();
+        for action in loaded.value.actions.keys() {
+            assert_eq!(format!("{:?}", late.action(action).unwrap()), format!("{:?}", whole.action(action).unwrap()));
+        }
+        written.let_go();
+        for trigger in loaded.value.triggers.keys() {
+            let (late, whole) = (late.trigger(trigger).unwrap(), whole.trigger(trigger).unwrap());
+            assert_eq!(format!("{late:?}"), format!("{whole:?}"));
+        }
+        assert!(late.action("unheard_of").is_none() && late.trigger("unheard_of").is_none());
+        let inputs: BTreeSet<&str> = whole.actions().flat_map(|action| action.inputs.names()).collect();
+        assert_eq!(late.inputs.iter().map(String::as_str).collect::<BTreeSet<_>>(), inputs, "{name}");
+    }
+}
+
 /// The hot path: what one POST costs before it leaves. `cargo test --release -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures time"]
@@ -129,7 +153,7 @@ fn preparing_a_post_is_cheap() {
     let started = std::time::Instant::now();
     for _ in 0..rounds {
         let call = Call { element: Some(json!("+15550199")), ..Call::new(&connection, action, inputs.clone()) };
-        std::hint::black_box(Prepared::new(call, &files, &limits).unwrap());
+        std::hint::black_box(Prepared::new(call, &files, &limits, 0).unwrap());
     }
     println!("prepare: {:.2} µs", started.elapsed().as_secs_f64() * 1e6 / f64::from(rounds));
 }

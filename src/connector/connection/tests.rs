@@ -39,7 +39,7 @@ fn the_best_scheme_with_all_its_fields_is_used() {
     let action = Arc::clone(connector().action("list").unwrap());
     let used = |fields: Value| {
         let connection = bind(json!({"connector": "shop", "fields": fields})).unwrap();
-        connection.credentials(&action).map(|credentials| format!("{credentials:?}"))
+        connection.credentials(&action).map(|ways| format!("{:?}", ways[0]))
     };
     assert_eq!(used(json!({"key": "k", "token": "t"})).unwrap(), "Bearer(..)");
     assert_eq!(used(json!({"key": "k"})).unwrap(), "ApiKey(..)");

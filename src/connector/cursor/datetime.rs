@@ -98,12 +98,7 @@ impl fmt::Display for Form {
 
 /// RFC 2822, and the HTTP-date that ends in `GMT` (RFC 9110, 5.6.7), in UTC epoch milliseconds.
 pub fn parse_rfc2822(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let parsed = rfc2822::parse(text).ok().or_else(|| {
-        let without_zone = text.strip_suffix("GMT")?;
-        rfc2822::parse(&format!("{without_zone}+0000")).ok()
-    })?;
-    Some(floor_ms(parsed.timestamp()))
+    crate::formats::date::rfc2822(text).map(floor_ms)
 }
 
 fn parse_pattern(pattern: &str, text: &str) -> Option<i64> {

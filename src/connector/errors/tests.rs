@@ -33,6 +33,7 @@ fn judge(errors: &Errors, status: u16, headers: &[(String, String)], body: &str,
         server_ms: Some(NOW + 600_000),
         now_ms: NOW,
         after_uncertain,
+        accepted: false,
         host: "api.example.com",
     };
     let mut scope = Scope::new();
@@ -68,6 +69,26 @@ fn the_built_in_rules(#[case] status: u16, #[case] outcome: Outcome, #[case] ver
     }
 }
 
+#[test]
+fn an_answer_after_the_request_was_taken_tells_nothing_of_what_became_of_it() {
+    for status in [303, 401, 404, 408, 429, 500] {
+        let answer = Answer {
+            status,
+            headers: &[],
+            bytes: b"",
+            json: None,
+            server_ms: None,
+            now_ms: NOW,
+            after_uncertain: false,
+            accepted: true,
+            host: "api.example.com",
+        };
+        let failure = failure(Errors::default().judge(answer, &mut Scope::new(), &Mask::default()));
+        assert_eq!(failure.outcome, Outcome::Unknown, "{status}");
+        assert_eq!(failure.message, format!("api.example.com answered {status} after it took the request"));
+    }
+}
+
 // The server's clock is ten minutes ahead of ours: dates and epochs are measured on the server's.
 #[rstest]
 #[case(&[("retry-after", "120")], 120_000)]
@@ -100,7 +121,7 @@ fn rules_come_first_and_the_first_that_matches_wins() {
     }));
     let duplicate = r#"{"detail": "This is duplicate content."}"#;
     let reconciled = failure(judge(&errors, 403, &[], duplicate, true));
-    assert_eq!((reconciled.verdict, reconciled.outcome), (Verdict::Reconcile, Outcome::Unknown));
+    assert_eq!((reconciled.verdict, reconciled.outcome), (Verdict::Reconcile, Outcome::NotDone));
     let refused = failure(judge(&errors, 403, &[], duplicate, false));
     assert_eq!((refused.verdict, refused.outcome), (Verdict::Fail, Outcome::NotDone));
     assert_eq!(refused.message, "api.example.com answered 403: This is duplicate content.");

@@ -23,6 +23,8 @@ pub struct Page {
     pub server_ms: Option<i64>,
     /// What the service, or the paging, told beside the records: parts that are missing, pages that repeat.
     pub problems: Vec<String>,
+    /// Why there is no next page although the service named one.
+    pub cut_short: Option<String>,
 }
 
 impl Page {
@@ -48,9 +50,12 @@ impl Prepared {
         // fractions: services that have such ids write them as text.
         let parsed = match self.action.format {
             Format::Json => serde_json::from_slice(&response.body),
+            // What was not saved is an error, and those are told in JSON.
+            Format::Binary if response.saved.is_some() => Ok(Value::Null),
+            Format::Binary => serde_json::from_slice(&response.body),
             Format::Text => Ok(Value::from(String::from_utf8_lossy(&response.body))),
         };
-        let json = parsed.as_ref().ok().filter(|_| self.action.format == Format::Json);
+        let json = parsed.as_ref().ok().filter(|_| self.action.format != Format::Text);
         let host = response.url.host_str().unwrap_or_default();
         let answer = Answer {
             status: response.status,
@@ -60,6 +65,7 @@ impl Prepared {
             server_ms: response.date_ms,
             now_ms,
             after_uncertain: self.after_uncertain,
+            accepted: response.accepted,
             host,
         };
         let judgement = self.action.errors.judge(answer, &mut self.scope, mask);
@@ -70,6 +76,9 @@ impl Prepared {
                 return Ok(Page { is_list: self.action.is_list(), ..empty });
             }
             Judgement::Success => {}
+        }
+        if let Some(saved) = &response.saved {
+            return Ok(Page { server_ms: response.date_ms, ..Page::of_output(saved.output()) });
         }
         if matches!(self.work, Work::AdHoc(_)) {
             return Ok(Page { server_ms: response.date_ms, ..Page::of_output(whole(response)) });
@@ -101,18 +110,22 @@ impl Prepared {
                     Value::Array(records) => records.as_slice(),
                     record => std::slice::from_ref(record),
                 };
-                let answer = paginator::Answer { body: &body, headers: &response.headers, url: &request.url, listed };
+                let host = self.connection.as_ref().and_then(|connection| connection.host(action, &self.scope).ok());
+                let below = host.map_or("", |host| host.path().trim_end_matches('/'));
+                let answer =
+                    paginator::Answer { body: &body, headers: &response.headers, url: &request.url, below, listed };
                 paginator.next(self.page.as_ref(), answer)?
             }
             _ => Following::default(),
         };
-        problems.extend(following.problem);
+        problems.extend(following.problem.clone());
         Ok(Page {
             is_list: action.is_list(),
             records: action.selector.select(body, &mut self.scope)?,
             next: following.next,
             server_ms: response.date_ms,
             problems,
+            cut_short: following.problem,
         })
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::paginator::MAX_PAGES;
-use super::super::prepare::{Call, elements, most};
+use super::super::prepare::{Call, bounds, elements};
 use super::{Executor, Page, Sent};
+use crate::connector::Exchange;
 use crate::engine::{Failure, Verdict};
 
 impl Executor {
@@ -15,20 +16,25 @@ impl Executor {
     /// or `{status, results}` of all elements; the exchange is the last one's. Waits for permits within the
     /// call's own timeout.
     pub async fn call(&self, call: Call<'_>) -> Sent {
+        self.call_seen(call, &mut |_| {}).await
+    }
+
+    /// The same, where `see` is shown the exchange of every request on the way.
+    pub async fn call_seen(&self, call: Call<'_>, see: &mut (dyn FnMut(&Exchange) + Send)) -> Sent {
         match elements(&call) {
-            Err(failure) => Sent { exchange: None, result: Err(failure) },
-            Ok(None) => self.pages(call).await,
-            Ok(Some(elements)) => self.each(call, elements).await,
+            Err(failure) => Sent::failed(None, failure),
+            Ok(None) => self.pages(call, see).await,
+            Ok(Some(elements)) => self.each(call, elements, see).await,
         }
     }
 
-    async fn each(&self, call: Call<'_>, elements: Vec<Value>) -> Sent {
+    async fn each(&self, call: Call<'_>, elements: Vec<Value>, see: &mut (dyn FnMut(&Exchange) + Send)) -> Sent {
         let mut results = Vec::with_capacity(elements.len());
         let mut last = None;
         let mut problems = Vec::new();
         for element in elements {
             let one = Call { element: Some(element.clone()), ..call.clone() };
-            let sent = self.pages(one).await;
+            let sent = self.pages(one, &mut *see).await;
             last = sent.exchange;
             let output = sent.result.map(|page| {
                 problems.extend(page.problems.iter().cloned());
@@ -36,36 +42,53 @@ impl Executor {
             });
             results.push((element, output));
         }
-        let result = match &call.action.foreach {
+        let (output, failure) = match &call.action.foreach {
             Some(foreach) => foreach.output(results),
-            None => Ok(Value::Null),
+            None => (Value::Null, None),
         };
-        Sent { exchange: last, result: result.map(|output| Page { problems, ..Page::of_output(output) }) }
+        match failure {
+            None => Sent { exchange: last, result: Ok(Page { problems, ..Page::of_output(output) }), elements: None },
+            Some(failure) => Sent { elements: Some(output), ..Sent::failed(last, failure) },
+        }
     }
 
-    async fn pages(&self, call: Call<'_>) -> Sent {
-        let most = match most(&call) {
-            Ok(most) => most,
+    async fn pages(&self, call: Call<'_>, see: &mut (dyn FnMut(&Exchange) + Send)) -> Sent {
+        let call = match self.resolve(call).await {
+            Ok(call) => call,
+            Err(failure) => return Sent::failed(None, failure),
+        };
+        let (skipped, most) = match bounds(&call) {
+            Ok(bounds) => bounds,
             Err(failure) => {
-                return Sent { exchange: None, result: Err(failure) };
+                return Sent::failed(None, failure);
             }
         };
         let max_pages = call.action.paginator.as_ref().map_or(MAX_PAGES, |paginator| paginator.max_pages);
-        let mut whole = Page { is_list: call.action.is_list(), ..Page::default() };
+        let nothing = || Page { is_list: call.action.is_list(), ..Page::default() };
+        let mut whole = nothing();
         let mut token = call.page.cloned();
         let mut read = 0;
+        let mut is_again = false;
         loop {
             let one = Call { page: token.as_ref(), ..call.clone() };
             let sent = self.one(one).await;
+            sent.exchange.iter().for_each(&mut *see);
             let page = match sent.result {
                 Ok(page) => page,
+                // The page's token is no longer good, and nothing was given out yet: what was read is read anew.
+                Err(failure) if failure.verdict == Verdict::CursorExpired && read > 0 && !is_again => {
+                    is_again = true;
+                    (whole, token, read) = (nothing(), call.page.cloned(), 0);
+                    continue;
+                }
                 Err(failure) => {
-                    return Sent { exchange: sent.exchange, result: Err(failure) };
+                    return Sent::failed(sent.exchange, failure);
                 }
             };
             read += 1;
             whole.server_ms = whole.server_ms.or(page.server_ms);
             whole.problems.extend(page.problems);
+            whole.cut_short = page.cut_short.or(whole.cut_short);
             whole.records.extend(page.records);
             let is_enough = most.is_some_and(|most| whole.records.len() >= most);
             let is_long = read >= max_pages && page.next.is_some();
@@ -74,8 +97,9 @@ impl Executor {
             }
             if is_enough || is_long || page.next.is_none() {
                 whole.records.truncate(most.unwrap_or(usize::MAX));
+                whole.records.drain(..skipped.min(whole.records.len()));
                 whole.next = page.next;
-                return Sent { exchange: sent.exchange, result: Ok(whole) };
+                return Sent { exchange: sent.exchange, result: Ok(whole), elements: None };
             }
             token = page.next;
         }
@@ -87,7 +111,7 @@ impl Executor {
         let prepared = match self.prepare(call) {
             Ok(prepared) => prepared,
             Err(failure) => {
-                return Sent { exchange: None, result: Err(failure) };
+                return Sent::failed(None, failure);
             }
         };
         loop {
@@ -96,7 +120,7 @@ impl Executor {
                 Err(blocked) => blocked,
             };
             if blocked.until_ms > give_up_ms {
-                return Sent { exchange: None, result: Err(limited(blocked.until_ms)) };
+                return Sent::failed(None, limited(blocked.until_ms));
             }
             let wait_ms = blocked.until_ms.saturating_sub(self.clock.now_ms()).max(1);
             tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;

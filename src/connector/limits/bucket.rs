@@ -75,8 +75,8 @@ impl Bucket {
         }
     }
 
-    /// Whether a request has to wait.
-    pub fn wait(&self, now_ms: i64) -> Option<Wait> {
+    /// Whether a request has to wait; `shares` is among how many hosts the limit is shared.
+    pub fn wait(&self, shares: u32, now_ms: i64) -> Option<Wait> {
         if self.blocked_until_ms > now_ms {
             return Some(Wait::Until(self.blocked_until_ms));
         }
@@ -85,7 +85,7 @@ impl Bucket {
             // The service's own count is better than ours.
             Some(_) => {}
             None => {
-                let rate = self.shape.rate;
+                let rate = self.shape.rate.map(|rate| rate.share(shares));
                 let until = rate.and_then(|rate| self.cell.blocked_until_ms(rate, now_ms));
                 if let Some(until_ms) = until {
                     return Some(Wait::Until(until_ms));
@@ -93,13 +93,13 @@ impl Bucket {
             }
         }
         match self.shape.concurrent {
-            Some(most) if self.under_way >= most => Some(Wait::Freed),
+            Some(most) if self.under_way >= (most / shares.max(1)).max(1) => Some(Wait::Freed),
             _ => None,
         }
     }
 
     /// Counts a request that goes now.
-    pub fn take(&mut self, now_ms: i64) {
+    pub fn take(&mut self, shares: u32, now_ms: i64) {
         if self.shape.concurrent.is_some() {
             self.under_way = self.under_way.saturating_add(1);
         }
@@ -107,7 +107,7 @@ impl Bucket {
             window.left = window.left.saturating_sub(1);
         }
         if let Some(rate) = self.shape.rate {
-            self.cell.count(rate, now_ms);
+            self.cell.count(rate.share(shares), now_ms);
         }
     }
 
@@ -119,7 +119,7 @@ impl Bucket {
 
     /// Reads what the answer says is left. Answers come out of order while several are under way: within
     /// one window the smallest number counts.
-    pub fn learn(&mut self, response: &HttpResponse, now_ms: i64) {
+    pub fn learn(&mut self, response: &HttpResponse, shares: u32, now_ms: i64) {
         let Some(headers) = &self.shape.headers else {
             return;
         };
@@ -131,6 +131,8 @@ impl Bucket {
         let (Some(left), Some(reset_ms)) = (left, reset_ms) else {
             return;
         };
+        // What is left is left for all hosts.
+        let left = left.div_ceil(u64::from(shares.max(1)));
         // Dates and waits are given in whole seconds, so one window's reset is not always told alike.
         let same = self.window.filter(|window| window.reset_ms > now_ms && (window.reset_ms - reset_ms).abs() <= 2_000);
         self.window = Some(match same {

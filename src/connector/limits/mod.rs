@@ -28,6 +28,7 @@ pub struct Limits {
 #[derive(Default)]
 struct Gate {
     buckets: Vec<Bucket>,
+    shares: u32,
     by_name: HashMap<String, usize>,
     /// What was blocked before a restart, for buckets that are not made yet.
     restored: HashMap<String, i64>,
@@ -98,7 +99,8 @@ impl Limits {
         let mut found: Vec<(usize, Scope, bool, bool)> = Vec::with_capacity(limits.len() + 1);
         for limit in limits {
             let actions = limit.actions.as_slice();
-            if !actions.is_empty() && !actions.iter().any(|action| action == asker.action) {
+            let names = |actions: &[String]| actions.iter().any(|action| action == asker.action);
+            if !actions.is_empty() && !names(actions) || names(limit.except.as_slice()) {
                 continue;
             }
             let shape = shape(limit)?;
@@ -137,7 +139,7 @@ impl Limits {
         let mut until_ms = None;
         let mut freed = None;
         for bucket in gate.of(&keys.all) {
-            match bucket.wait(now_ms) {
+            match bucket.wait(gate.shares, now_ms) {
                 None => {}
                 Some(Wait::Until(moment_ms)) => until_ms = until_ms.max(Some(moment_ms)),
                 // Made under the lock, so that no place freed from here on goes unnoticed.
@@ -146,7 +148,8 @@ impl Limits {
         }
         match (until_ms, freed) {
             (None, None) => {
-                gate.each(&keys.all, |bucket| bucket.take(now_ms));
+                let shares = gate.shares;
+                gate.each(&keys.all, |bucket| bucket.take(shares, now_ms));
                 let held = (!keys.concurrent.is_empty())
                     .then(|| Held { gate: self.gate.clone(), concurrent: keys.concurrent.clone() });
                 Ok(Permit { held })
@@ -156,9 +159,16 @@ impl Limits {
         }
     }
 
+    /// How many hosts ask the same services: each has an equal share of every limit.
+    pub fn share_among(&self, hosts: u32) {
+        self.gate.lock().shares = hosts.max(1);
+    }
+
     /// Reads what an answer, good or bad, says is left.
     pub fn learn(&self, keys: &Keys, response: &HttpResponse, now_ms: i64) {
-        self.gate.lock().each(&keys.all, |bucket| bucket.learn(response, now_ms));
+        let mut gate = self.gate.lock();
+        let shares = gate.shares;
+        gate.each(&keys.all, |bucket| bucket.learn(response, shares, now_ms));
     }
 
     /// The service said (429, `Retry-After`) that it will not be asked before then, in UTC epoch milliseconds.
@@ -296,9 +306,10 @@ fn name(asker: Asker<'_>, limit: &Limit) -> String {
         Scope::Connection => asker.connection.to_owned(),
         Scope::App => format!("all {}", asker.connector),
     };
-    let actions = match limit.actions.as_slice() {
-        [] => asker.action.to_owned(),
-        shared => shared.join("+"),
+    let actions = match (limit.actions.as_slice(), limit.except.as_slice()) {
+        ([], []) => asker.action.to_owned(),
+        ([], except) => format!("all but {}", except.join("+")),
+        (shared, _) => shared.join("+"),
     };
     let rate = limit.rate.as_deref().unwrap_or("any rate");
     match limit.concurrent {

@@ -28,6 +28,19 @@ impl Rate {
         (self.count / 10).max(1)
     }
 
+    /// One of `shares` equal parts of it: together they never exceed it.
+    pub fn share(self, shares: u32) -> Rate {
+        let shares = shares.max(1);
+        match self.count / shares {
+            // Less than one each: one, in a time that is as many times as long.
+            0 => {
+                let periods = i64::from(shares.div_ceil(self.count));
+                Rate { count: 1, period_ms: self.period_ms.saturating_mul(periods) }
+            }
+            count => Rate { count, period_ms: self.period_ms },
+        }
+    }
+
     /// The time between two requests in the long run, in microseconds.
     fn spacing_us(self) -> i64 {
         let spaced = i64::from(self.count - self.burst() + 1);
@@ -107,6 +120,17 @@ mod tests {
         cell.count(rate, 10_000_000);
         let until = cell.blocked_until_ms(rate, 5_000_000);
         assert!(until.is_none_or(|until| until <= 5_001_000), "{until:?}");
+    }
+
+    #[test]
+    fn shares_together_never_exceed_the_rate() {
+        for (count, shares) in [(300, 1), (300, 3), (10, 3), (3, 3), (2, 3), (1, 3), (5, 7)] {
+            let rate = Rate { count, period_ms: 1_000 };
+            let share = rate.share(shares);
+            let together = f64::from(share.count * shares) / share.period_ms as f64;
+            assert!(together <= f64::from(count) / 1_000.0 + 1e-12, "{count} by {shares}: {share:?}");
+            assert!(share.count > 0);
+        }
     }
 
     proptest! {

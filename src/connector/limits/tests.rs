@@ -23,6 +23,7 @@ fn told(text: &str) -> Limit {
 
 fn answer(left: &str, reset: &str, date_ms: Option<i64>) -> HttpResponse {
     HttpResponse {
+        saved: None,
         status: 200,
         headers: vec![("x-left".into(), left.into()), ("x-reset".into(), reset.into())],
         body: Bytes::new(),
@@ -30,6 +31,7 @@ fn answer(left: &str, reset: &str, date_ms: Option<i64>) -> HttpResponse {
         url: "http://127.0.0.1/".parse().unwrap(),
         elapsed_ms: 0,
         hops: 0,
+        accepted: false,
     }
 }
 

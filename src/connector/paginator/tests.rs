@@ -26,7 +26,7 @@ fn following(
 ) -> Result<Following, Failure> {
     let url = Url::parse("https://api.example.com/v1/list?page=1").unwrap();
     let listed = body.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
-    paginator.next(current, Answer { body, headers, url: &url, listed: &listed })
+    paginator.next(current, Answer { body, headers, url: &url, below: "", listed: &listed })
 }
 
 #[test]
@@ -56,8 +56,24 @@ fn a_repeated_token_and_a_repeated_page_end_with_a_word() {
 }
 
 #[test]
+fn a_next_url_of_another_host_is_asked_of_the_same_host() {
+    let paginator = paginator(Form::NextUrl { url: path("next"), same_host: true, below_host: false });
+    for (written, expected) in [
+        (
+            "https://other.example.com/v1/list?Page=1&PageToken=PA%2B",
+            "https://api.example.com/v1/list?Page=1&PageToken=PA%2B",
+        ),
+        ("http://api.example.com:8080/x#y", "https://api.example.com/x"),
+        ("/v1/list?page=2", "https://api.example.com/v1/list?page=2"),
+    ] {
+        let next = following(&paginator, None, &json!({"next": written}), &[]).unwrap().next.unwrap();
+        assert_eq!(next.at, At::Url(expected.into()), "{written}");
+    }
+}
+
+#[test]
 fn next_urls_are_joined_and_kept_on_their_origin() {
-    let paginator = paginator(Form::NextUrl { url: path("next") });
+    let paginator = paginator(Form::NextUrl { url: path("next"), same_host: false, below_host: false });
     for (written, expected) in [
         ("/v1/list?page=2&x=%2B", Some("https://api.example.com/v1/list?page=2&x=%2B")),
         ("?page=2", Some("https://api.example.com/v1/list?page=2")),
@@ -74,6 +90,30 @@ fn next_urls_are_joined_and_kept_on_their_origin() {
         }
     }
     assert_eq!(following(&paginator, None, &json!({"next": null}), &[]).unwrap(), Following::default());
+}
+
+#[test]
+fn a_next_url_without_a_host_stays_below_the_path_of_the_connections_host() {
+    let url = Url::parse("https://proxy.example.com/shop/v1/list?page=1").unwrap();
+    for (below_host, written, expected) in [
+        (true, "/v1/list?page=2", "https://proxy.example.com/shop/v1/list?page=2"),
+        // The proxy wrote it in already, or it only looks like it.
+        (true, "/shop/v1/list?page=2", "https://proxy.example.com/shop/v1/list?page=2"),
+        (true, "/shops/v1?page=2", "https://proxy.example.com/shop/shops/v1?page=2"),
+        (true, "https://proxy.example.com/v1/list", "https://proxy.example.com/v1/list"),
+        (true, "?page=2", "https://proxy.example.com/shop/v1/list?page=2"),
+        (false, "/v1/list?page=2", "https://proxy.example.com/v1/list?page=2"),
+    ] {
+        let paginator = paginator(Form::NextUrl { url: path("next"), same_host: false, below_host });
+        let body = json!({"next": written});
+        let answer = Answer { body: &body, headers: &[], url: &url, below: "/shop", listed: &[] };
+        let next = paginator.next(None, answer).unwrap().next.unwrap();
+        assert_eq!(next.at, At::Url(expected.into()), "{written}");
+    }
+    let elsewhere = json!({"next": "//evil.example.com/v1/list"});
+    let paginator = paginator(Form::NextUrl { url: path("next"), same_host: false, below_host: true });
+    let answer = Answer { body: &elsewhere, headers: &[], url: &url, below: "/shop", listed: &[] };
+    assert_eq!(paginator.next(None, answer).unwrap_err().code, "next_page_refused");
 }
 
 #[test]

@@ -134,10 +134,14 @@ impl Piece {
 fn write_whole(template: &Template, text: &mut String, scope: &Scope) -> Result<(), Failure> {
     let value = template.evaluate(scope).map_err(|error| template_failure(&error))?;
     let path = match &value {
-        Value::Null => "",
         Value::String(path) => path.as_str(),
+        Value::Null => return Err(refused("is missing: what it is made of is not given")),
         _ => return Err(refused("must be text")),
     };
+    // A parser of URLs takes `\\` for `/`, and leaves out tabs and line breaks: `.` and `..` could hide in them.
+    if path.contains(|letter: char| letter == '\\' || letter.is_control()) {
+        return Err(refused("holds a backslash or a control character"));
+    }
     if path.contains("://") || path.starts_with("//") {
         return Err(refused("holds another host; the host is the connection's"));
     }

@@ -1,6 +1,7 @@
 use rstest::rstest;
 use serde_json::json;
 
+use super::super::message::Body;
 use super::*;
 
 fn render(request: Value, inputs: Value) -> Result<HttpRequest, Failure> {
@@ -18,7 +19,7 @@ fn render_page(
     assert_eq!(problems, Vec::new());
     let mut scope = Scope::new();
     scope.set("inputs", inputs);
-    request.render(&Url::parse("https://api.example.com/v1/").unwrap(), &scope, page)
+    request.render(&Url::parse("https://api.example.com/v1/").unwrap(), &scope, page, &Folders::default())
 }
 
 #[rstest]
@@ -51,6 +52,9 @@ fn values_that_would_name_another_resource_are_refused(#[case] value: Value) {
 #[case("/%2e%2E/admin", None)]
 #[case("//evil.example.com/", None)]
 #[case("https://evil.example.com/", None)]
+#[case("/a/.\t./admin", None)]
+#[case("/a\\..\\admin", None)]
+#[case("/a\n", None)]
 #[case("@evil.example.com", Some("https://api.example.com/v1/@evil.example.com?q=1"))]
 fn a_lone_expression_is_a_whole_path(#[case] path: &str, #[case] expected: Option<&str>) {
     let request = render(json!({"path": "{{inputs.path}}", "query": {"q": 1}}), json!({"path": path}));
@@ -98,6 +102,27 @@ fn forms_repeat_lists() {
     let Body::Form(pairs) = request.body else { panic!("no form") };
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(pairs, [("To", "+1"), ("MediaUrl", "a"), ("MediaUrl", "b")]);
+}
+
+#[test]
+fn three_dots_are_all_members_of_an_object() {
+    let written = json!({"query": {"Page": 1, "...": "{{maybe inputs.query}}"}});
+    let url = |inputs: Value| render(written.clone(), inputs).map(|request| request.url.query().map(str::to_owned));
+    let many = json!({"query": {"To": "+1", "tag": ["a", "b"], "gone": null, "o": {"x": 1}}});
+    assert_eq!(url(many).unwrap().as_deref(), Some("Page=1&To=%2B1&tag=a&tag=b&o=%7B%22x%22%3A1%7D"));
+    assert_eq!(url(json!({})).unwrap().as_deref(), Some("Page=1"));
+    assert_eq!(url(json!({"query": "To=1"})).unwrap_err().code, "members_invalid");
+}
+
+#[test]
+fn a_form_goes_where_the_json_beside_it_comes_out_as_nothing() {
+    let written = json!({"method": "POST", "json": "{{maybe inputs.json}}", "form": {"...": "{{maybe inputs.form}}"}});
+    let body = |inputs: Value| render(written.clone(), inputs).unwrap().body;
+    let Body::Json(bytes) = body(json!({"json": {"a": [1]}})) else { panic!("no JSON") };
+    assert_eq!(bytes, r#"{"a":[1]}"#);
+    let Body::Form(pairs) = body(json!({"form": {"To": "+1"}})) else { panic!("no form") };
+    assert_eq!(pairs, [("To".to_owned(), "+1".to_owned())]);
+    assert!(matches!(body(json!({})), Body::Form(pairs) if pairs.is_empty()));
 }
 
 #[test]

@@ -148,7 +148,10 @@ fn remembered(source: &str) -> Result<JmesPath, Failure> {
     if let Some(path) = known.get(source) {
         return Ok(path.clone());
     }
-    let path = JmesPath::compile(source).map_err(|error| Failure::not_sent("input_invalid", error.message))?;
+    let path = JmesPath::compile(source).map_err(|error| {
+        Failure::not_sent("input_invalid", error.message)
+            .with_help("write where the records are, such as `items` or `data.list`, or `@` for all of it")
+    })?;
     if known.len() >= REMEMBERED {
         known.clear();
     }

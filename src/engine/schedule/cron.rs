@@ -232,7 +232,7 @@ fn find_zone(name: Option<&str>) -> Result<TimeZone, Problem> {
 
 fn wrong_field(field: &str, name: &str, range: &str) -> Problem {
     syntax(format!("`{field}` is no {name}"))
-        .with_help(format!("a {name} is {range}; lists `1,2`, ranges `1-5` and steps `*/2` are possible"))
+        .with_help(format!("what can stand there is {range}; lists `1,2`, ranges `1-5` and steps `*/2` are possible"))
 }
 
 fn syntax(message: String) -> Problem {

@@ -134,3 +134,32 @@ steps:
     assert_eq!(retry.output("3")["results"][0]["output"], "old");
     assert_eq!(retry.output("3")["results"][1]["output"], "new");
 }
+
+#[test]
+fn a_retry_remembers_what_the_failed_run_never_found_out() {
+    let flow = flow("steps: [{action: service.send_all, with: {to: [1, 2]}}]");
+    let mut failed = World::new(&flow, json!({}));
+    call(failed.on(Event::Begin));
+    let mut last = failed.on(Event::Failed(torn()));
+    let ending = loop {
+        match last {
+            Next::Wait { due_ms, .. } => {
+                failed.now_ms = due_ms;
+                last = failed.on(Event::Due);
+            }
+            Next::Call(call) if call.key == "0[0]" => last = failed.on(Event::Failed(torn())),
+            Next::Call(_) => last = failed.on(Event::Answered { output: json!("ok") }),
+            Next::Ended(ending) => break ending,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(ending, Ending::Failed(_)), "{ending:?}");
+    let first_key = failed.calls[0].idempotency_key.clone();
+    let mut retry = World::new(&flow, json!({}));
+    retry.run.reuse(failed.journal);
+    let again = call(retry.on(Event::Begin));
+    assert_eq!(again.key, "0[0]");
+    assert!(again.after_uncertain, "the first attempts may have been done");
+    assert_eq!(again.idempotency_key, first_key, "a provider recognises the repeat");
+    assert!(matches!(retry.on(Event::Answered { output: json!("ok") }), Next::Ended(Ending::Succeeded)));
+}

@@ -29,6 +29,26 @@ on_failure:
   - {set: {done: "{{steps.told.output}}"}}
 "#;
 
+/// Composites within a loop and within each other, pauses, an early end, and a failure deep inside.
+const COMPOSITES: &str = r#"
+steps:
+  - {id: start, set: {at: "{{now}}"}}
+  - id: each
+    foreach: item.tags
+    as: tag
+    collect: "{{steps.post.output}}"
+    steps:
+      - {id: post, action: service.thread, with: {texts: ["{{tag}}", "{{steps.start.output.at}}"], stop: "{{eq tag 'b'}}"}}
+  - {id: nested, action: service.twice, with: {text: "{{item.kind}}"}, retry: {attempts: 4, initial: 2s}, deadline: 10m}
+  - id: wait
+    repeat: {until: "eq steps.got.output.turn 2", limit: 2}
+    steps: [{id: got, action: service.upsert, with: {turn: "{{turn}}", nested: "{{default steps.nested.output 'none'}}"}}]
+  - {action: service.thread, with: {texts: ["{{steps.wait.output.got.turn}}"], fail: true}, on_error: continue}
+  - {id: end, action: service.upsert, with: {fail: true, each: "{{steps.each.output}}"}}
+on_failure:
+  - {action: service.twice, with: {text: "{{error.step}}"}}
+"#;
+
 /// Fails now and then, by what is asked and not by when.
 fn moody(call: &Call) -> Result<Value, Failure> {
     let mood = call.key.len() + call.inputs.to_string().len() + call.attempt as usize;
@@ -139,12 +159,25 @@ fn losing_the_process_at_any_one_point_changes_nothing() {
     }
 }
 
+#[test]
+fn losing_the_process_within_a_composite_changes_nothing() {
+    let flow = flow(COMPOSITES);
+    for item in items() {
+        let (whole, _) = run(&flow, item.clone(), |_| None);
+        assert!(whole.calls.len() > 10, "the flow does something");
+        for lost in 0..whole.calls.len() * 3 {
+            let loss = [Loss::BeforeCommit, Loss::AfterCommit, Loss::AfterAnswer][lost % 3];
+            assert_same(&flow, &item, |point| (point == lost).then_some(loss));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn losing_the_process_again_and_again_changes_nothing(losses in prop::collection::vec(0_u8..6, 0..200), long: bool) {
-        let flow = flow(EVERYTHING);
+    fn losing_the_process_again_and_again_changes_nothing(losses in prop::collection::vec(0_u8..6, 0..200), long: bool, composites: bool) {
+        let flow = flow(if composites { COMPOSITES } else { EVERYTHING });
         let item = &items()[usize::from(!long)];
         assert_same(&flow, item, |point| match losses.get(point) {
             Some(0) => Some(Loss::BeforeCommit),
@@ -204,6 +237,38 @@ fn a_long_loop_costs_what_its_length_says() {
     assert!(world.longest_frames < 300, "{} bytes", world.longest_frames);
     assert!(world.written <= 2 * count + 4, "{} entries", world.written);
     assert_eq!(world.output("1"), json!({"n": count}));
+}
+
+#[test]
+fn a_long_repetition_costs_what_its_length_says() {
+    let flow = flow(
+        r#"steps: [{id: r, repeat: {until: "eq turn 5000", every: 1s, limit: 5000}, steps: [{id: read, action: service.read, with: {turn: "{{turn}}"}}]}, {set: {last: "{{steps.r.output}}"}}]"#,
+    );
+    let mut world = World::new(&flow, json!({}));
+    let mut event = Event::Begin;
+    loop {
+        let decision = world.decide(event);
+        assert!(decision.entries.len() <= 4, "a decision writes what has just happened");
+        world.commit(&decision);
+        event = match decision.next {
+            Next::Call(call) => {
+                assert_eq!(call.scope, format!("0[{}]", world.calls.len() - 1), "only the turn is read back");
+                Event::Answered { output: call.inputs["turn"].clone() }
+            }
+            Next::Wait { due_ms, .. } => {
+                world.now_ms = due_ms;
+                if due_ms % 7 == 0 {
+                    world.lose();
+                }
+                Event::Due
+            }
+            Next::Ended(ending) => break assert_eq!(ending, Ending::Succeeded),
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(world.calls.len(), 5_000);
+    assert!(world.longest_frames < 300, "{} bytes", world.longest_frames);
+    assert_eq!(world.output("1"), json!({"last": {"turns": 5_000, "read": 5_000}}));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The engine without a host: a world that answers calls from a table, keeps the journal as the store would,
 //! and can lose the process at any point.
 
+mod composites;
 mod elements;
 mod failures;
 mod forms;
@@ -28,7 +29,51 @@ actions:
   shy: {effect: {class: lookup, reconcile: {action: read, after: 5s, within: 60s, match: "eq record.text inputs.text"}}}
   send: {effect: none, inputs: {to: {type: array, default: ["0"]}}, foreach: {list: inputs.to, as: to}}
   send_all: {effect: {class: key, header: K}, foreach: {list: inputs.to, as: to, on_partial: fail}}
+  thread:
+    effect: none
+    inputs: {texts: {type: array}, stop: {type: boolean}}
+    steps:
+      - {id: first, action: upsert, with: {text: "{{inputs.texts.0}}", by: "{{connection.account}}", at: "{{now}}"}}
+      - id: rest
+        foreach: inputs.texts
+        as: text
+        collect: "{{steps.one.output.text}}"
+        steps: [{id: one, action: keyed, with: {text: "{{text}}", first: "{{steps.first.output.text}}"}}]
+      - id: poll
+        repeat: {until: gte turn 3, every: 5s, limit: 4}
+        steps:
+          - {id: look, action: read, with: {turn: "{{turn}}", run: "{{run.id}}", id: "{{uuid 'look'}}"}}
+      - {if: default inputs.stop false, stop: {}}
+      - {id: last, action: upsert, with: {look: "{{steps.poll.output.look.turn}}"}}
+    output: {texts: "{{steps.rest.output}}", turns: "{{steps.poll.output.turns}}", last: "{{maybe steps.last.output.look}}"}
+  twice:
+    effect: none
+    steps:
+      - {id: one, action: thread, with: {texts: ["{{inputs.text}}"]}}
+      - {action: service.thread, with: {texts: ["{{steps.one.output.turns}}"]}}
+    output: "{{steps.one.output}}"
+  careful:
+    effect: none
+    steps:
+      - {id: try, action: post, with: {n: "{{inputs.n}}"}, on_error: continue}
+      - {wait: "{{default inputs.wait '0s'}}"}
+      - {id: again, action: upsert, with: {error: "{{default steps.try.error.code 'none'}}"}}
+    output: "{{steps.again.output.error}}"
+  strict: {effect: none, steps: [{action: post}, {stop: {status: failed, message: "not {{inputs.n}}"}}]}
 "#;
+
+/// Gives composites what their callers give, and an account.
+#[derive(Debug)]
+pub(super) struct Given;
+
+impl Composites for Given {
+    fn begin(&self, target: &Target, given: Value) -> Result<Value, Failure> {
+        match given.get("refuse") {
+            Some(_) => Err(Failure::not_sent("input_invalid", format!("{target} has no input `refuse`"))),
+            None => Ok(json!({"inputs": given, "connection": {"account": "me"}})),
+        }
+    }
+}
 
 pub(super) fn connectors() -> BTreeMap<String, Arc<manifest::Connector>> {
     let service: manifest::Connector = serde_yaml::from_str(SERVICE).unwrap();
@@ -49,7 +94,14 @@ pub(super) fn problems(yaml: &str) -> Vec<manifest::Problem> {
 }
 
 pub(super) fn facts(item: Value) -> Facts {
-    Facts { run_id: "run-1".to_owned(), item, inputs: json!({"to": "+41"}), started_ms: START_MS }
+    Facts {
+        run_id: "run-1".to_owned(),
+        root_id: "run-1".to_owned(),
+        item,
+        inputs: json!({"to": "+41"}),
+        started_ms: START_MS,
+        composites: Arc::new(Given),
+    }
 }
 
 pub(super) fn failure(code: &str, outcome: Outcome, verdict: Verdict) -> Failure {

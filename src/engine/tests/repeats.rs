@@ -125,7 +125,7 @@ fn what_was_found_is_done() {
     let Next::Reconcile(look) = world.on(Event::Due) else { panic!("a look-up") };
     assert_eq!((look.since_ms, &*look.inputs), (START_MS, &json!({"text": "hello"})));
     assert_eq!(look.reconcile.action, "read");
-    assert_eq!(wait(world.on(Event::NotFound)), (START_MS + 10_000, Reason::LookUp));
+    assert_eq!(wait(world.on(Event::NotFound { doubt: None })), (START_MS + 10_000, Reason::LookUp));
     world.now_ms = START_MS + 10_000;
     assert!(matches!(world.on(Event::Due), Next::Reconcile(_)));
     let next = world.on(Event::Found { output: json!({"id": "7"}) });
@@ -149,7 +149,7 @@ fn what_stays_absent_is_repeated_or_left_to_a_person() {
             world.lose();
             assert!(matches!(world.on(Event::Due), Next::Reconcile(_)), "{action}");
             looks += 1;
-            next = world.on(Event::NotFound);
+            next = world.on(Event::NotFound { doubt: None });
         }
         assert_eq!((world.now_ms, looks), (START_MS + 60_000, 5), "{action}: the last look is at the end");
         if is_repeated {
@@ -171,15 +171,60 @@ fn a_refusal_as_a_repeat_is_looked_up_only_after_uncertainty() {
     world.on(Event::Failed(torn()));
     world.now_ms = START_MS + 60_000;
     world.on(Event::Due);
-    assert!(call(world.on(Event::NotFound)).after_uncertain);
+    assert!(call(world.on(Event::NotFound { doubt: None })).after_uncertain);
     assert!(matches!(world.on(Event::Failed(duplicate())), Next::Reconcile(_)), "looked up at once");
-    assert_eq!(wait(world.on(Event::NotFound)).1, Reason::LookUp);
+    assert_eq!(wait(world.on(Event::NotFound { doubt: None })).1, Reason::LookUp);
     world.now_ms += 60_000;
     world.on(Event::Due);
-    let Next::Ended(Ending::Failed(failed)) = world.on(Event::NotFound) else {
+    let Next::Ended(Ending::Failed(failed)) = world.on(Event::NotFound { doubt: None }) else {
         panic!("it is the repeat of something else")
     };
     assert_eq!(failed.failure.code, "http_403");
+}
+
+#[test]
+fn absence_that_is_doubted_is_left_to_a_person() {
+    let flow = flow("steps: [{action: service.tweet, with: {text: a}}]");
+    let mut world = World::new(&flow, json!({}));
+    call(world.on(Event::Begin));
+    world.on(Event::Failed(torn()));
+    world.now_ms = START_MS + 60_000;
+    assert!(matches!(world.on(Event::Due), Next::Reconcile(_)));
+    assert!(matches!(world.on(Event::NotFound { doubt: Some("who knows".to_owned()) }), Next::Unknown));
+    let message = &world.entry("0").error.as_ref().unwrap().message;
+    assert!(message.contains("who knows"), "{message}");
+}
+
+#[test]
+fn a_retry_begins_with_what_the_run_before_left_open() {
+    for (action, expected) in [("post", "Unknown"), ("tweet", "LookUp"), ("keyed", "Call"), ("upsert", "Call")] {
+        let flow = flow(&format!("steps: [{{action: service.{action}, with: {{text: a}}}}]"));
+        let mut ended = World::new(&flow, json!({}));
+        call(ended.on(Event::Begin));
+        match action {
+            // Ended by a person while it was being sent.
+            "post" | "tweet" => ended.mark(),
+            _ => drop(ended.on(Event::Failed(torn()))),
+        }
+        let mut retry = World::new(&flow, json!({}));
+        retry.run.reuse(ended.journal.clone());
+        let next = retry.on(Event::Begin);
+        match &next {
+            Next::Call(call) => assert_eq!((expected, call.after_uncertain), ("Call", true), "{action}"),
+            next => assert_eq!(told(next), expected, "{action}"),
+        }
+        if expected != "Call" {
+            assert!(retry.run.is_uncertain());
+            // Taken up again it stands where it stood, and is not asked about once more.
+            retry.lose();
+            retry.run.reuse(ended.journal.clone());
+            assert!(retry.run.is_uncertain());
+        }
+        if action == "post" {
+            assert!(retry.run.is_unknown());
+            assert_eq!(call(retry.on(Event::Settled(Settlement::Retry))).attempt, 2);
+        }
+    }
 }
 
 #[test]
@@ -252,6 +297,50 @@ fn a_crash_after_the_mark_is_an_unknown_outcome_and_before_it_a_repeat() {
 }
 
 #[test]
+fn attempts_that_the_hosts_end_cut_short_use_none_up() {
+    let flow = flow("steps: [{action: service.tweet, with: {text: a}, retry: {attempts: 2}}]");
+    let mut world = World::new(&flow, json!({}));
+    call(world.on(Event::Begin));
+    let absent = |world: &mut World<'_>| {
+        world.now_ms += 60_000;
+        world.lose();
+        assert!(matches!(world.on(Event::Due), Next::Reconcile(_)));
+        world.on(Event::NotFound { doubt: None })
+    };
+    for attempt in 2..9 {
+        world.mark();
+        world.lose();
+        assert_eq!(told(&world.on(Event::Crashed)), "LookUp");
+        assert_eq!(call(absent(&mut world)).attempt, attempt);
+    }
+    // The service's own failures do.
+    assert_eq!(told(&world.on(Event::Failed(torn()))), "LookUp");
+    assert_eq!(call(absent(&mut world)).attempt, 9);
+    assert_eq!(told(&world.on(Event::Failed(torn()))), "LookUp");
+    assert!(matches!(absent(&mut world), Next::Ended(Ending::Failed(_))));
+}
+
+#[test]
+fn a_mark_whose_maker_may_still_be_at_it_is_left_to_a_person() {
+    for action in ["post", "tweet"] {
+        let flow = flow(&format!("steps: [{{action: service.{action}, with: {{text: a}}}}]"));
+        let mut world = World::new(&flow, json!({}));
+        call(world.on(Event::Begin));
+        world.mark();
+        world.lose();
+        assert!(matches!(world.on(Event::Orphaned), Next::Unknown), "{action}");
+        assert_eq!(world.entry("0").error.as_ref().map(|failure| failure.code.as_str()), Some("orphaned"));
+        call(world.on(Event::Settled(Settlement::Retry)));
+    }
+    // What is safe to repeat has no mark.
+    let flow = flow("steps: [{action: service.read}]");
+    let mut world = World::new(&flow, json!({}));
+    call(world.on(Event::Begin));
+    world.lose();
+    call(world.on(Event::Orphaned));
+}
+
+#[test]
 fn a_mark_made_after_a_wait_counts_although_the_frames_are_older() {
     for first in [busy(), failure("http_429", Outcome::NotDone, Verdict::RateLimited { until_ms: START_MS + 5_000 })] {
         let flow = flow("steps: [{action: service.post}]");
@@ -276,7 +365,7 @@ fn events_that_do_not_fit_change_nothing() {
     let frames = world.run.frames();
     for event in [
         Event::Answered { output: json!(1) },
-        Event::NotFound,
+        Event::NotFound { doubt: None },
         Event::Settled(Settlement::Retry),
         Event::Failed(busy()),
     ] {

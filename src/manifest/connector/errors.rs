@@ -47,6 +47,9 @@ pub struct ErrorRule {
     /// What to tell people, instead of the service's words; a template over `response` and `inputs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What they can do about it, beside the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// `403`, or a class such as `5xx`.
@@ -104,6 +107,12 @@ pub struct Limit {
     /// The actions that share it; each action has its own where this is left out.
     #[serde(default, rename = "match", skip_serializing_if = "OneOrMany::is_empty")]
     pub actions: OneOrMany<String>,
+    /// Instead of `match`: all other actions share it.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub except: OneOrMany<String>,
+    /// The schemes whose requests it counts; all where this is left out.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub auth: OneOrMany<String>,
     /// Who shares it.
     #[serde(default)]
     pub scope: Scope,

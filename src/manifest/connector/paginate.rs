@@ -28,6 +28,12 @@ pub enum Paginate {
     NextUrl {
         /// JMESPath on the body, to the URL.
         url: String,
+        /// Ask the host that was asked before, whichever one the URL names: its path and query alone count.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same_host: bool,
+        /// A URL without a host is below the path that the connection's host has (`https://proxy.example.com/shop`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        below_host: bool,
         /// The most pages of one call; 1,000 unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_pages: Option<u32>,

@@ -96,20 +96,25 @@ impl<'a> Reader<'a> {
         let mut members = Map::new();
         let mut unknown = Vec::new();
         for entry in entries {
-            let Some(schema) = property(form, &entry.key).or_else(|| other_members(form)) else {
-                unknown.push(entry);
-                continue;
-            };
-            let forms = self.forms(schema);
-            let place = Place { name: Name::Key(&entry.key), key: Some(entry.key_span) };
-            members.insert(entry.key.to_string(), self.node(&entry.value, &forms, place));
+            match property(form, &entry.key).or_else(|| other_members(form)) {
+                Some(schema) => self.member(entry, &entry.key, schema, &mut members),
+                None => unknown.push(entry),
+            }
         }
+        let mut meant = Vec::new();
         if !unknown.is_empty() {
-            self.unknown_keys(&unknown, &members, form, place);
+            meant = self.unknown_keys(&unknown, entries, form, place);
+        }
+        for (entry, name) in &meant {
+            if let Some(schema) = property(form, name) {
+                self.renamed.push((entry.key_span, (*name).to_owned()));
+                self.member(entry, name, schema, &mut members);
+            }
         }
         let required = form.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
-            if !entries.iter().any(|entry| &*entry.key == key) {
+            let is_written = entries.iter().any(|entry| &*entry.key == key);
+            if !is_written && !meant.iter().any(|(_, name)| *name == key) {
                 let help = property(form, key).and_then(|schema| {
                     let description = schema.get("description").and_then(Value::as_str);
                     description.map(|text| format!("`{key}`: {text}"))
@@ -121,16 +126,41 @@ impl<'a> Reader<'a> {
         Value::Object(members)
     }
 
-    fn unknown_keys(&mut self, unknown: &[&Entry], members: &Map<String, Value>, form: &Value, place: Place<'_>) {
-        let left: Vec<&str> = property_names(form).filter(|name| !members.contains_key(*name)).collect();
+    /// What is wrong with a value is told, and then it is not there.
+    fn member(&mut self, entry: &'a Entry, name: &'a str, schema: &'a Value, members: &mut Map<String, Value>) {
+        let forms = self.forms(schema);
+        let place = Place { name: Name::Key(name), key: Some(entry.key_span) };
+        let before = self.errors;
+        let value = self.node(&entry.value, &forms, place);
+        if self.errors == before || !value.is_null() {
+            members.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Tells of them, and which are meant for others that are not written.
+    fn unknown_keys(
+        &mut self,
+        unknown: &[&'a Entry],
+        entries: &[Entry],
+        form: &'a Value,
+        place: Place<'_>,
+    ) -> Vec<(&'a Entry, &'a str)> {
+        let mut left: Vec<&'a str> =
+            property_names(form).filter(|name| !entries.iter().any(|entry| *entry.key == **name)).collect();
+        let mut meant = Vec::new();
         for entry in unknown.iter().take(MAX_FINDINGS) {
             let help = match did_you_mean(&entry.key, left.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
+                Some(name) => {
+                    left.retain(|other| *other != name);
+                    meant.push((*entry, name));
+                    format!("did you mean `{name}`?")
+                }
                 None if left.is_empty() => "remove it".to_owned(),
                 None => format!("it can also have {}", quoted(&left)),
             };
             let message = format!("{place} has no key `{}`", entry.key);
             self.error(entry.key_span, "unknown_key", message, Some(help));
         }
+        meant
     }
 }

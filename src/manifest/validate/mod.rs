@@ -17,10 +17,20 @@ use crate::yaml::{self, Content, Node, Span, Style};
 /// Beyond this many findings in one file, the rest is not looked for.
 const MAX_FINDINGS: usize = 1_000;
 
-/// The value of a source's tree as its schema types it, with everything that is wrong. With an error among
-/// the findings the value is incomplete.
-pub fn read(source: &Source, schema: &Value) -> (Value, Vec<Diagnostic>) {
-    let mut reader = Reader { source, schema, found: Vec::new() };
+/// A tree as its schema types it.
+pub struct Read {
+    /// The value. With an error among the findings, what is wrong is not in it, and a key that is nearly one of
+    /// the schema's is taken for that.
+    pub value: Value,
+    /// Everything that is wrong.
+    pub found: Vec<Diagnostic>,
+    /// The keys that were taken for others, by their place.
+    pub renamed: Vec<(Span, String)>,
+}
+
+/// The value of a source's tree, with everything that is wrong.
+pub fn read(source: &Source, schema: &Value) -> Read {
+    let mut reader = Reader { source, schema, found: Vec::new(), errors: 0, renamed: Vec::new() };
     let value = match source.root() {
         Some(root) => {
             let place = Place { name: Name::File, key: None };
@@ -28,7 +38,8 @@ pub fn read(source: &Source, schema: &Value) -> (Value, Vec<Diagnostic>) {
         }
         None => Value::Null,
     };
-    (value, reader.found)
+    let Reader { found, renamed, .. } = reader;
+    Read { value, found, renamed }
 }
 
 /// A tree where no schema says what is in it: unquoted scalars are more than text only in canonical form.
@@ -72,6 +83,8 @@ struct Reader<'a> {
     source: &'a Source,
     schema: &'a Value,
     found: Vec<Diagnostic>,
+    errors: usize,
+    renamed: Vec<(Span, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -177,7 +190,13 @@ impl<'a> Reader<'a> {
             Name::File => Name::File,
         };
         let place = Place { name, key: None };
-        items.iter().map(|item| self.node(item, &forms, place)).collect()
+        let before = self.errors;
+        let values: Vec<Value> = items.iter().map(|item| self.node(item, &forms, place)).collect();
+        // Without one of them the others would not be at their places.
+        if self.errors > before && values.iter().any(Value::is_null) {
+            return Value::Null;
+        }
+        Value::Array(values)
     }
 
     fn wrong_type(&mut self, node: &Node, forms: &[&Value], place: Place<'_>) -> Value {
@@ -221,6 +240,7 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&mut self, span: Span, code: &'static str, message: String, help: Option<String>) -> Value {
+        self.errors += 1;
         let error = self.source.at_span(span, Severity::Error, code, message, help);
         self.found.push(error);
         Value::Null

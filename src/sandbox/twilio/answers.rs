@@ -109,12 +109,14 @@ pub(super) fn finish(answer: Answer, call: &Call<'_>) -> Answer {
         .with(DURATION, HeaderValue::from_static("0.001"))
 }
 
+/// Version 2010-04-01 answers with XML unless the path ends in `.json`; the product APIs know only JSON.
 pub(super) fn wants_json(path: &str) -> bool {
-    path.ends_with(".json")
+    path.ends_with(".json") || !path.starts_with("/2010-04-01/")
 }
 
 pub(super) fn view(message: &Message, now_ms: i64, delivery_ms: i64) -> MessageView<'_> {
     let (status, sent_ms) = status(message, now_ms, delivery_ms);
+    let failure = message.failure.filter(|_| status == "undelivered");
     let uri = format!("/{VERSION}/Accounts/{}/Messages/{}.json", message.account, message.sid);
     let media = format!("/{VERSION}/Accounts/{}/Messages/{}/Media.json", message.account, message.sid);
     // A service picks its sender when it sends; until then there is neither a sender nor a segment.
@@ -125,13 +127,13 @@ pub(super) fn view(message: &Message, now_ms: i64, delivery_ms: i64) -> MessageV
         body: &message.body,
         date_created: rfc2822(message.created_ms),
         date_sent: sent_ms.map(rfc2822),
-        date_updated: rfc2822(sent_ms.unwrap_or(message.created_ms)),
+        date_updated: rfc2822(failure.map(|(at_ms, _)| at_ms).or(sent_ms).unwrap_or(message.created_ms)),
         direction: if message.is_inbound { "inbound" } else { "outbound-api" },
-        error_code: None,
+        error_code: failure.map(|(_, code)| code),
         error_message: None,
         from: message.from.as_deref().or(is_picked.then_some(TWILIO_NUMBER)),
         messaging_service_sid: message.service.as_deref(),
-        num_media: message.media.to_string(),
+        num_media: message.media.len().to_string(),
         num_segments: if is_picked { segments(&message.body).to_string() } else { "0".into() },
         price: matches!(status, "delivered" | "received").then_some("-0.00750"),
         price_unit: "USD",
@@ -152,6 +154,8 @@ pub(super) fn status(message: &Message, now_ms: i64, delivery_ms: i64) -> (&'sta
     }
     match () {
         () if message.is_canceled => ("canceled", None),
+        () if message.failure.is_some_and(|(at_ms, _)| at_ms <= now_ms) => ("undelivered", Some(sent_ms)),
+        () if now_ms < sent_ms && message.is_scheduled => ("scheduled", None),
         () if now_ms < sent_ms && message.service.is_some() => ("accepted", None),
         () if now_ms < sent_ms => ("queued", None),
         () if now_ms < sent_ms + delivery_ms => ("sent", Some(sent_ms)),
@@ -160,15 +164,15 @@ pub(super) fn status(message: &Message, now_ms: i64, delivery_ms: i64) -> (&'sta
 }
 
 /// `api.v2010.account`, with the auth token in clear, as Twilio answers it.
-pub(super) fn account() -> Value {
-    let base = format!("/{VERSION}/Accounts/{TWILIO_ACCOUNT_SID}");
+pub(super) fn account(sid: &str) -> Value {
+    let base = format!("/{VERSION}/Accounts/{sid}");
     json!({
         "auth_token": TWILIO_AUTH_TOKEN,
         "date_created": "Wed, 01 Jan 2020 00:00:00 +0000",
         "date_updated": "Wed, 01 Jan 2020 00:00:00 +0000",
-        "friendly_name": "Tidegate sandbox",
+        "friendly_name": if sid == TWILIO_ACCOUNT_SID { "Tidegate sandbox" } else { "Tidegate sandbox, subaccount" },
         "owner_account_sid": TWILIO_ACCOUNT_SID,
-        "sid": TWILIO_ACCOUNT_SID,
+        "sid": sid,
         "status": "active",
         "subresource_uris": {
             "incoming_phone_numbers": format!("{base}/IncomingPhoneNumbers.json"),
@@ -180,7 +184,7 @@ pub(super) fn account() -> Value {
 }
 
 /// `Fri, 24 May 2019 17:44:50 +0000`
-fn rfc2822(epoch_ms: i64) -> String {
+pub(super) fn rfc2822(epoch_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(epoch_ms) {
         Ok(time) => time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string(),
         Err(_) => String::new(),

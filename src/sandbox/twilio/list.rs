@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::answers::{Failure, VERSION, view};
 use super::store::{Filter, Start, Store};
+use crate::sandbox::Options;
 use crate::sandbox::exchange::{Call, Parameters};
-use crate::sandbox::{Options, TWILIO_ACCOUNT_SID};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -20,7 +20,7 @@ pub enum DateGranularity {
 }
 
 /// The page that the call asks for.
-pub(super) fn list(store: &Store, options: &Options, call: &Call<'_>) -> Result<Value, Failure> {
+pub(super) fn list(store: &Store, account: &str, options: &Options, call: &Call<'_>) -> Result<Value, Failure> {
     let parameters = call.parameters(false);
     let filter = read_filter(&parameters, options.date_granularity)?;
     let size = read_number(&parameters, "PageSize", 50)?;
@@ -34,7 +34,7 @@ pub(super) fn list(store: &Store, options: &Options, call: &Call<'_>) -> Result<
     let shown = call.page_limit.map_or(size, |limit| limit.min(size));
     let page = store.page(&filter, start, shown, call.now_ms);
     let has_older = page.has_older || call.page_limit.is_some();
-    let uri = |page: usize, token: Option<String>| page_uri(&parameters, size, page, token);
+    let uri = |page: usize, token: Option<String>| page_uri(account, &parameters, size, page, token);
     let older = page.messages.last().filter(|_| has_older).map(|last| format!("PA{}", last.sid));
     // An empty page that was injected goes on from where it began.
     let older =
@@ -79,7 +79,7 @@ fn read_filter(parameters: &Parameters<'_>, granularity: DateGranularity) -> Res
 }
 
 /// A date in ms, and whether it had no time.
-fn read_date(text: &str) -> Result<(i64, bool), Failure> {
+pub(super) fn read_date(text: &str) -> Result<(i64, bool), Failure> {
     if let Ok(date) = text.parse::<jiff::civil::Date>()
         && text.len() == 10
         && let Ok(midnight) = date.to_zoned(jiff::tz::TimeZone::UTC)
@@ -96,7 +96,7 @@ fn read_date(text: &str) -> Result<(i64, bool), Failure> {
     }
 }
 
-fn read_number(parameters: &Parameters<'_>, name: &str, default: usize) -> Result<usize, Failure> {
+pub(super) fn read_number(parameters: &Parameters<'_>, name: &str, default: usize) -> Result<usize, Failure> {
     match parameters.filled(name) {
         None => Ok(default),
         Some(text) => text.parse().map_err(|_| Failure::bad_request(20001, format!("Invalid {name} value: {text}"))),
@@ -118,7 +118,7 @@ fn read_token(parameters: &Parameters<'_>, store: &Store) -> Result<Start, Failu
 }
 
 /// Relative, with the filters as they were given.
-fn page_uri(parameters: &Parameters<'_>, size: usize, page: usize, token: Option<String>) -> String {
+fn page_uri(account: &str, parameters: &Parameters<'_>, size: usize, page: usize, token: Option<String>) -> String {
     const FILTERS: [&str; 5] = ["To", "From", "DateSent", "DateSent<", "DateSent>"];
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters.pairs.iter().filter(|(name, _)| FILTERS.contains(&name.as_ref())) {
@@ -128,7 +128,7 @@ fn page_uri(parameters: &Parameters<'_>, size: usize, page: usize, token: Option
     if let Some(token) = token {
         query.append_pair("PageToken", &token);
     }
-    format!("/{VERSION}/Accounts/{TWILIO_ACCOUNT_SID}/Messages.json?{}", query.finish())
+    format!("/{VERSION}/Accounts/{account}/Messages.json?{}", query.finish())
 }
 
 #[cfg(test)]

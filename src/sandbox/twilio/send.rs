@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use super::answers::{self, Failure};
+use super::content;
 use super::store::{Message, Store};
 use crate::sandbox::exchange::Parameters;
 use crate::sandbox::{Options, TWILIO_NUMBER, TWILIO_TEST_ACCOUNT_SID};
@@ -37,6 +38,9 @@ pub(super) fn send(
     if body.is_empty() && media.is_empty() && content.is_none() {
         return Err(Failure::bad_request(21602, "Message body is required."));
     }
+    let written = content::written(parameters)?;
+    let body = written.as_deref().unwrap_or(body);
+    let scheduled_ms = scheduled(parameters, now_ms)?;
     if let Some(service) = service.filter(|sid| !is_sid(sid, "MG")) {
         let message = format!("The Messaging Service Sid {service} is invalid.");
         return Err(Failure::bad_request(21701, message));
@@ -58,7 +62,7 @@ pub(super) fn send(
     if let Some(bad) = media.iter().find(|url| !is_web_url(url)) {
         return Err(Failure::bad_request(21620, format!("Invalid media URL(s): {bad}")));
     }
-    if let Some(callback) = parameters.filled("StatusCallback").filter(|url| !is_web_url(url)) {
+    if let Some(callback) = parameters.filled("StatusCallback").filter(|url| !is_callback(url)) {
         return Err(Failure::bad_request(21609, format!("The StatusCallback URL {callback} is not a valid URL.")));
     }
     let message = Message {
@@ -70,13 +74,15 @@ pub(super) fn send(
         to: to.into(),
         body: body.into(),
         service: service.map(Into::into),
-        media: media.len(),
+        media: media.iter().map(|url| (*url).to_owned()).collect(),
         created_ms: now_ms,
         visible_ms: now_ms,
         received_ms: now_ms,
         is_canceled: false,
+        is_scheduled: scheduled_ms.is_some(),
+        failure: None,
     };
-    Ok(store.insert(message, now_ms + options.delivery_ms))
+    Ok(store.insert(message, scheduled_ms.unwrap_or(now_ms + options.delivery_ms)))
 }
 
 /// Cancels a message that was not sent, or empties the body of one that was.
@@ -110,6 +116,26 @@ pub(super) fn update(
         }
     });
     changed.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, 20404, "The message was not found."))
+}
+
+/// When the message is to be sent, if later: with a service, five minutes to 35 days ahead.
+fn scheduled(parameters: &Parameters<'_>, now_ms: i64) -> Result<Option<i64>, Failure> {
+    let send_at = parameters.filled("SendAt");
+    if parameters.filled("ScheduleType").is_none() && send_at.is_none() {
+        return Ok(None);
+    }
+    if parameters.filled("MessagingServiceSid").is_none() {
+        return Err(Failure::bad_request(35118, "MessagingServiceSid is required to schedule a message."));
+    }
+    let send_at = send_at.ok_or_else(|| Failure::bad_request(35111, "SendAt is required to schedule a message."))?;
+    let at_ms = send_at
+        .parse::<jiff::Timestamp>()
+        .map_err(|_| Failure::bad_request(35114, format!("SendAt is not an ISO 8601 time: {send_at}")))?
+        .as_millisecond();
+    match at_ms - now_ms {
+        300_001..=3_024_000_000 => Ok(Some(at_ms)),
+        _ => Err(Failure::bad_request(35115, "SendAt must be more than 5 minutes and at most 35 days ahead.")),
+    }
 }
 
 /// A prefix and 32 hexadecimal digits.
@@ -178,6 +204,11 @@ fn is_sender_name(text: &str) -> bool {
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
+/// Twilio calls no host with an underscore in its name.
+fn is_callback(text: &str) -> bool {
+    is_web_url(text) && url::Url::parse(text).is_ok_and(|url| !url.host_str().unwrap_or_default().contains('_'))
+}
+
 fn is_web_url(text: &str) -> bool {
     text.len() <= 4_000 && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
@@ -207,6 +238,13 @@ mod tests {
         assert_eq!(code(&[to, ("MessagingServiceSid", "MG1"), body]), Some(21701));
         assert_eq!(code(&[("To", " 41791234567"), from, body]), Some(21211), "a bare + arrives as a blank");
         assert_eq!(code(&[("To", "whatsapp:+41791234567"), ("From", "whatsapp:+14155550100"), body]), None);
+        let service = ("MessagingServiceSid", "MG5a9db0c5000000000000000000000001");
+        let later = ("SendAt", "1970-01-02T00:00:00Z");
+        assert_eq!(code(&[to, service, body, ("ScheduleType", "fixed"), later]), None);
+        assert_eq!(code(&[to, from, body, ("ScheduleType", "fixed"), later]), Some(35118));
+        assert_eq!(code(&[to, service, body, ("ScheduleType", "fixed")]), Some(35111));
+        assert_eq!(code(&[to, service, body, ("SendAt", "1970-01-01T00:04:00Z")]), Some(35115));
+        assert_eq!(code(&[to, from, body, ("StatusCallback", "https://a_b.example.org/")]), Some(21609));
         assert_eq!(code(&[to, ("From", "Tidegate"), body]), None);
         assert_eq!(code(&[to, ("From", "a sender too long"), body]), Some(21212));
         assert_eq!(code(&[to, from, ("Body", &"é".repeat(1_600))]), None);

@@ -20,13 +20,18 @@ pub(super) struct Message {
     pub to: String,
     pub body: String,
     pub service: Option<String>,
-    pub media: usize,
+    /// The sids of its media.
+    pub media: Vec<String>,
     pub created_ms: i64,
     /// Not listed and not found before.
     pub visible_ms: i64,
     /// An incoming message is `receiving` until then.
     pub received_ms: i64,
     pub is_canceled: bool,
+    /// Not sent before the time of its place, because it was scheduled.
+    pub is_scheduled: bool,
+    /// From when on it is undelivered, and Twilio's code for why.
+    pub failure: Option<(i64, u32)>,
 }
 
 /// Which messages are wanted; `from_ms` and `until_ms` are both included.
@@ -77,9 +82,12 @@ impl Store {
     /// Gives the message its sid and its place, `sent_ms` being when it is or will be sent.
     pub fn insert(&mut self, mut message: Message, sent_ms: i64) -> Arc<Message> {
         self.last += 1;
-        let kind = if message.media > 0 { "MM" } else { "SM" };
+        let kind = if message.media.is_empty() { "SM" } else { "MM" };
         message.sid =
             format!("{kind}{:016x}{:016x}", mix(self.seed ^ self.last), mix(self.last.wrapping_add(self.seed << 1)));
+        for (position, medium) in (0_u64..).zip(&mut message.media) {
+            *medium = format!("ME{:016x}{:016x}", mix(self.seed ^ !self.last), mix(self.last ^ (position << 32)));
+        }
         message.place = (sent_ms, self.last);
         let message = Arc::new(message);
         self.by_sid.insert(message.sid.clone(), message.place);

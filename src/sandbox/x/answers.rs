@@ -45,6 +45,27 @@ pub(super) fn user_answer(store: &Store, user: &User, selection: &Selection) -> 
     answer
 }
 
+/// A list of users; `data` is left out when empty, `meta` when it is null.
+pub(super) fn user_list(
+    store: &Store,
+    users: &[&User],
+    selection: &Selection,
+    errors: Vec<Value>,
+    meta: Value,
+) -> Value {
+    let mut answer = Map::new();
+    if !users.is_empty() {
+        answer.insert("data".into(), users.iter().map(|user| user_value(store, user, selection)).collect());
+    }
+    if !errors.is_empty() {
+        answer.insert("errors".into(), Value::Array(errors));
+    }
+    if !meta.is_null() {
+        answer.insert("meta".into(), meta);
+    }
+    Value::Object(answer)
+}
+
 fn tweet_value(store: &Store, tweet: &Tweet, selection: &Selection) -> Value {
     let mut value = Map::new();
     let mut add = |name: &'static str, field: Value| {
@@ -107,7 +128,9 @@ fn user_value(store: &Store, user: &User, selection: &Selection) -> Value {
             "verified_type" => "none".into(),
             "public_metrics" => {
                 let tweets = store.tweet_count(user.id);
-                json!({"followers_count": 12, "following_count": 7, "tweet_count": tweets, "listed_count": 0, "like_count": 3})
+                let (followers, following) =
+                    (store.follows(user.id, false, u64::MAX), store.follows(user.id, true, u64::MAX));
+                json!({"followers_count": followers.count(), "following_count": following.count(), "tweet_count": tweets, "listed_count": 0, "like_count": 3})
             }
             "most_recent_tweet_id" => match latest_tweet(store, user.id) {
                 Some(tweet) => tweet.id.to_string().into(),

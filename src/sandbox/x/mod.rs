@@ -3,13 +3,20 @@
 
 mod answers;
 mod condition;
+mod media;
+mod messages;
+mod operations;
+mod people;
 mod post;
 mod problems;
 mod query;
+mod retweet;
 mod search;
 mod selection;
+mod sign_in;
 mod store;
 mod text;
+mod webhooks;
 mod window;
 
 use axum::http::header::HeaderName;
@@ -17,38 +24,30 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use self::answers::{tweet_list, user_answer};
-use self::selection::{Selection, TWEET_EXPANSIONS, USER_EXPANSIONS};
+use self::answers::tweet_list;
+use self::media::Uploads;
+use self::messages::Messages;
+use self::operations::{Caller, Operation, accepted_callers, documented_limit};
+use self::people::Way;
+use self::selection::{Selection, TWEET_EXPANSIONS};
+use self::sign_in::{Leg, SignIns};
 use self::store::{Draft, Store, own_id};
+use self::webhooks::Webhooks;
 use super::auth::{self, Oauth1};
 use super::exchange::{Answer, Api, Call, Service, to_json};
 use super::limits::{RateLimits, Taken, Windows};
 use super::{
-    NewTweet, Options, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET, X_BEARER_TOKEN, X_CONSUMER_KEY, X_CONSUMER_SECRET,
-    X_USER_TOKEN,
+    NewMessage, NewTweet, Options, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET, X_BEARER_TOKEN, X_CONSUMER_KEY,
+    X_CONSUMER_SECRET, X_USER_TOKEN,
 };
 
 const JSON: &str = "application/json; charset=utf-8";
-const USER_FIELDS: &[&str] = &["user.fields", "expansions", "tweet.fields", "post.fields"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Operation {
-    SearchTweets,
-    CountTweets,
-    GetUserTweets,
-    GetUser,
-    GetMe,
-    GetTweet,
-    PostTweet,
-    DeleteTweet,
-}
-
-/// Who calls, by the kind of credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Caller {
-    App,
-    Oauth1User,
-    Oauth2User,
+/// What a request is for: an operation of the API, or of a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Api(Operation),
+    SignIn(Leg),
 }
 
 pub(super) struct X {
@@ -56,52 +55,43 @@ pub(super) struct X {
     oauth1: Oauth1,
     windows: Windows<(Operation, bool)>,
     store: Mutex<Store>,
+    sign_ins: SignIns,
+    /// What the account wrote beside tweets. Locked after the store.
+    written: Mutex<Written>,
+}
+
+/// What the account wrote beside tweets.
+#[derive(Default)]
+struct Written {
+    uploads: Uploads,
+    messages: Messages,
+    webhooks: Webhooks,
 }
 
 impl Api for X {
     const SERVICE: Service = Service::X;
-    const OPERATIONS: &'static [&'static str] = &[
-        "search_tweets",
-        "count_tweets",
-        "get_user_tweets",
-        "get_user",
-        "get_me",
-        "get_tweet",
-        "post_tweet",
-        "delete_tweet",
-    ];
-    type Operation = Operation;
+    const OPERATIONS: &'static [&'static str] = operations::NAMES;
+    type Operation = Asked;
 
-    fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Operation, &'a str)> {
-        let rest = path.strip_prefix("/2/")?;
-        let one = |prefix: &str| rest.strip_prefix(prefix).filter(|name| !name.is_empty() && !name.contains('/'));
-        match *method {
-            Method::POST if rest == "tweets" => Some((Operation::PostTweet, "")),
-            Method::DELETE => Some((Operation::DeleteTweet, one("tweets/")?)),
-            Method::GET => match rest {
-                "tweets/search/recent" => Some((Operation::SearchTweets, "")),
-                "tweets/counts/recent" => Some((Operation::CountTweets, "")),
-                "users/me" => Some((Operation::GetMe, "")),
-                _ => {
-                    if let Some(name) = one("users/by/username/") {
-                        return Some((Operation::GetUser, name));
-                    }
-                    if let Some(id) = one("tweets/") {
-                        return Some((Operation::GetTweet, id));
-                    }
-                    let id = rest.strip_prefix("users/")?.strip_suffix("/tweets")?;
-                    post::is_id(id).then_some((Operation::GetUserTweets, id))
-                }
-            },
-            _ => None,
+    fn route<'a>(&self, method: &Method, path: &'a str) -> Option<(Asked, &'a str)> {
+        if let Some(leg) = Leg::route(method, path) {
+            return Some((Asked::SignIn(leg), ""));
+        }
+        operations::route(method, path).map(|(operation, argument)| (Asked::Api(operation), argument))
+    }
+
+    fn name(asked: Asked) -> &'static str {
+        match asked {
+            Asked::Api(operation) => Self::OPERATIONS[operation as usize],
+            Asked::SignIn(leg) => leg.name(),
         }
     }
 
-    fn name(operation: Operation) -> &'static str {
-        Self::OPERATIONS[operation as usize]
-    }
-
-    fn answer(&self, operation: Operation, argument: &str, call: &Call<'_>) -> Answer {
+    fn answer(&self, asked: Asked, argument: &str, call: &Call<'_>) -> Answer {
+        let operation = match asked {
+            Asked::Api(operation) => operation,
+            Asked::SignIn(leg) => return self.sign_ins.answer(leg, call),
+        };
         let Some(caller) = self.caller(call) else {
             return problems::plain(StatusCode::UNAUTHORIZED, "Unauthorized");
         };
@@ -136,7 +126,14 @@ impl Api for X {
 impl X {
     pub fn new(options: &Options) -> Self {
         let oauth1 = Oauth1::new(X_CONSUMER_KEY, X_CONSUMER_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET);
-        X { options: options.clone(), oauth1, windows: Windows::new(), store: Mutex::new(Store::new()) }
+        X {
+            options: options.clone(),
+            oauth1,
+            windows: Windows::new(),
+            store: Mutex::new(Store::new()),
+            sign_ins: SignIns::new(options),
+            written: Mutex::default(),
+        }
     }
 
     /// Makes tweets; gives their ids.
@@ -170,8 +167,19 @@ impl X {
         self.store.lock().set_hidden(username, hidden)
     }
 
+    /// Makes one user follow another; both are made when there are none.
+    pub fn follow(&self, follower: &str, followed: &str) {
+        self.store.lock().follow(follower, followed);
+    }
+
+    /// How long OAuth 2 access tokens that are given from now on last.
+    pub fn set_token_lifetime(&self, lifetime_ms: i64) {
+        self.sign_ins.set_lifetime(lifetime_ms);
+    }
+
     pub fn clear(&self) {
         *self.store.lock() = Store::new();
+        *self.written.lock() = Written::default();
         self.windows.clear();
     }
 
@@ -182,56 +190,96 @@ impl X {
         match auth::bearer(call)? {
             X_BEARER_TOKEN => Some(Caller::App),
             X_USER_TOKEN => Some(Caller::Oauth2User),
+            token if self.sign_ins.is_live(token, call.now_ms) => Some(Caller::Oauth2User),
             _ => None,
         }
     }
 
+    /// Lists of one user's.
+    fn of_user(&self, store: &Store, operation: Operation, id: &str, call: &Call<'_>) -> Result<Value, Answer> {
+        let Some(user) = id.parse().ok().filter(|id| store.user(*id).is_some()) else {
+            return Ok(json!({"errors": [problems::not_found("user", "id", id)]}));
+        };
+        let is_own = user == own_id();
+        match operation {
+            Operation::GetFollowers => people::follows(store, user, Way::Followers, call),
+            Operation::GetFollowing => people::follows(store, user, Way::Following, call),
+            Operation::GetMentions => search::mentions(store, user, &self.options, call),
+            Operation::GetHome if is_own => search::home(store, user, &self.options, call),
+            Operation::GetHome => {
+                let message = format!(
+                    "The `id` query parameter value [{id}] must be the same as the authenticating user [{}]",
+                    own_id()
+                );
+                Err(problems::invalid("id", &[id], &message))
+            }
+            _ => search::timeline(store, user, &self.options, call),
+        }
+    }
+
+    /// Somebody sends the account a message; gives its id.
+    pub fn receive(&self, new: &NewMessage, now_ms: i64) -> String {
+        let sender = self.store.lock().ensure_user(&new.from);
+        self.written.lock().messages.receive(sender, new, now_ms).to_string()
+    }
+
+    /// Sizes and SHA-256 (where the chunks came in a row) of what was uploaded whole.
+    pub fn uploads(&self) -> Vec<(u64, Option<String>)> {
+        self.written.lock().uploads.received()
+    }
+
     fn work(&self, operation: Operation, argument: &str, call: &Call<'_>) -> Answer {
         let mut store = self.store.lock();
+        let mut written = self.written.lock();
+        let Written { uploads, messages, webhooks } = &mut *written;
+        let is_v1 = call.path.starts_with("/1.1/");
         let answered = match operation {
-            Operation::PostTweet => return post::post(&mut store, &self.options, call),
+            Operation::PostTweet => return post::post(&mut store, uploads, &self.options, call),
+            Operation::Retweet => return retweet::make(&mut store, call),
+            Operation::UndoRetweet => return retweet::undo(&mut store, argument),
+            Operation::InitializeUpload => return uploads.initialize(call),
+            Operation::AppendUpload => return uploads.append(argument, call),
+            Operation::FinalizeUpload => return uploads.finalize(argument, call),
+            Operation::GetUpload => return uploads.status(call),
+            Operation::DescribeMedia => return uploads.describe(call),
+            Operation::SendMessage => return messages.send(&store, uploads, argument, call),
+            Operation::BeginGroup => return messages.begin(uploads, call),
+            Operation::ListMessages => messages.list(&store, uploads, argument, call),
+            Operation::GetMessage => messages.one(&store, uploads, argument, call),
+            Operation::DeleteMessage => return messages.delete(argument),
+            Operation::DownloadMedia | Operation::DownloadSignedMedia => return messages.download(argument),
+            Operation::ListMessagesV1 => return messages.list_v1(call),
+            Operation::GetMessageV1 => return messages.one_v1(call),
+            Operation::DeleteMessageV1 => return messages.delete_v1(call),
+            Operation::SendMessageV1 => return messages.send_v1(&store, uploads, call),
+            Operation::IndicateTyping => return messages.signal(&["recipient_id"], call),
+            Operation::MarkRead => return messages.signal(&["recipient_id", "last_read_event_id"], call),
+            Operation::ListWebhooks => return webhooks.list(argument),
+            Operation::RegisterWebhook => return webhooks.register(argument, call),
+            Operation::ValidateWebhook => return webhooks.validate(argument),
+            Operation::DeleteWebhook => return webhooks.delete(argument, is_v1),
+            Operation::Subscribe => return webhooks.subscribe(argument, is_v1),
+            Operation::CheckSubscription => return webhooks.check(argument),
+            Operation::ListSubscriptions => return webhooks.subscribers(argument),
+            Operation::Unsubscribe => return webhooks.unsubscribe(argument),
             Operation::DeleteTweet => return delete(&mut store, argument),
             Operation::SearchTweets => search::recent(&store, &self.options, call),
             Operation::CountTweets => search::counts(&store, &self.options, call),
-            Operation::GetUserTweets => match argument.parse().ok().filter(|id| store.user(*id).is_some()) {
-                Some(id) => search::timeline(&store, id, &self.options, call),
-                None => Ok(json!({"errors": [problems::not_found("user", "id", argument)]})),
-            },
-            Operation::GetUser => user(&store, call, argument),
-            Operation::GetMe => user(&store, call, super::X_USERNAME),
+            Operation::SearchArchive => search::archive(&store, &self.options, call),
+            Operation::GetUser => people::one(&store, call, argument),
+            Operation::GetMe => people::one(&store, call, super::X_USERNAME),
+            Operation::GetUsers => people::several(&store, call, if argument == "ids" { "ids" } else { "usernames" }),
+            Operation::SearchUsers => people::search(&store, call),
+            Operation::GetUserTweets
+            | Operation::GetMentions
+            | Operation::GetHome
+            | Operation::GetFollowers
+            | Operation::GetFollowing => self.of_user(&store, operation, argument, call),
             Operation::GetTweet => tweet(&store, call, argument),
         };
         drop(store);
         answered.map_or_else(|refusal| refusal, |value| Answer::new(StatusCode::OK, JSON, to_json(&value)))
     }
-}
-
-impl Caller {
-    /// The kind of authentication, as X names it in its messages.
-    fn title(self) -> &'static str {
-        match self {
-            Caller::App => "OAuth 2.0 Application-Only",
-            Caller::Oauth1User => "OAuth 1.0a User Context",
-            Caller::Oauth2User => "OAuth 2.0 User Context",
-        }
-    }
-}
-
-fn user(store: &Store, call: &Call<'_>, username: &str) -> Result<Value, Answer> {
-    let parameters = call.parameters(false);
-    window::refuse_unknown(&parameters, &[], USER_FIELDS)?;
-    let selection = Selection::read(&parameters, USER_EXPANSIONS)?;
-    let valid =
-        (1..=15).contains(&username.len()) && username.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !valid {
-        let message =
-            format!("The `username` query parameter value [{username}] does not match ^[A-Za-z0-9_]{{1,15}}$");
-        return Err(problems::invalid("username", &[username], &message));
-    }
-    Ok(match store.user_named(username) {
-        Some(user) => user_answer(store, user, &selection),
-        None => json!({"errors": [problems::not_found("user", "username", username)]}),
-    })
 }
 
 fn tweet(store: &Store, call: &Call<'_>, id: &str) -> Result<Value, Answer> {
@@ -275,32 +323,6 @@ fn read_tweet_id(id: &str) -> Result<u64, Answer> {
         let message = format!("The `id` query parameter value [{id}] does not match ^[0-9]{{1,19}}$");
         problems::invalid("id", &[id], &message)
     })
-}
-
-/// The security that X's OpenAPI document gives each operation.
-fn accepted_callers(operation: Operation) -> &'static [Caller] {
-    match operation {
-        Operation::SearchTweets | Operation::GetUserTweets | Operation::GetUser | Operation::GetTweet => {
-            &[Caller::App, Caller::Oauth1User, Caller::Oauth2User]
-        }
-        Operation::CountTweets => &[Caller::App],
-        Operation::GetMe | Operation::PostTweet | Operation::DeleteTweet => &[Caller::Oauth1User, Caller::Oauth2User],
-    }
-}
-
-/// Requests per 15 minutes, of the app and of a user (X API documentation, "Rate limits", 2026).
-fn documented_limit(operation: Operation, is_app: bool) -> u32 {
-    let (app, user) = match operation {
-        Operation::SearchTweets => (450, 300),
-        Operation::CountTweets => (300, 300),
-        Operation::GetUserTweets => (10_000, 900),
-        Operation::GetUser => (300, 900),
-        Operation::GetMe => (75, 75),
-        Operation::GetTweet => (450, 900),
-        Operation::PostTweet => (100, 100),
-        Operation::DeleteTweet => (50, 50),
-    };
-    if is_app { app } else { user }
 }
 
 fn add_headers(answer: Answer, taken: Taken, is_app: bool) -> Answer {

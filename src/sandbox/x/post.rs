@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::media::Uploads;
 use super::store::{Draft, Store, own_id};
 use super::{problems, text};
 use crate::sandbox::Options;
@@ -81,7 +82,7 @@ enum ReplySettings {
 }
 
 /// Takes the tweet of the account that the credentials belong to.
-pub(super) fn post(store: &mut Store, options: &Options, call: &Call<'_>) -> Answer {
+pub(super) fn post(store: &mut Store, uploads: &Uploads, options: &Options, call: &Call<'_>) -> Answer {
     if !call.has_content_type("application/json") {
         let message = "Requests with bodies must have content-type of application/json.";
         return problems::invalid_all(&[], message);
@@ -91,7 +92,7 @@ pub(super) fn post(store: &mut Store, options: &Options, call: &Call<'_>) -> Ans
         Err(error) => return problems::invalid_all(&[], &schema_message(&error.to_string())),
     };
     let written = body.text.clone().unwrap_or_default();
-    match take(store, options, &body, call.now_ms) {
+    match take(store, uploads, options, &body, call.now_ms) {
         Ok((id, stored)) => {
             let json = json!({"data": {"id": id, "text": stored}}).to_string();
             Answer::new(StatusCode::CREATED, super::JSON, json)
@@ -103,8 +104,17 @@ pub(super) fn post(store: &mut Store, options: &Options, call: &Call<'_>) -> Ans
 }
 
 /// The id and the text as it was stored.
-fn take(store: &mut Store, options: &Options, body: &Body, now_ms: i64) -> Result<(String, String), Answer> {
+fn take(
+    store: &mut Store,
+    uploads: &Uploads,
+    options: &Options,
+    body: &Body,
+    now_ms: i64,
+) -> Result<(String, String), Answer> {
     check_form(body)?;
+    if let Some(media) = &body.media {
+        check_media(media, uploads, now_ms)?;
+    }
     let draft = Draft {
         author_id: own_id(),
         text: body.text.as_deref().unwrap_or_default(),
@@ -138,13 +148,10 @@ fn check_form(body: &Body) -> Result<(), Answer> {
             return Err(problems::invalid(path, &[id], &message));
         }
     }
-    if let Some(media) = &body.media {
-        if !(1..=4).contains(&media.media_ids.len()) {
-            return Err(problems::invalid("$.media.media_ids", &[], "$.media.media_ids: there must be 1 to 4 items"));
-        }
-        // Nothing can be uploaded to the sandbox, so no media id exists.
-        let ids: Vec<&str> = media.media_ids.iter().map(String::as_str).collect();
-        return Err(problems::invalid("media.media_ids", &ids, "Your media IDs are invalid."));
+    if let Some(media) = &body.media
+        && !(1..=4).contains(&media.media_ids.len())
+    {
+        return Err(problems::invalid("$.media.media_ids", &[], "$.media.media_ids: there must be 1 to 4 items"));
     }
     if let Some(poll) = &body.poll {
         let fits = (2..=4).contains(&poll.options.len())
@@ -161,12 +168,26 @@ fn check_form(body: &Body) -> Result<(), Answer> {
             return Err(problems::invalid("$.poll", &[], "'poll' and 'quote_tweet_id' are mutually exclusive"));
         }
     }
-    if body.text.as_deref().unwrap_or_default().trim().is_empty() {
+    if body.text.as_deref().unwrap_or_default().trim().is_empty() && body.media.is_none() {
         return Err(problems::invalid_all(&[], "Tweet text is required when there is no media."));
     }
     if text::weight(body.text.as_deref().unwrap_or_default()) > text::MAX_WEIGHT {
         let message = "Your Tweet text is too long. For more information on how Twitter determines text length see https://github.com/twitter/twitter-text.";
         return Err(problems::invalid_all(&[], message));
+    }
+    Ok(())
+}
+
+/// Four pictures, or one animation, or one video; each uploaded for a tweet and ready.
+fn check_media(media: &Media, uploads: &Uploads, now_ms: i64) -> Result<(), Answer> {
+    let ids: Vec<&str> = media.media_ids.iter().map(String::as_str).collect();
+    let found: Vec<_> = ids.iter().filter_map(|id| uploads.usable(id, "tweet", now_ms)).collect();
+    if found.len() != ids.len() {
+        return Err(problems::invalid("media.media_ids", &ids, "Your media IDs are invalid."));
+    }
+    if found.len() > 1 && found.iter().any(|(_, upload)| upload.kind() != "photo") {
+        let message = "A Tweet can have at most 4 photos, or 1 animated GIF, or 1 video.";
+        return Err(problems::invalid("media.media_ids", &ids, message));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! X's lists of tweets: recent search, a user's timeline, and counts. Pages are newest first.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,8 +10,10 @@ use super::problems;
 use super::query::Query;
 use super::selection::{Selection, TWEET_EXPANSIONS};
 use super::store::{Store, Tweet};
+use super::text::Kind;
 use super::window::{
-    Window, bind, continue_from, read_choice, read_number, recent_window, refuse_unknown, timeline_window, token,
+    Window, archive_window, bind, continue_from, read_choice, read_number, recent_window, refuse_unknown,
+    timeline_window, token,
 };
 use crate::clock::rfc3339;
 use crate::sandbox::Options;
@@ -21,6 +24,21 @@ const FIELDS: &[&str] =
 
 /// `GET /2/tweets/search/recent`
 pub(super) fn recent(store: &Store, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
+    found(store, options, call, 100, recent_window)
+}
+
+/// `GET /2/tweets/search/all`
+pub(super) fn archive(store: &Store, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
+    found(store, options, call, 500, archive_window)
+}
+
+fn found(
+    store: &Store,
+    options: &Options,
+    call: &Call<'_>,
+    most: usize,
+    window: fn(&Parameters<'_>, &Options, i64) -> Result<Window, Answer>,
+) -> Result<Value, Answer> {
     let parameters = call.parameters(false);
     const OWN: &[&str] = &[
         "query",
@@ -36,9 +54,9 @@ pub(super) fn recent(store: &Store, options: &Options, call: &Call<'_>) -> Resul
     refuse_unknown(&parameters, OWN, FIELDS)?;
     let query = read_query(&parameters, options)?;
     let selection = Selection::read(&parameters, TWEET_EXPANSIONS)?;
-    let size = read_number(&parameters, "max_results", 10, 10, 100)?;
+    let size = read_number(&parameters, "max_results", 10, 10, most)?;
     read_choice(&parameters, "sort_order", &["recency", "relevancy"])?;
-    let window = recent_window(&parameters, options, call.now_ms)?;
+    let window = window(&parameters, options, call.now_ms)?;
     let binding = bind(&parameters, 0);
     let window = continue_from(&parameters, &["next_token", "pagination_token"], binding, window)?;
 
@@ -48,29 +66,79 @@ pub(super) fn recent(store: &Store, options: &Options, call: &Call<'_>) -> Resul
     Ok(page(store, found, size, window, binding, &selection, call))
 }
 
-/// `GET /2/users/:id/tweets`
-pub(super) fn timeline(store: &Store, user_id: u64, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
+/// `GET /2/users/:id/mentions`
+pub(super) fn mentions(store: &Store, user_id: u64, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
     let parameters = call.parameters(false);
-    const OWN: &[&str] =
-        &["since_id", "until_id", "max_results", "pagination_token", "exclude", "start_time", "end_time"];
+    const OWN: &[&str] = &["since_id", "until_id", "max_results", "pagination_token", "start_time", "end_time"];
     refuse_unknown(&parameters, OWN, FIELDS)?;
     let selection = Selection::read(&parameters, TWEET_EXPANSIONS)?;
     let size = read_number(&parameters, "max_results", 10, 5, 100)?;
+    let window = timeline_window(&parameters, options, call.now_ms)?;
+    let binding = bind(&parameters, user_id ^ 1);
+    let window = continue_from(&parameters, &["pagination_token"], binding, window)?;
+    let name = store.user(user_id).map(|user| user.username.clone()).unwrap_or_default();
+    let is_named = |tweet: &&Arc<Tweet>| {
+        let mut named = tweet.entities.iter().filter(|entity| entity.kind == Kind::Mention);
+        tweet.author_id != user_id && named.any(|entity| entity.text.eq_ignore_ascii_case(&name))
+    };
+    let found = store.between(window.after, window.before).filter(is_named);
+    Ok(page(store, found, size, window, binding, &selection, call))
+}
+
+/// `GET /2/users/:id/timelines/reverse_chronological`
+pub(super) fn home(store: &Store, user_id: u64, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
+    let followed: HashSet<u64> =
+        store.follows(user_id, true, u64::MAX).map(|(_, followed)| followed).chain([user_id]).collect();
+    let parameters = call.parameters(false);
+    let (window, binding, selection, size, kinds) = timeline_request(&parameters, user_id ^ 2, 1, options, call)?;
+    let found = store.between(window.after, window.before);
+    let found = found.filter(|tweet| followed.contains(&tweet.author_id) && kinds.take(tweet));
+    Ok(page(store, found, size, window, binding, &selection, call))
+}
+
+/// `GET /2/users/:id/tweets`
+pub(super) fn timeline(store: &Store, user_id: u64, options: &Options, call: &Call<'_>) -> Result<Value, Answer> {
+    let parameters = call.parameters(false);
+    let (window, binding, selection, size, kinds) = timeline_request(&parameters, user_id, 5, options, call)?;
+    let found = store.between_of(user_id, window.after, window.before).filter(|tweet| kinds.take(tweet));
+    Ok(page(store, found, size, window, binding, &selection, call))
+}
+
+/// Which kinds of tweets a timeline leaves out.
+struct Kinds {
+    no_replies: bool,
+    no_retweets: bool,
+}
+
+impl Kinds {
+    fn take(&self, tweet: &Tweet) -> bool {
+        !(self.no_replies && tweet.reply_to.is_some() || self.no_retweets && tweet.retweet_of.is_some())
+    }
+}
+
+fn timeline_request(
+    parameters: &Parameters<'_>,
+    subject: u64,
+    least: usize,
+    options: &Options,
+    call: &Call<'_>,
+) -> Result<(Window, u64, Selection, usize, Kinds), Answer> {
+    const OWN: &[&str] =
+        &["since_id", "until_id", "max_results", "pagination_token", "exclude", "start_time", "end_time"];
+    refuse_unknown(parameters, OWN, FIELDS)?;
+    let selection = Selection::read(parameters, TWEET_EXPANSIONS)?;
+    let size = read_number(parameters, "max_results", 10, least, 100)?;
     let exclude = parameters.get("exclude").unwrap_or_default();
     if let Some(other) = exclude.split(',').find(|kind| !matches!(*kind, "" | "replies" | "retweets")) {
         let message = format!("The `exclude` query parameter value [{other}] is not one of [replies,retweets]");
         return Err(problems::invalid("exclude", &[exclude], &message));
     }
-    let window = timeline_window(&parameters, options, call.now_ms)?;
-    let binding = bind(&parameters, user_id);
-    let window = continue_from(&parameters, &["pagination_token"], binding, window)?;
-
+    let window = timeline_window(parameters, options, call.now_ms)?;
+    let binding = bind(parameters, subject);
+    let window = continue_from(parameters, &["pagination_token"], binding, window)?;
     let excludes = |kind| exclude.split(',').any(|excluded| excluded == kind);
-    let (no_replies, no_retweets) = (excludes("replies"), excludes("retweets"));
-    let found = store
-        .between_of(user_id, window.after, window.before)
-        .filter(|tweet| !(no_replies && tweet.reply_to.is_some() || no_retweets && tweet.retweet_of.is_some()));
-    Ok(page(store, found, size, window, binding, &selection, call))
+    let kinds = Kinds { no_replies: excludes("replies"), no_retweets: excludes("retweets") };
+    Ok((window, binding, selection, size, kinds))
 }
 
 /// `GET /2/tweets/counts/recent`

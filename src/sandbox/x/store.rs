@@ -63,11 +63,13 @@ pub(super) struct Draft<'a> {
 pub(super) struct Store {
     tweets: BTreeMap<u64, Arc<Tweet>>,
     by_author: HashMap<u64, BTreeSet<u64>>,
-    users: HashMap<u64, User>,
+    users: BTreeMap<u64, User>,
     /// User ids by lower-case username.
     usernames: HashMap<String, u64>,
     /// When each text was last posted, by the hash of author, text and target.
     posted: HashMap<u64, i64>,
+    /// Follower and followed, by the number of the follow.
+    follows: BTreeMap<u64, (u64, u64)>,
     /// Ids are not given twice.
     deleted: HashSet<u64>,
 }
@@ -87,9 +89,10 @@ impl Store {
         let mut store = Store {
             tweets: BTreeMap::new(),
             by_author: HashMap::new(),
-            users: HashMap::new(),
+            users: BTreeMap::new(),
             usernames: HashMap::new(),
             posted: HashMap::new(),
+            follows: BTreeMap::new(),
             deleted: HashSet::new(),
         };
         store.insert_user(User {
@@ -118,6 +121,29 @@ impl Store {
             hidden: false,
         });
         id
+    }
+
+    /// Makes one user follow another, once.
+    pub fn follow(&mut self, follower: &str, followed: &str) {
+        let pair = (self.ensure_user(follower), self.ensure_user(followed));
+        if pair.0 != pair.1 && !self.follows.values().any(|known| *known == pair) {
+            let number = self.follows.last_key_value().map_or(1, |(number, _)| number + 1);
+            self.follows.insert(number, pair);
+        }
+    }
+
+    /// Who follows a user, or whom it follows where `following`: the newest first, each with the number of its
+    /// follow, those from `before` on left out.
+    pub fn follows(&self, user: u64, following: bool, before: u64) -> impl Iterator<Item = (u64, u64)> {
+        self.follows.range(..before).rev().filter_map(move |(number, (follower, followed))| {
+            let (of, other) = if following { (follower, followed) } else { (followed, follower) };
+            (*of == user).then_some((*number, *other))
+        })
+    }
+
+    /// Users with a larger id, in the order of their ids.
+    pub fn users_after(&self, id: u64) -> impl Iterator<Item = &User> {
+        self.users.range((Bound::Excluded(id), Bound::Unbounded)).map(|(_, user)| user).filter(|user| !user.hidden)
     }
 
     pub fn set_hidden(&mut self, username: &str, hidden: bool) -> bool {

@@ -24,6 +24,24 @@ pub(super) struct Window {
 
 /// The window of recent search and counts.
 pub(super) fn recent_window(parameters: &Parameters<'_>, options: &Options, now_ms: i64) -> Result<Window, Answer> {
+    search_window(parameters, options, now_ms, now_ms - RECENT_MS)
+}
+
+/// The window of archive search: as far back as there are tweets, the last 30 days unless told otherwise.
+pub(super) fn archive_window(parameters: &Parameters<'_>, options: &Options, now_ms: i64) -> Result<Window, Answer> {
+    let mut window = search_window(parameters, options, now_ms, super::store::EPOCH_MS)?;
+    if ["since_id", "start_time"].iter().all(|name| parameters.get(name).is_none()) {
+        window.after = id_at(now_ms - 30 * 24 * 3_600_000).saturating_sub(1);
+    }
+    Ok(window)
+}
+
+fn search_window(
+    parameters: &Parameters<'_>,
+    options: &Options,
+    now_ms: i64,
+    oldest_ms: i64,
+) -> Result<Window, Answer> {
     let given = |names: &[&str]| names.iter().any(|name| parameters.get(name).is_some());
     if given(&["since_id", "until_id"]) && given(&["start_time", "end_time"]) {
         let names = ["since_id", "until_id", "start_time", "end_time"];
@@ -33,7 +51,6 @@ pub(super) fn recent_window(parameters: &Parameters<'_>, options: &Options, now_
         let message = "Invalid use of 'since_id' or 'until_id' in conjunction with 'start_time' or 'end_time'.";
         return Err(problems::invalid_all(&values, message));
     }
-    let oldest_ms = now_ms - RECENT_MS;
     let mut window =
         Window { after: id_at(oldest_ms).saturating_sub(1), before: id_at(now_ms - options.index_lag_ms + 1) };
     for name in ["since_id", "until_id"] {
@@ -194,6 +211,16 @@ pub(super) fn continue_from(
             Err(problems::invalid(name, &[text], &message))
         }
     }
+}
+
+/// The place where the last page of users ended; none on the first.
+pub(super) fn read_place(parameters: &Parameters<'_>, name: &str, binding: u64) -> Result<Option<u64>, Answer> {
+    let Some(text) = parameters.get(name) else { return Ok(None) };
+    let place = read_token(text, binding);
+    place.map(Some).ok_or_else(|| {
+        let message = format!("The `{name}` query parameter value [{text}] is not valid");
+        problems::invalid(name, &[text], &message)
+    })
 }
 
 /// What a token is valid for: everything that was asked for except how the records look and how many.

@@ -24,22 +24,35 @@ pub struct Error {
 
 /// The stable codes of [`Error::code`].
 pub mod code {
+    pub const ADDRESS: &str = "store_address";
     pub const BUSY: &str = "store_busy";
     pub const CANCELLED: &str = "store_cancelled";
     pub const CLOSED: &str = "store_closed";
     pub const COLUMN: &str = "store_column";
+    pub const CONFLICT: &str = "store_conflict";
     pub const CONSTRAINT: &str = "store_constraint";
     pub const DAMAGED: &str = "store_damaged";
+    pub const DIFFERS: &str = "store_differs";
     pub const FULL: &str = "store_full";
+    pub const IN_USE: &str = "store_in_use";
+    pub const INTERRUPTED: &str = "store_interrupted";
     pub const IO: &str = "store_io";
     pub const LOCKED: &str = "store_locked";
+    pub const LOGIN: &str = "store_login";
     pub const MIGRATION_CHANGED: &str = "store_migration_changed";
+    pub const MISSING: &str = "store_missing";
     pub const NEWER: &str = "store_newer";
+    pub const NOT_EMPTY: &str = "store_not_empty";
     pub const NOT_OURS: &str = "store_not_ours";
     pub const PANICKED: &str = "store_panicked";
+    pub const POSTGRES_TOO_OLD: &str = "store_postgres_too_old";
     pub const READ_ONLY: &str = "store_read_only";
     pub const SQLITE_TOO_OLD: &str = "store_sqlite_too_old";
     pub const STATEMENT: &str = "store_statement";
+    pub const TABLES: &str = "store_tables";
+    pub const TEXT: &str = "store_text";
+    pub const UNFINISHED: &str = "store_unfinished";
+    pub const UNREACHABLE: &str = "store_unreachable";
 }
 
 const REPORT: &str = "This is a mistake in Tidegate: please report it";
@@ -56,8 +69,27 @@ impl Error {
         Error { retryable: true, ..self }
     }
 
+    /// Whether a host that is at work waits until somebody did what the help says, and then goes on by itself.
+    pub fn is_waited_out(&self) -> bool {
+        self.retryable && matches!(self.code, code::FULL | code::IO | code::READ_ONLY)
+    }
+
     pub(super) fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
         Error::new(code::DAMAGED, format!("the store {} is damaged: {why}", path.display()), RESTORE)
+    }
+
+    /// What is shown as `place` was begun as a copy, and is not whole.
+    pub(super) fn unfinished(place: &str) -> Self {
+        Error::new(
+            code::UNFINISHED,
+            format!("the store {place} is a copy that was not finished"),
+            "Copy to it again with `tidegate store copy`, which begins anew, or delete it",
+        )
+    }
+
+    /// There is no store to copy at `place`.
+    pub(super) fn missing(place: &str) -> Self {
+        Error::new(code::MISSING, format!("there is no store at {place}"), "Name the store that is to be copied")
     }
 
     pub(super) fn closed() -> Self {
@@ -114,7 +146,8 @@ impl Error {
                 code::READ_ONLY,
                 format!("the store {file} cannot be written: {why}"),
                 "Give Tidegate's user write access to the file and its directory",
-            ),
+            )
+            .retryable(),
             (_, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => Error::new(
                 code::BUSY,
                 format!("the store {file} is in use by another process: {why}"),
@@ -124,7 +157,7 @@ impl Error {
             (_, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PROTOCOL) => Error::new(
                 code::IO,
                 format!("reading or writing the store {file} failed: {why} (SQLite code {})", failure.extended_code),
-                "Check the disk; nothing that was acknowledged is lost",
+                "Check the disk: nothing that was acknowledged is lost",
             )
             .retryable(),
             (_, ffi::SQLITE_CONSTRAINT) => Error::new(
@@ -141,7 +174,7 @@ impl Error {
 }
 
 fn full(message: String) -> Error {
-    Error::new(code::FULL, message, "Free some space; work goes on by itself then").retryable()
+    Error::new(code::FULL, message, "Free some space").retryable()
 }
 
 /// SQLite's words alone: the display form of some errors repeats the statement.
@@ -153,6 +186,6 @@ fn wording(error: &rusqlite::Error) -> String {
     }
 }
 
-fn first_line(statement: &str) -> &str {
+pub(super) fn first_line(statement: &str) -> &str {
     statement.trim().lines().next().unwrap_or_default()
 }

@@ -14,9 +14,13 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::error::{Error, Result, code};
 use super::migrations::{self, Migration};
 use super::session::{SQLITE, Session};
+use super::{Options, Side};
 
 /// `Tide`, in the header of every store (SQLite file format, offset 68).
 pub(super) const APPLICATION_ID: i32 = 0x5469_6465;
+
+/// `Tidc`, in the header of a store that was begun as a copy and is not whole.
+pub(super) const UNFINISHED_ID: i32 = 0x5469_6463;
 
 /// How long the pages are checked at a start. A full check reads the whole file (a second and more for a
 /// gigabyte), and a start must not wait for that: small stores are checked whole, large ones in part, with
@@ -43,11 +47,11 @@ struct Traces {
     live: bool,
 }
 
-/// Looks at `path`; `check` says whether its pages are checked as well.
-pub(super) fn look(path: &Arc<Path>, migrations: &'static [Migration], check: bool) -> Result<Found> {
+/// Looks at `path`; for whoever has it alone its pages are checked as well.
+pub(super) fn look(path: &Arc<Path>, options: &Options) -> Result<Found> {
     for _ in 0..3 {
         let before = traces(path)?;
-        let outcome = look_once(path, &before, migrations, check);
+        let outcome = look_once(path, &before, options);
         // Another process that writes at this moment makes a whole file look damaged.
         if outcome.is_ok() || traces(path)? == before {
             return outcome;
@@ -61,7 +65,7 @@ pub(super) fn look(path: &Arc<Path>, migrations: &'static [Migration], check: bo
     .retryable())
 }
 
-fn look_once(path: &Arc<Path>, traces: &Traces, migrations: &'static [Migration], check: bool) -> Result<Found> {
+fn look_once(path: &Arc<Path>, traces: &Traces, options: &Options) -> Result<Found> {
     if traces.length == 0 {
         return match traces.live {
             false => Ok(Found::Nothing),
@@ -80,8 +84,8 @@ fn look_once(path: &Arc<Path>, traces: &Traces, migrations: &'static [Migration]
         }
         Err(error) => return Err(failed(error)),
     }
-    judge_header(path, &header, traces, migrations)?;
-    judge_content(path, traces, migrations, check)?;
+    judge_header(path, &header, traces, options.migrations)?;
+    judge_content(path, traces, options)?;
     Ok(Found::Store)
 }
 
@@ -122,12 +126,12 @@ fn judge_header(path: &Path, header: &[u8; HEADER_LENGTH], traces: &Traces, migr
         return Err(not_ours(path, "it does not begin as an SQLite file, or its beginning was overwritten"));
     }
     let application_id = be_u32(header, 68);
-    if application_id != APPLICATION_ID.cast_unsigned() {
+    if ![APPLICATION_ID, UNFINISHED_ID].map(i32::cast_unsigned).contains(&application_id) {
         return Err(not_ours(path, "it is an SQLite file of another application"));
     }
-    let version = i64::from(be_u32(header, 60));
-    if version > migrations::newest(migrations) {
-        return Err(migrations::newer(path, version, migrations));
+    let needed = i64::from(be_u32(header, 60));
+    if needed > migrations::newest(migrations) {
+        return Err(migrations::newer(&path.display().to_string(), needed, migrations));
     }
     let page_size = match be_u32(header, 16) >> 16 {
         1 => 65_536,
@@ -146,16 +150,22 @@ fn judge_header(path: &Path, header: &[u8; HEADER_LENGTH], traces: &Traces, migr
     Ok(())
 }
 
-fn judge_content(path: &Arc<Path>, traces: &Traces, migrations: &'static [Migration], check: bool) -> Result<()> {
+fn judge_content(path: &Arc<Path>, traces: &Traces, options: &Options) -> Result<()> {
+    let migrations = options.migrations;
     let failed = |error: rusqlite::Error| Error::sqlite(path, "the look before opening", &error);
     let connection = connect(path, traces.live).map_err(failed)?;
+    // The log may hold a newer one than the header.
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
+    if id == UNFINISHED_ID && options.copy != Some(Side::To) {
+        return Err(Error::unfinished(&path.display().to_string()));
+    }
     let applied =
         migrations::applied(&mut Session::new(&connection, Arc::clone(path))).map_err(|error| match error.code {
             code::STATEMENT | code::COLUMN => Error::damaged(path, error.message),
             _ => error,
         })?;
-    migrations::pending(path, migrations, &applied, &SQLITE)?;
-    if check {
+    migrations::pending(&path.display().to_string(), migrations, &applied, &SQLITE)?;
+    if options.host.is_some() || options.copy.is_some() {
         let time = if traces.live { CHECK_AFTER_CRASH } else { CHECK_AFTER_CLEAN };
         check_pages(path, connection, time)?;
     }

@@ -6,23 +6,28 @@ mod error;
 mod host_lock;
 mod look;
 mod migrations;
+mod postgres;
+mod presence;
 mod queue;
 mod reader;
 mod row;
 mod session;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod sql;
 mod sqlite;
 mod task;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use error::{Error, Result, code};
-pub use migrations::Migration;
+pub use migrations::{Change, Migration};
+pub use presence::Presence;
 pub(crate) use sql::params;
 pub use sql::{Dialect, Param, Row, Sql};
 pub use task::{Task, Work};
@@ -38,6 +43,12 @@ pub trait Database: Send + Sync {
 
     fn dialect(&self) -> &'static Dialect;
 
+    /// The store as it is shown: never with a user or a password.
+    fn name(&self) -> &str;
+
+    /// What shows other hosts that this one is there; none where there can be no others.
+    fn presence(&self) -> Option<Arc<Presence>>;
+
     /// Does what was taken, takes no more, and lets go of the database. Blocks until that is done.
     fn close(&self) -> Result<()>;
 }
@@ -49,6 +60,8 @@ pub struct Options {
     pub migrations: &'static [Migration],
     /// Set by a host, which must be alone; `None` for a tool that works for a moment beside it.
     pub host: Option<HostRole>,
+    /// Set where a store is opened to be copied: hosts are kept from it meanwhile.
+    pub copy: Option<Side>,
     /// UTC epoch milliseconds, for what is written down about the opening.
     pub now_ms: i64,
     pub synchronous: Synchronous,
@@ -67,6 +80,17 @@ pub struct Options {
 pub struct HostRole {
     /// The address of its console, or `off`.
     pub listen: String,
+    /// Where there may be other hosts: for how long after its last word this one counts as alive.
+    pub lease_ms: i64,
+}
+
+/// Which end of a copy a store is opened as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is copied: it has to be there, and to be known whole.
+    From,
+    /// What is copied to. Where it is made for that, nobody else takes it before [`Dialect::whole`] was said.
+    To,
 }
 
 /// How far a commit is on its way to the disk when it is acknowledged.
@@ -90,9 +114,22 @@ pub struct Handle {
 /// # Errors
 /// `store_not_ours`, `store_damaged`, `store_newer` and `store_migration_changed` leave the file as it is.
 /// `store_locked` names the host that is at work. `store_read_only`, `store_full` and `store_io` say what
-/// the file system refused.
+/// the file system refused. `store_unfinished` is a copy that was not finished, `store_missing` one that was to be
+/// copied and is not there.
 pub fn open(path: &Path, options: &Options) -> Result<Handle> {
     Ok(Handle { database: Arc::new(sqlite::open(path, options)?) })
+}
+
+/// Opens the store in the PostgreSQL database at `address` (`postgres://user:password@host:port/database`, with
+/// `sslmode` and `sslrootcert`), and makes its tables where it is empty. Any number of hosts may. Blocks for as
+/// long as connecting takes.
+///
+/// # Errors
+/// `store_address`, `store_unreachable` and `store_login` say why there is no connection; `store_not_ours`,
+/// `store_newer` and `store_migration_changed` leave the database as it is. The user and the password are in
+/// none of them.
+pub fn open_postgres(address: &str, options: &Options) -> Result<Handle> {
+    Ok(Handle { database: Arc::new(postgres::open(address, options)?) })
 }
 
 impl Options {
@@ -101,6 +138,7 @@ impl Options {
         Options {
             migrations,
             host: None,
+            copy: None,
             now_ms,
             synchronous: Synchronous::Full,
             cache_kib: 8 * 1024,
@@ -187,6 +225,16 @@ impl Handle {
 
     pub fn dialect(&self) -> &'static Dialect {
         self.database.dialect()
+    }
+
+    /// The store as it is shown: never with a user or a password.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// What shows other hosts that this one is there; none where there can be no others.
+    pub fn presence(&self) -> Option<Arc<Presence>> {
+        self.database.presence()
     }
 
     /// Does what was handed in, empties the write-ahead log and lets go of the file and its lock. Other

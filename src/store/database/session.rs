@@ -5,17 +5,20 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rusqlite::{Connection, PrepFlags};
 
 use super::error::{Error, Result, code};
+use super::look::APPLICATION_ID;
 use super::row::SqliteRow;
 use super::sql::{Dialect, Param, Row, Sql};
 use super::task::Task;
 
-pub(super) static SQLITE: Dialect = Dialect {
+pub(super) static SQLITE: Dialect = DIALECT;
+
+pub(super) const DIALECT: Dialect = Dialect {
     name: "sqlite",
     without_rowid: " WITHOUT ROWID",
     bytes: "BLOB",
@@ -25,8 +28,19 @@ pub(super) static SQLITE: Dialect = Dialect {
     for_update_skip_locked: "",
     greatest: "max",
     least: "min",
+    is_shared: false,
     now_ms: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
+    started_ms: "0",
     json_texts: "SELECT value FROM json_each(?)",
+    hosts_at_work: None,
+    lives: "FALSE",
+    // The transaction that writes is alone already.
+    hold_still: |_| String::new(),
+    columns: "SELECT t.name, c.name, c.type, c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c \
+              WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.name",
+    whole: || format!("PRAGMA application_id = {APPLICATION_ID}"),
+    count_on: |_, _| None,
+    holds_nul: true,
     data_version: "PRAGMA data_version",
     vacuum_some: |pages| Some(format!("PRAGMA incremental_vacuum({pages})")),
 };
@@ -46,7 +60,12 @@ pub(super) struct Session<'c> {
     /// The first statement of the transaction that failed.
     failed: Option<Error>,
     changes_before: u64,
+    damage: Damage,
+    dialect: &'static Dialect,
 }
+
+/// That the file was found damaged, by any thread of the store: from then on nothing of it is believed or changed.
+pub(super) type Damage = Arc<OnceLock<Error>>;
 
 struct Prepared<'c> {
     text: Arc<str>,
@@ -63,11 +82,32 @@ impl<'c> Session<'c> {
             by_address: HashMap::new(),
             failed: None,
             changes_before: 0,
+            damage: Damage::default(),
+            dialect: &SQLITE,
         }
+    }
+
+    /// The same, with the words of a store that several hosts share.
+    #[cfg(test)]
+    pub(super) fn speaking(self, dialect: &'static Dialect) -> Self {
+        Session { dialect, ..self }
+    }
+
+    /// The same, knowing what other sessions on the file find of damage.
+    pub(super) fn sharing(self, damage: &Damage) -> Self {
+        Session { damage: Arc::clone(damage), ..self }
+    }
+
+    /// Whether the file was found damaged.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damage.get().is_some()
     }
 
     /// Opens a transaction; `statement` is `BEGIN` for reading or `BEGIN IMMEDIATE` for writing.
     pub(super) fn begin(&mut self, statement: &'static str) -> Result<()> {
+        if let Some(damage) = self.damage.get() {
+            return Err(damage.clone());
+        }
         self.failed = None;
         self.changes_before = self.connection.total_changes();
         self.execute(statement, &[]).map(|_| ())
@@ -168,10 +208,11 @@ impl<'c> Session<'c> {
 
     /// Remembers a statement's failure for the closure that passes over it.
     fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        if let Err(error) = &outcome
-            && self.failed.is_none()
-        {
-            self.failed = Some(error.clone());
+        if let Err(error) = &outcome {
+            if error.code == code::DAMAGED {
+                self.damage.get_or_init(|| error.clone());
+            }
+            self.failed.get_or_insert_with(|| error.clone());
         }
         outcome
     }
@@ -249,8 +290,11 @@ impl Sql for Session<'_> {
         self.note(outcome)
     }
 
+    // There is one host.
+    fn announce(&mut self) {}
+
     fn dialect(&self) -> &'static Dialect {
-        &SQLITE
+        self.dialect
     }
 }
 

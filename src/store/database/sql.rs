@@ -60,6 +60,9 @@ pub trait Sql {
     /// Runs several statements without parameters, parted by semicolons: for migrations.
     fn batch(&mut self, sql: &str) -> Result<()>;
 
+    /// Says that other hosts may find something to do once this is committed: a hint, where there are others.
+    fn announce(&mut self);
+
     fn dialect(&self) -> &'static Dialect;
 }
 
@@ -83,10 +86,29 @@ pub struct Dialect {
     /// The function that gives the larger, or the smaller, of its two arguments.
     pub greatest: &'static str,
     pub least: &'static str,
+    /// Whether several machines may work on it: their clocks differ, so that its own time counts among them.
+    pub is_shared: bool,
     /// An expression: the database's time in UTC epoch milliseconds.
     pub now_ms: &'static str,
+    /// An expression: when the database itself was started, in UTC epoch milliseconds.
+    pub started_ms: &'static str,
     /// A query for the texts of the JSON list that stands in place of `?`.
     pub json_texts: &'static str,
+    /// A query for what the hosts say of themselves that may be at work; none where a lock on a file says it.
+    pub hosts_at_work: Option<&'static str>,
+    /// A condition on a row of `nodes`: its host still holds its session. A kill frees it, a pause does not.
+    pub lives: &'static str,
+    /// Statements that keep other writers and new hosts away from these tables, and hosts that may wake, until the
+    /// transaction ends, however long it takes.
+    pub hold_still: fn(tables: &[&str]) -> String,
+    /// A query for every column of every table: table, column, its type, its place in the primary key (0: none).
+    pub columns: &'static str,
+    /// A statement that says that a store which was made as a copy is whole.
+    pub whole: fn() -> String,
+    /// A query after which a counting key goes on behind the last one that is there, where that needs to be said.
+    pub count_on: fn(table: &str, column: &str) -> Option<String>,
+    /// Whether a text may hold the NUL character.
+    pub holds_nul: bool,
     /// A query for one integer that changes when another process has committed.
     pub data_version: &'static str,
     /// A statement that hands up to this many free pages back to the file system, if there is one.

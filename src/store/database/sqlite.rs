@@ -7,19 +7,20 @@ use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, Result, code};
 use super::host_lock::HostLock;
-use super::look::{self, APPLICATION_ID, Found};
+use super::look::{self, APPLICATION_ID, Found, UNFINISHED_ID};
 use super::migrations;
 use super::queue::Queue;
 use super::reader;
-use super::session::{SQLITE, Session};
+use super::session::{Damage, SQLITE, Session};
 use super::sql::{Dialect, Sql};
 use super::task::Work;
 use super::writer::{BEGIN, Writer};
-use super::{Database, Options};
+use super::{Database, Options, Presence, Side};
 
 /// 3.51.3 is the first without the mistake that could lose a commit when a write-ahead log starts over.
 const VERSION_MIN: i32 = 3_051_003;
@@ -36,6 +37,7 @@ pub(super) struct Sqlite {
     reads: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<Result<()>>>>,
     threads: Vec<ThreadId>,
+    name: String,
 }
 
 /// What the writer's thread owns, in the order in which it is let go of.
@@ -106,6 +108,15 @@ impl Database for Sqlite {
         &SQLITE
     }
 
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    // The lock on the file says that there is no other.
+    fn presence(&self) -> Option<Arc<Presence>> {
+        None
+    }
+
     fn close(&self) -> Result<()> {
         self.stop();
         self.join()
@@ -161,11 +172,15 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
     let mut open = OPEN.lock();
     let found = match open.contains(path) {
         true => Found::Store,
-        false => look::look(path, options.migrations, options.host.is_some())?,
+        false => look::look(path, options)?,
     };
-    let mut lock = match &options.host {
-        Some(host) => Some(HostLock::take(path, &format!("listening on {}", host.listen), options.now_ms)?),
-        None => None,
+    if options.copy == Some(Side::From) && found == Found::Nothing {
+        return Err(Error::missing(&path.display().to_string()));
+    }
+    let mut lock = match (&options.host, options.copy) {
+        (Some(host), _) => Some(HostLock::take(path, &format!("listening on {}", host.listen), options.now_ms)?),
+        (None, Some(_)) => Some(HostLock::take(path, "copying it", options.now_ms)?),
+        (None, None) => None,
     };
     // A tool may change the schema only where no host is at work.
     let preparing = || HostLock::take(path, "preparing the store", options.now_ms);
@@ -173,7 +188,10 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
     let connection = connect_writer(path, options, found == Found::Nothing)?;
     let mut session = Session::new(&connection, Arc::clone(path));
     let applied = migrations::applied(&mut session)?;
-    let pending = migrations::pending(path, options.migrations, &applied, &SQLITE)?;
+    if options.copy.is_some() {
+        migrations::known_whole(&path.display().to_string(), options.migrations, &applied)?;
+    }
+    let pending = migrations::pending(&path.display().to_string(), options.migrations, &applied, &SQLITE)?;
     let _temporary = match temporary {
         None if lock.is_none() && !pending.is_empty() => Some(preparing()?),
         kept => kept,
@@ -181,7 +199,9 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
     for migration in &pending {
         in_transaction(&mut session, |sql| {
             migrations::apply(sql, migration, options.now_ms)?;
-            sql.batch(&format!("PRAGMA user_version = {}", migration.version))
+            // What a look at the header alone goes by.
+            let needs = migrations::needs(options.migrations, migration.version);
+            sql.batch(&format!("PRAGMA user_version = {needs}"))
         })?;
     }
     // The log begins only here, and is emptied: a later look finds the version in the file's own header.
@@ -221,8 +241,9 @@ fn connect_writer(path: &Arc<Path>, options: &Options, new: bool) -> Result<Conn
     ))?;
     if new {
         session.batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+        let id = if options.copy == Some(Side::To) { UNFINISHED_ID } else { APPLICATION_ID };
         in_transaction(&mut session, |sql| {
-            sql.batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
+            sql.batch(&format!("PRAGMA application_id = {id}"))?;
             sql.batch(migrations::CREATE_TABLE)
         })?;
     }
@@ -260,11 +281,13 @@ fn in_transaction(session: &mut Session<'_>, mut run: impl FnMut(&mut dyn Sql) -
 fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqlite> {
     let (writes, reads) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let path = Arc::clone(&held.entry.0);
+    let name = path.display().to_string();
     let mut reading = Vec::new();
     let failed = |error: std::io::Error| Error::file(&path, "starting a thread for", &error);
+    let damage = Damage::default();
     for connection in readers {
-        let (queue, path) = (Arc::clone(&reads), Arc::clone(&path));
-        let run = move || reader::run(&queue, &mut Session::new(&connection, path));
+        let (queue, path, damage) = (Arc::clone(&reads), Arc::clone(&path), Arc::clone(&damage));
+        let run = move || reader::run(&queue, &mut Session::new(&connection, path).sharing(&damage));
         match thread::Builder::new().name("store-reader".into()).spawn(run) {
             Ok(thread) => reading.push(thread),
             Err(error) => {
@@ -277,12 +300,18 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     let (bounds, busy_timeout, queue) = (options.group, busy_timeout(options), Arc::clone(&writes));
     let writer = thread::Builder::new().name("store-writer".into()).spawn(move || {
         let path = Arc::clone(&held.entry.0);
-        let mut writer = Writer::new(Session::new(&held.connection, Arc::clone(&path)), queue, bounds, busy_timeout);
+        let session = Session::new(&held.connection, Arc::clone(&path)).sharing(&damage);
+        let mut writer = Writer::new(session, queue, bounds, busy_timeout);
         writer.run();
         let read = reading.into_iter().map(JoinHandle::join).all(|joined| joined.is_ok());
         writer.checkpoint();
         drop(writer);
         let Held { connection, lock, entry } = held;
+        if damage.get().is_some()
+            && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::warn!(%error, "the write-ahead log is moved into the damaged store");
+        }
         let closed = connection.close().map_err(|(_, error)| Error::sqlite(&path, "closing", &error));
         drop((lock, entry));
         if read { closed } else { Err(Error::panicked()) }
@@ -290,7 +319,7 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     match writer {
         Ok(writer) => {
             threads.push(writer.thread().id());
-            Ok(Sqlite { writes, reads, writer: Mutex::new(Some(writer)), threads })
+            Ok(Sqlite { writes, reads, writer: Mutex::new(Some(writer)), threads, name })
         }
         Err(error) => {
             reads.close();

@@ -10,6 +10,7 @@ use super::error::{Error, Result, code};
 use super::queue::{Arrival, Queue};
 use super::session::Session;
 use super::task::Work;
+use crate::crash;
 
 /// When a group is closed although more is waiting.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +102,9 @@ impl<'c> Writer<'c> {
 
     /// Commits, and only then answers.
     fn settle(&mut self, group: Vec<Work>) {
+        crash::point("commit.before");
         let outcome = self.session.commit();
+        crash::point("commit.after");
         match &outcome {
             Ok(()) => self.note_written(),
             Err(_) => self.session.rollback(),
@@ -164,6 +167,10 @@ impl<'c> Writer<'c> {
     /// that only puts it off until after the next write, or the end.
     pub(super) fn checkpoint(&mut self) {
         self.written = None;
+        // What is in a damaged file is left for whoever mends it.
+        if self.session.is_damaged() {
+            return;
+        }
         if let Err(error) = self.session.checkpoint(self.busy_timeout) {
             tracing::warn!(%error, "the write-ahead log of the store could not be emptied");
         }

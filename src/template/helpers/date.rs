@@ -1,7 +1,7 @@
 //! Times. They go in as epoch milliseconds, RFC 3339 or RFC 2822 text, and come out as RFC 3339 text in UTC.
 //! Calendar arithmetic happens in a time zone, UTC unless `timezone=` names another.
 
-use jiff::fmt::{rfc2822, strtime};
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned, civil};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::super::error::Error;
 use super::signature::{one, optional};
 use super::{Arguments, Helper, Signature, Type};
 use crate::clock;
+use crate::formats::date::rfc2822;
 
 const TIME: &[super::Parameter] = &[one("time", Type::Time)];
 const ZONE: super::Parameter = optional("timezone", Type::String);
@@ -139,8 +140,8 @@ fn time(a: &Arguments<'_>) -> Result<Timestamp, Error> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    if let Ok(time) = rfc2822::parse(text) {
-        return Ok(time.timestamp());
+    if let Some(time) = rfc2822(text) {
+        return Ok(time);
     }
     match text.parse::<civil::DateTime>() {
         Ok(local) => Ok(local.to_zoned(zone(a)?).map_err(|_| outside(a))?.timestamp()),

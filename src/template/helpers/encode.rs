@@ -1,5 +1,7 @@
 //! JSON, encodings, digests and identifiers.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,8 +11,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::super::error::Error;
+use super::super::render::scalar_text;
 use super::signature::{many, one, optional};
 use super::{Arguments, Helper, Signature, Type};
+use crate::formats::callback;
 
 /// RFC 3986's unreserved characters stay, everything else is encoded.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -48,6 +52,10 @@ pub(super) const HELPERS: &[Helper] = &[
         |a| Ok(utf8_percent_encode(&a.text(0)?, UNRESERVED).to_string().into()),
     ),
     Helper::function(
+        Signature::new("xml_escape", TEXT, Type::String, "the text as the content of an XML element or attribute"),
+        |a| Ok(xml_escaped(&a.text(0)?).into()),
+    ),
+    Helper::function(
         Signature::new(
             "hash",
             TEXT,
@@ -66,6 +74,15 @@ pub(super) const HELPERS: &[Helper] = &[
         )
         .with_options(&[ALGORITHM, ENCODING]),
         hmac,
+    ),
+    Helper::function(
+        Signature::new(
+            "twilio_signed",
+            &[one("signature", Type::Text), one("url", Type::String), one("body", Type::Any), one("key", Type::Text)],
+            Type::Boolean,
+            "whether an X-Twilio-Signature is that of a request to this URL with this form (an object) or body (text) under the auth token",
+        ),
+        twilio_signed,
     ),
     Helper::function(
         Signature::new(
@@ -134,6 +151,47 @@ fn hmac(a: &Arguments<'_>) -> Result<Value, Error> {
         _ => Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()),
     };
     encoded(a, &code.map_err(|_| a.fail("this key cannot be used"))?)
+}
+
+fn twilio_signed(a: &Arguments<'_>) -> Result<Value, Error> {
+    let (signature, url, key) = (a.text(0)?, a.string(1)?, a.text(3)?);
+    let pairs: Vec<(String, String)>;
+    let body = match a.value(2) {
+        Value::String(text) => callback::Body::Raw(text),
+        Value::Null => callback::Body::Form(&[]),
+        Value::Object(members) => {
+            let texts = |value: &Value| match value {
+                Value::Array(values) => values.iter().filter_map(scalar_text).map(Cow::into_owned).collect::<Vec<_>>(),
+                single => scalar_text(single).map(Cow::into_owned).into_iter().collect(),
+            };
+            pairs = members
+                .iter()
+                .flat_map(|(name, value)| texts(value).into_iter().map(|value| (name.clone(), value)))
+                .collect();
+            callback::Body::Form(&pairs)
+        }
+        _ => return Err(a.mistyped(2, Type::Object)),
+    };
+    Ok(callback::is_signed(&signature, url, body, &key).into())
+}
+
+/// The five characters that mean something, escaped; control characters, which XML 1.0 cannot hold (section
+/// 2.2), left out.
+fn xml_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\t' | '\n' | '\r' => escaped.push(character),
+            other if other.is_control() || matches!(other, '\u{FFFE}' | '\u{FFFF}') => {}
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 fn algorithm(a: &Arguments<'_>) -> Result<&'static str, Error> {

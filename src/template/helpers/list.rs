@@ -40,6 +40,7 @@ pub(super) const HELPERS: &[Helper] = &[
     Helper::function(Signature::new("object", &[], Type::Object, "an object of the named arguments; absent ones are left out").with_options(&[optional("*", Type::Any)]), |a| {
         Ok(Value::Object(a.members().map(|(name, value)| (name.to_owned(), value.clone())).collect()))
     }),
+    Helper::function(Signature::new("merge", &[any_number("object", Type::Object)], Type::Object, "the members of all objects; of those of one name the last counts"), merge),
     Helper::function(Signature::new("keys", OBJECT, Type::Array, "the keys of an object"), |a| Ok(a.object(0)?.keys().map(|key| Value::from(key.as_str())).collect())),
     Helper::function(Signature::new("values", OBJECT, Type::Array, "the values of an object"), |a| Ok(a.object(0)?.values().cloned().collect())),
     Helper::function(Signature::new("get", &[one("whole", Type::Any), one("key", Type::Text)], Type::Any, "the member or element that a computed key names"), get),
@@ -141,6 +142,14 @@ fn range(a: &Arguments<'_>) -> Result<Value, Error> {
         return Err(Error::too_large(format!("`range` gives at most {MAX_RANGE} numbers")));
     }
     Ok((start..end).map(Value::from).collect())
+}
+
+fn merge(a: &Arguments<'_>) -> Result<Value, Error> {
+    let mut merged = Map::new();
+    for position in 0..a.count() {
+        merged.extend(a.object(position)?.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    Ok(Value::Object(merged))
 }
 
 fn get(a: &Arguments<'_>) -> Result<Value, Error> {

@@ -98,7 +98,7 @@ impl Signature {
             (least, most) if least == most => least.to_string(),
             (least, most) => format!("{least} to {most}"),
         };
-        let plural = if wanted == "1" { "argument" } else { "arguments" };
+        let plural = if wanted == "1" || wanted == "at least 1" { "argument" } else { "arguments" };
         let are = if count == 1 { "1 is" } else { &format!("{count} are") };
         Err(format!("`{}` takes {wanted} {plural}, {are} given", self.name))
     }

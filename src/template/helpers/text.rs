@@ -1,7 +1,7 @@
 //! Text. Lengths and positions count characters as a reader sees them (grapheme clusters, UAX #29), so that no
 //! helper cuts one apart.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -10,7 +10,7 @@ use super::super::error::Error;
 use super::super::render::scalar_text;
 use super::signature::{one, optional};
 use super::{Arguments, Helper, Signature, Type};
-use crate::formats::tweet;
+use crate::formats::{sms, tweet};
 
 const TEXT: &[super::Parameter] = &[one("text", Type::Text)];
 
@@ -33,6 +33,15 @@ pub(super) const HELPERS: &[Helper] = &[
         )
         .with_options(&[optional("ellipsis", Type::String), optional("measure", Type::String)]),
         truncate,
+    ),
+    Helper::function(
+        Signature::new(
+            "measure_sms",
+            TEXT,
+            Type::Object,
+            "what a text takes as SMS: {encoding, characters, units, segments, fits}",
+        ),
+        measure_sms,
     ),
     Helper::function(
         Signature::new(
@@ -109,18 +118,42 @@ pub(super) const HELPERS: &[Helper] = &[
         ),
         |a| Ok(Value::Bool(comparable(&a.text(0)?) == comparable(&a.text(1)?))),
     ),
+    Helper::function(
+        Signature::new(
+            "html_unescape",
+            TEXT,
+            Type::String,
+            "the text with the characters that HTML escapes: `&` for `&amp;`, and so for `<`, `>` and both quotes",
+        ),
+        |a| Ok(unescaped(&a.text(0)?).into()),
+    ),
 ];
 
 /// A text as `same_text` compares it. A service replaces links by its own and escapes `&`, `<` and `>`.
 fn comparable(text: &str) -> String {
-    let decoded = text
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&");
-    let normalized: String = tweet::without_links(&decoded).nfc().collect();
+    let normalized: String = tweet::without_links(&unescaped(text)).nfc().collect();
     normalized.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What HTML escapes, once: `&amp;lt;` is the text `&lt;`. So `&amp;` comes last.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+}
+
+fn measure_sms(a: &Arguments<'_>) -> Result<Value, Error> {
+    let text = a.text(0)?;
+    let sms::Measure { encoding, units, segments } = sms::measure(&text);
+    let encoding = match encoding {
+        sms::Encoding::Gsm7 => "gsm-7",
+        sms::Encoding::Ucs2 => "ucs-2",
+    };
+    Ok(json!({
+        "encoding": encoding,
+        "characters": text.chars().count(),
+        "units": units,
+        "segments": segments,
+        "fits": sms::validate(&text).is_ok(),
+    }))
 }
 
 fn truncate(a: &Arguments<'_>) -> Result<Value, Error> {

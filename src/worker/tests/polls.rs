@@ -203,3 +203,140 @@ async fn the_last_request_of_a_trigger_can_be_looked_at() {
     world.work_an_hour_later().await;
     assert!(seen().await.contains("shelf on fire"), "{}", seen().await);
 }
+
+const BATCH: &str = "trigger: {poll: shop.new, every: 1h, emit: batch}\nsteps:\n  - {action: shop.tell, with: {id: \"{{item.count}}\"}}\n  - foreach: item.items\n    as: one\n    steps: [{action: shop.tell, with: {id: \"{{one.id}}\"}}]\n";
+
+#[tokio::test]
+async fn all_that_one_reading_finds_starts_one_run_oldest_first() {
+    for order in ["asc", "desc"] {
+        let world = World::new("natural", order, BATCH).await;
+        world.work().await;
+        world.add(5);
+        world.work_an_hour_later().await;
+        assert_eq!(world.told(), [5, 1, 2, 3, 4, 5], "{order}: two pages are one batch");
+        world.work_an_hour_later().await;
+        assert_eq!(world.told().len(), 6, "{order}: an empty poll starts nothing");
+        assert_eq!(world.runs(State::Succeeded).await.len(), 1);
+        assert!(world.runs(State::Held).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_whole_and_once_over_a_crash_between_its_pages() {
+    let mut world = World::new("natural", "desc", BATCH).await;
+    world.work().await;
+    world.add(8);
+    world.fault(Fault {
+        operation: Some("list_items".to_owned()),
+        skip: 1,
+        times: Some(1),
+        status: Some(500),
+        ..Fault::default()
+    });
+    world.work_an_hour_later().await;
+    assert!(world.told().is_empty());
+    world.restart().await;
+    world.clock.advance(60_000);
+    world.work().await;
+    assert_eq!(world.told(), [8, 1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
+async fn what_where_leaves_out_is_in_no_batch() {
+    let flow = BATCH.replace("emit: batch", "emit: batch, where: 'gt item.id 3'");
+    let flow = flow.replace("steps:\n  - {", "concurrency: {limit: 1, key: \"{{item.count}}\"}\nsteps:\n  - {");
+    let world = World::new("natural", "asc", &flow).await;
+    world.work().await;
+    world.add(5);
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), [2, 4, 5]);
+    assert_eq!(world.runs(State::Filtered).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_batch_of_more_than_a_portion_becomes_several() {
+    let flow = "trigger: {poll: shop.new, every: 1h, emit: batch}\nsteps: [{action: shop.tell, with: {id: \"{{item.count}}\"}}]\n";
+    let world = World::new("natural", "desc", flow).await;
+    world.work().await;
+    world.add(502);
+    world.work_an_hour_later().await;
+    let mut told = world.told();
+    told.sort_unstable();
+    assert_eq!(told, [2, 500]);
+}
+
+#[tokio::test]
+async fn a_service_that_names_the_same_page_again_is_told_as_a_gap() {
+    // The page's own `limit` stands for a token: it is the same on every page, and what is beyond is never reached.
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    let project = world.folder.path().join("project");
+    let written = fs::read_to_string(project.join("connectors/shop.yaml")).unwrap();
+    let repeating = "paginate: {type: cursor, token: limit, into: {query: token}}";
+    let changed = written.replace("paginate: {type: page, into: {query: page}, size: 3}", repeating);
+    assert_ne!(changed, written);
+    fs::write(project.join("connectors/shop.yaml"), changed).unwrap();
+    deploy(&world.host, &Catalog::load(&project), "shop", world.clock.now_ms()).await;
+    world.add(5);
+    world.work().await;
+    assert_eq!(world.notices().await, ["gap"]);
+    let notice = world.host.store.notices(None, 1).await.unwrap().remove(0);
+    assert!(notice.message.contains("items may be missing: the service named the next page again"), "{notice:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_is_named_again_once_is_a_slip_that_loses_nothing() {
+    let world = World::new("natural", "asc", EVERY_HOUR).await;
+    world.work().await;
+    world.add(8);
+    // The second page is the first one again; when the window is read once more, all is well.
+    let first = json!({ "items": [{ "id": 1 }, { "id": 2 }, { "id": 3 }] }).to_string();
+    world.fault(Fault {
+        operation: Some("list_items".to_owned()),
+        times: Some(2),
+        status: Some(200),
+        body: Some(first),
+        ..Fault::default()
+    });
+    world.work_an_hour_later().await;
+    let mut told = world.told();
+    told.sort_unstable();
+    assert_eq!(told, (1..=8).collect::<Vec<_>>());
+    assert_eq!(world.notices().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn after_a_gap_the_window_begins_later_than_the_oldest_that_the_service_permits() {
+    let world = World::new("natural", "asc", DATED).await;
+    world.work().await;
+    world.clock.advance(8 * 24 * HOUR);
+    world.work().await;
+    let exchange = world.host.store.trigger_exchange("f".to_owned()).await.unwrap().unwrap_or_default();
+    let oldest = crate::clock::rfc3339(world.clock.now_ms() - 7 * 24 * HOUR + 60_000);
+    assert!(exchange.contains(&oldest.replace(':', "%3A")), "{oldest} in {exchange}");
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_refused_at_its_oldest_as_well_asks_for_all_that_is_listed() {
+    // Its clock is ahead of ours: what we take for seven days ago is too old for it.
+    let world = World::new("natural", "asc", DATED).await;
+    let project = world.folder.path().join("project");
+    let written = fs::read_to_string(project.join("connectors/shop.yaml")).unwrap();
+    let rules = "errors: {message: message, rules: [{status: 410, then: cursor_expired}]}";
+    let changed = written.replace("errors: {message: message}", rules);
+    assert_ne!(changed, written);
+    fs::write(project.join("connectors/shop.yaml"), changed).unwrap();
+    deploy(&world.host, &Catalog::load(&project), "shop", world.clock.now_ms()).await;
+    world.work().await;
+    world.add_dated(NOON + HOUR);
+    world.fault(Fault {
+        operation: Some("list_items".to_owned()),
+        times: Some(2),
+        status: Some(410),
+        ..Fault::default()
+    });
+    world.clock.advance(HOUR);
+    world.work_an_hour_later().await;
+    assert_eq!(world.told(), [1]);
+    let exchange = world.host.store.trigger_exchange("f".to_owned()).await.unwrap().unwrap_or_default();
+    assert!(!exchange.contains("since="), "{exchange}");
+}

@@ -24,6 +24,22 @@ async fn an_unknown_outcome_of_an_unsafe_action_parks_the_run() {
     let run = world.only_run().await;
     assert_eq!(run.summary.state, "unknown");
     assert_eq!(run.steps[0].state, "unknown");
+    assert_eq!(world.notices().await, ["unknown"], "it wants a person, who is told once");
+}
+
+#[tokio::test]
+async fn items_that_cannot_be_judged_are_told_together() {
+    let text = "trigger: {poll: shop.new, every: 1h, start: all, where: \"eq item.nme 'x'\"}\nsteps:\n  - {action: shop.tell, with: {id: \"{{item.id}}\"}}\n";
+    let world = World::new("none", "asc", text).await;
+    world.add(5);
+    world.work().await;
+    world.work_an_hour_later().await;
+    assert_eq!(world.runs(State::Failed).await.len(), 5);
+    let notices = world.host.store.notices(None, 10).await.unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!((notices[0].kind.as_str(), notices[0].flow.as_deref()), ("undecided", Some("f")));
+    let message = &notices[0].message;
+    assert!(message.contains("5 items") && message.contains("item.nme"), "{message}");
 }
 
 #[tokio::test]
@@ -97,15 +113,6 @@ async fn a_run_that_crashed_while_sending_is_unknown_and_one_that_did_not_send_g
 }
 
 #[tokio::test]
-async fn items_that_come_while_a_flow_is_busy_can_be_skipped() {
-    let world = World::new("none", "asc", &flow("limit: 1, on_busy: skip", "")).await;
-    world.add(3);
-    world.work().await;
-    assert_eq!(world.told(), [1]);
-    assert_eq!(world.runs(State::Skipped).await.len(), 2);
-}
-
-#[tokio::test]
 async fn a_limit_of_one_waits_for_the_run_before_even_while_that_one_waits() {
     let text = "trigger: {poll: shop.new, every: 1h, start: all}\nconcurrency: {limit: 1}\nsteps:\n  - {wait: 10m}\n  - {action: shop.tell, with: {id: \"{{item.id}}\"}}\n";
     let mut world = World::new("natural", "asc", text).await;
@@ -147,7 +154,7 @@ async fn an_answer_that_the_store_cannot_take_is_kept_until_it_can() {
         tokio::task::yield_now().await;
     }
     limit_pages(&world, "PRAGMA max_page_count = 1").await;
-    while !world.host.is_store_refusing() {
+    while world.host.refusal().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     assert!(world.runs(State::Succeeded).await.is_empty(), "nothing is acknowledged on a full disk");
@@ -180,4 +187,35 @@ async fn a_limit_that_is_reached_holds_after_a_restart() {
 
 async fn limit_pages(world: &World, pragma: &'static str) {
     world.host.store.database().transaction(move |sql| sql.query(pragma, &[], &mut |_| Ok(()))).await.unwrap();
+}
+
+// One at a time; the first attempt of the first is refused, so that it waits.
+async fn first_waits(count: u64) -> World {
+    // Read newest first, all of them are due at once.
+    let world = World::new("natural", "desc", &flow("limit: 1", "")).await;
+    world.add(count);
+    world.fault(Fault { status: Some(503), ..on_sink() });
+    world.work().await;
+    assert_eq!(world.told(), [0; 0]);
+    assert_eq!(world.runs(State::Running).await.len(), 1);
+    world
+}
+
+#[tokio::test]
+async fn a_run_that_waits_goes_on_however_many_wait_for_its_place() {
+    let world = first_waits(100).await;
+    world.clock.advance(60_000);
+    world.work().await;
+    assert_eq!(world.told(), (1..=100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_while_it_waits_gives_its_place_to_the_next() {
+    let world = first_waits(3).await;
+    let waiting = world.runs(State::Running).await.remove(0);
+    assert!(world.host.store.end_run(waiting.id, None, State::Cancelled, None, world.clock.now_ms()).await.unwrap());
+    // As the host notices another process's commit.
+    world.host.touched();
+    world.work().await;
+    assert_eq!(world.told(), [2, 3]);
 }

@@ -14,37 +14,45 @@ use crate::reference::{reference, settle};
 
 use super::quirks;
 
-const DOCUMENT: &str = "specs/twilio-messages-openapi.json";
+const DOCUMENTS: [&str; 5] = ["messages", "content-v1", "messaging-v1", "lookups-v2", "verify-v2"];
+
+/// What is not in the documents: those of calls and recordings are not in the reference.
+const UNDESCRIBED: [&str; 3] = ["start_call", "list_calls", "list_recordings"];
 
 /// 2026-11-20T13:19:00Z
 const NOW_MS: i64 = 1_795_180_740_000;
 
 /// A sandbox, what passes before it, and an account of it.
 struct Bench {
-    document: Document,
+    documents: Vec<Document>,
     sandbox: Sandbox,
     wire: Wire,
     account: Account,
     wrong: Vec<String>,
+    /// The actions that were called.
+    asked: BTreeSet<String>,
 }
 
 impl Bench {
     async fn start(test: &str) -> Option<Bench> {
-        let path = reference(test, DOCUMENT)?;
+        let folder = reference(test, "specs")?;
+        let read = |name: &str| Document::read(&folder.join(format!("twilio-{name}-openapi.json")), quirks::set_right);
         let options = Options { clock: Clock::manual(NOW_MS), ..Options::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
         let wire = Wire::before(&sandbox.twilio_url()).await;
         Some(Bench {
-            document: Document::read(&path, quirks::set_right),
+            documents: DOCUMENTS.map(read).into(),
             account: account(&wire, &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN})),
             sandbox,
             wire,
             wrong: Vec::new(),
+            asked: BTreeSet::new(),
         })
     }
 
     /// Calls an action, all its pages and elements, and examines what passed.
     async fn call(&mut self, action: &str, inputs: Value) -> Result<Value, Failure> {
+        self.asked.insert(action.to_owned());
         let called = self.account.call(action, inputs).await.result;
         assert!(!self.wire.passed().is_empty(), "{action} sent nothing: {called:?}");
         self.examine(action, 200);
@@ -70,14 +78,19 @@ impl Bench {
     fn examine(&mut self, action: &str, status: u16) {
         let passed = self.wire.take();
         for passed in passed {
-            let mut found = self.document.wrong_request(&passed.request);
-            found.extend(self.wrong_conditions(&passed.request));
+            let described = self.documents.iter().find(|document| document.described(&passed.request).is_some());
+            if described.is_none() && UNDESCRIBED.contains(&action) {
+                continue;
+            }
+            // What no document has is told by the first.
+            let document = described.unwrap_or(&self.documents[0]);
+            let mut found = document.wrong_request(&passed.request);
+            found.extend(wrong_conditions(document, &passed.request));
             let answered = passed.answer.status();
             found.extend(match answered {
                 400.. => quirks::wrong_refusal(&passed),
-                _ => {
-                    self.document.wrong_answer(&passed).unwrap_or_else(|| vec![format!("{answered} is not described")])
-                }
+                204 => Vec::new(),
+                _ => document.wrong_answer(&passed).unwrap_or_else(|| vec![format!("{answered} is not described")]),
             });
             if (answered >= 400 || status >= 400) && answered != status {
                 found.push(format!("the sandbox answers {answered}, not {status}: {}", passed.answer.json()));
@@ -88,20 +101,20 @@ impl Bench {
             self.wrong.extend(found);
         }
     }
+}
 
-    /// Of some members one must be given; that stands in an extension of the document.
-    fn wrong_conditions(&self, sent: &Message) -> Vec<String> {
-        let Some(described) = self.document.described(sent) else {
-            return Vec::new();
-        };
-        let form = sent.form();
-        let groups = described["x-twilio"]["conditional"].as_array().into_iter().flatten();
-        let lacking = groups.filter(|group| {
-            let names: Vec<String> = group.as_array().unwrap().iter().map(pascal_case).collect();
-            !form.iter().any(|(name, value)| names.contains(name) && !value.is_empty())
-        });
-        lacking.map(|group| format!("one of {group} must be given")).collect()
-    }
+/// Of some members one must be given; that stands in an extension of the document.
+fn wrong_conditions(document: &Document, sent: &Message) -> Vec<String> {
+    let Some(described) = document.described(sent) else {
+        return Vec::new();
+    };
+    let form = sent.form();
+    let groups = described["x-twilio"]["conditional"].as_array().into_iter().flatten();
+    let lacking = groups.filter(|group| {
+        let names: Vec<String> = group.as_array().unwrap().iter().map(pascal_case).collect();
+        !form.iter().any(|(name, value)| names.contains(name) && !value.is_empty())
+    });
+    lacking.map(|group| format!("one of {group} must be given")).collect()
 }
 
 fn pascal_case(name: &Value) -> String {
@@ -143,18 +156,60 @@ async fn every_action_of_twilio_is_as_its_document_says() {
     ] {
         bench.call("send_sms", inputs).await.unwrap();
     }
-    let all = bench.call("list_sms", json!({"limit": 10_000, "page_size": 50})).await.unwrap();
+    let all = bench.call("list_messages", json!({"limit": 10_000, "page_size": 50})).await.unwrap();
     assert_eq!(all.as_array().unwrap().len(), 125);
     let filters = json!({"receiver": from, "sender": "+41790000000", "sent_after": "2026-11-20", "sent_before": "2026-11-20", "limit": 1000});
-    assert_eq!(bench.call("list_sms", filters).await.unwrap().as_array().unwrap().len(), 120);
-    assert_eq!(bench.call("list_sms", json!({"sender": "+4179"})).await.unwrap(), json!([]));
-    bench.call("fetch_message", json!({"sid": sids[0]})).await.unwrap();
-    let account = bench.call("fetch_account", json!({})).await.unwrap();
-    assert_ne!(account["auth_token"], json!(sandbox::TWILIO_AUTH_TOKEN));
+    assert_eq!(bench.call("list_messages", filters).await.unwrap().as_array().unwrap().len(), 120);
+    assert_eq!(bench.call("list_messages", json!({"sender": "+4179"})).await.unwrap(), json!([]));
+    let media = bench.call("list_media", json!({"sid": sids[0]})).await.unwrap();
+    let to = "+41791234567";
+    let verify = sandbox::TWILIO_VERIFY_SERVICE;
+    let later = json!({"to": to, "messaging_service": service, "body": "later", "send_at": "2026-11-21T12:00:00Z"});
+    let later = bench.call("send_sms", later).await.unwrap()["results"][0]["output"]["sid"].clone();
+    for (action, inputs) in [
+        ("fetch_message", json!({"sid": sids[0]})),
+        (
+            "send_sms",
+            json!({
+                "to": to, "from": from, "content_sid": sandbox::TWILIO_CONTENT_SID, "content_variables": {"1": "Ann"},
+            }),
+        ),
+        ("cancel_message", json!({"sid": later})),
+        ("redact_message", json!({"sid": sids[1]})),
+        ("send_feedback", json!({"sid": sids[1]})),
+        ("delete_media", json!({"sid": sids[0], "media_sid": media[0]["sid"]})),
+        ("delete_message", json!({"sid": sids[2]})),
+        ("fetch_account", json!({})),
+        ("list_subaccounts", json!({"status": "active"})),
+        ("list_numbers", json!({"number": "+1555*"})),
+        ("list_messaging_services", json!({})),
+        ("list_content_templates", json!({})),
+        ("lookup_number", json!({"number": "079 123 45 67", "country": "CH", "fields": ["line_type_intelligence"]})),
+        ("lookup_number", json!({"number": "+4179"})),
+        ("start_verification", json!({"service": verify, "to": to, "locale": "de"})),
+        ("fetch_verification", json!({"service": verify, "verification": to})),
+        ("check_verification", json!({"service": verify, "to": to, "code": "000000"})),
+        ("check_verification", json!({"service": verify, "to": to, "code": sandbox::TWILIO_VERIFY_CODE})),
+        ("start_call", json!({"to": to, "from": from, "say": "Water & wind"})),
+        ("list_calls", json!({"receiver": to})),
+        ("list_recordings", json!({})),
+    ] {
+        let output = bench.call(action, inputs).await.unwrap_or_else(|failure| panic!("{action}: {failure:?}"));
+        assert!(!output.to_string().contains(sandbox::TWILIO_AUTH_TOKEN), "{action} tells the account's secret");
+    }
+    let key = json!({"api_key_sid": sandbox::TWILIO_API_KEY, "api_key_secret": sandbox::TWILIO_API_KEY_SECRET});
+    bench.account = account(&bench.wire, &key);
+    bench.call("check_key", json!({})).await.unwrap();
 
-    let asked: BTreeSet<&str> = ["send_sms", "list_sms", "fetch_message", "fetch_account"].into();
-    let all: BTreeSet<&str> = bench.account.actions().map(|action| action.name.as_str()).collect();
-    assert_eq!(asked, all, "an action that nothing here asks");
+    // Its bytes come from another host, which no document describes; tests/app has it.
+    bench.asked.insert("get_media".to_owned());
+    let all = bench
+        .account
+        .actions()
+        // A request to any path has no operation of its own.
+        .filter(|action| action.builtin.is_none() && !action.is_composite && !action.name.starts_with("request_"))
+        .map(|action| action.name.clone());
+    assert_eq!(bench.asked, all.collect(), "an action that nothing here asks");
     settle(&bench.wrong);
 }
 
@@ -181,7 +236,7 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
         let fault = Fault { service: Some(Service::Twilio), status: Some(status), ..Fault::default() };
         bench.sandbox.control().inject(fault).unwrap();
         bench.account = account(&bench.wire, &json!({"auth_token": sandbox::TWILIO_AUTH_TOKEN}));
-        assert_eq!(bench.refused("list_sms", json!({}), status).await.0.as_deref(), Some(code));
+        assert_eq!(bench.refused("list_messages", json!({}), status).await.0.as_deref(), Some(code));
     }
 
     bench.account = account(&bench.wire, &json!({"auth_token": "a-wrong-token"}));
@@ -189,11 +244,11 @@ async fn refusals_of_the_twilio_sandbox_have_their_form() {
     assert_eq!(refused, (Some("20003".to_owned()), Verdict::Reauth));
     let test = json!({"account_sid": sandbox::TWILIO_TEST_ACCOUNT_SID, "auth_token": sandbox::TWILIO_TEST_AUTH_TOKEN});
     bench.account = account(&bench.wire, &test);
-    let refused = bench.refused("list_sms", json!({}), 403).await;
+    let refused = bench.refused("list_messages", json!({}), 403).await;
     assert_eq!(refused, (Some("20008".to_owned()), Verdict::Fail));
     let key = json!({"api_key_sid": sandbox::TWILIO_API_KEY, "api_key_secret": sandbox::TWILIO_API_KEY_SECRET});
     bench.account = account(&bench.wire, &key);
-    bench.call("list_sms", json!({"limit": 1})).await.unwrap();
+    bench.call("list_messages", json!({"limit": 1})).await.unwrap();
     settle(&bench.wrong);
 }
 
@@ -205,13 +260,13 @@ async fn a_stale_page_of_twilio_is_refused_in_its_form() {
     let incoming = NewSms { body: "hello {n}".to_owned(), count: 3, ..NewSms::default() };
     let sids = bench.sandbox.control().add_sms(&incoming);
     let inputs = json!({"page_size": 1, "limit": 3});
-    let first = bench.account.send(bench.account.call_of("list_sms", inputs.clone())).await.unwrap().unwrap();
-    bench.examine("list_sms", 200);
+    let first = bench.account.send(bench.account.call_of("list_messages", inputs.clone())).await.unwrap().unwrap();
+    bench.examine("list_messages", 200);
     for sid in sids {
         bench.sandbox.control().remove_sms(&sid);
     }
-    let failure = bench.account.follow("list_sms", inputs, &first.next.unwrap()).await.unwrap_err();
-    bench.examine("list_sms", 400);
+    let failure = bench.account.follow("list_messages", inputs, &first.next.unwrap()).await.unwrap_err();
+    bench.examine("list_messages", 400);
     assert_eq!((failure.service_code.as_deref(), failure.verdict), (Some("21481"), Verdict::CursorExpired));
     settle(&bench.wrong);
 }

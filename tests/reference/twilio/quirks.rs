@@ -22,6 +22,24 @@ pub fn set_right(document: &mut Value) {
         }
     }
     strip_uri_formats(&mut document["components"]["schemas"]);
+    members(&mut document["components"]["schemas"]).for_each(permit_nothing);
+}
+
+/// Members of answers that have no value are null, and SIDs empty, although the document forbids it: its own
+/// examples show them so.
+fn permit_nothing(member: &mut Value) {
+    if let Some(pattern) = member["pattern"].as_str().map(str::to_owned) {
+        member["pattern"] = json!(format!("^$|{pattern}"));
+        for bound in ["minLength", "maxLength"] {
+            member.as_object_mut().unwrap().remove(bound);
+        }
+    }
+    if member.get("type").is_some() {
+        member["nullable"] = json!(true);
+    }
+    if member["properties"].is_object() {
+        members(&mut member["properties"]).for_each(permit_nothing);
+    }
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {

@@ -6,21 +6,43 @@ use tidegate::engine::{Failure, Verdict};
 use crate::reference::answer::{Follows, changed_members, first_text, first_words, wrong_with};
 use crate::reference::fixture::Answer;
 
-/// Members that say the same elsewhere, or under the older of their two names.
+/// Members of a tweet that say the same elsewhere, or under the older of their two names.
 const RENAMED: [&str; 5] = ["text", "note_tweet", "note_post", "referenced_posts", "edit_history_post_ids"];
+
+/// What an action's records are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tweet,
+    User,
+    Other,
+}
+
+impl Kind {
+    fn of(action: &str) -> Kind {
+        match action {
+            "search_tweets" | "search_archive" | "get_own_tweets" | "get_tweet" | "get_user_timeline"
+            | "get_home_timeline" | "get_mentions" => Kind::Tweet,
+            "get_user" | "get_users" | "get_me" | "search_users" | "get_followers" | "get_following" => Kind::User,
+            _ => Kind::Other,
+        }
+    }
+}
 
 /// Where an answer that names no reset may be asked again at the earliest.
 pub const PATIENCE_MS: i64 = 60_000;
 
-fn is_single(action: &str) -> bool {
-    !matches!(action, "search_tweets" | "get_own_tweets" | "count_tweets")
-}
-
 pub fn must_fail(action: &str, answer: &Answer) -> bool {
     // What is gone already needs no deleting.
     let is_gone = action == "delete_tweet" && answer.status == 404;
-    (answer.status >= 400 && !is_gone)
-        || (is_single(action) && !answer.body["errors"].is_null() && answer.body["data"].is_null())
+    let has_nothing = !answer.body["errors"].is_null() && answer.body["data"].is_null();
+    let fails = match action {
+        // Errors alone mean that there is no such thing, or nobody whose list it would be.
+        "search_tweets" | "search_archive" | "get_users" | "search_users" | "count_tweets" => false,
+        "get_own_tweets" | "get_user_timeline" | "get_home_timeline" | "get_mentions" | "get_followers"
+        | "get_following" => answer.body["meta"].is_null(),
+        _ => true,
+    };
+    (answer.status >= 400 && !is_gone) || (fails && has_nothing)
 }
 
 /// Section 8 of the reference's page about X, read anew.
@@ -66,37 +88,138 @@ pub fn wrong_failure(failure: &Failure, action: &str, answer: &Answer, now_ms: i
 }
 
 pub fn wrong_records(action: &str, ours: &[Value], body: &Value) -> Vec<String> {
-    let recorded = match &body["data"] {
-        _ if action == "count_tweets" => return wrong_counts(ours, body),
-        Value::Null => Vec::new(),
-        Value::Array(records) => records.clone(),
-        record => vec![record.clone()],
+    if action == "count_tweets" {
+        return wrong_counts(ours, body);
+    }
+    let is_old = body["data"].is_null();
+    let recorded = match (&body["data"], body) {
+        (Value::Array(records), _) | (Value::Null, Value::Array(records)) => records.clone(),
+        (Value::Null, body) => match (&body["statuses"], &body["users"], &body["events"]) {
+            (Value::Array(records), ..) | (_, Value::Array(records), _) | (.., Value::Array(records)) => {
+                records.clone()
+            }
+            _ if body["id"].is_null() => Vec::new(),
+            _ => vec![body.clone()],
+        },
+        (record, _) => vec![record.clone()],
     };
     if ours.len() != recorded.len() {
         return vec![format!("{} records were recorded, {} came out", recorded.len(), ours.len())];
     }
-    let is_tweet = matches!(action, "search_tweets" | "get_own_tweets");
-    let renamed: &[&str] = if is_tweet { &RENAMED } else { &[] };
-    let mut wrong = Vec::new();
-    for (recorded, ours) in recorded.iter().zip(ours) {
-        wrong.extend(changed_members(recorded, ours, renamed));
-        if !is_tweet {
-            continue;
+    let pairs = recorded.iter().zip(ours);
+    let wrong = pairs.flat_map(|(recorded, ours)| match (Kind::of(action), is_old) {
+        (Kind::Tweet, false) => wrong_tweet(recorded, ours, body),
+        (Kind::Tweet, true) => wrong_old_tweet(recorded, ours),
+        (Kind::User, false) => changed_members(recorded, ours, &[]),
+        (Kind::User, true) => wrong_old_user(recorded, ours),
+        (Kind::Other, true) if recorded["message_create"].is_object() => wrong_old_message(recorded, ours),
+        (Kind::Other, _) => changed_members(recorded, ours, &[]),
+    });
+    wrong.collect()
+}
+
+fn wrong_old_message(recorded: &Value, ours: &Value) -> Vec<String> {
+    let message = &recorded["message_create"];
+    let pairs = [
+        ("id", &recorded["id"]),
+        ("sender_id", &message["sender_id"]),
+        ("recipient_id", &message["target"]["recipient_id"]),
+        ("text", &message["message_data"]["text"]),
+        ("entities", &message["message_data"]["entities"]),
+    ];
+    let wrong = pairs.into_iter().filter(|(name, recorded)| &ours[*name] != *recorded);
+    wrong.map(|(name, recorded)| format!("{name} is {}, recorded {recorded}", ours[name])).collect()
+}
+
+fn wrong_tweet(recorded: &Value, ours: &Value, body: &Value) -> Vec<String> {
+    let mut wrong = changed_members(recorded, ours, &RENAMED);
+    let told = ["/note_tweet/text", "/note_post/text", "/text"];
+    let mut text = first_text(recorded, &told);
+    let references = ["referenced_tweets", "referenced_posts"].map(|name| recorded[name].as_array());
+    let included = |list: &str, key: &str, wanted: &Value| {
+        let elements = body["includes"][list].as_array().into_iter().flatten();
+        elements.into_iter().find(|element| element[key] == *wanted && !wanted.is_null()).cloned()
+    };
+    for reference in references.into_iter().flatten().flatten() {
+        let found = included("tweets", "id", &reference["id"]).or_else(|| included("posts", "id", &reference["id"]));
+        let Some(found) = found else { continue };
+        let place = match reference["type"].as_str() {
+            Some("retweeted") => "original",
+            Some("quoted") => "quoted",
+            _ => "replied_to",
+        };
+        wrong.extend(changed_members(&found, &ours[place], &RENAMED));
+        if let Some(whole) = first_text(&found, &told).filter(|_| place == "original") {
+            let own = text.unwrap_or_default();
+            let head = own.strip_prefix("RT @").and_then(|rest| rest.split_once(": ")).map(|(name, _)| name);
+            text = Some(head.map(|name| format!("RT @{name}: ")).unwrap_or_default() + &whole);
         }
-        let told = ["/note_tweet/text", "/note_post/text", "/text"];
-        let text = first_text(recorded, &told);
-        if ours["text"].as_str() != text.as_deref() {
+    }
+    if ours["text"].as_str() != text.map(unescaped).as_deref() {
+        wrong.push(format!("the text of {} became {}", recorded["id"], ours["text"]));
+    }
+    if let Some(author) = included("users", "id", &recorded["author_id"]) {
+        wrong.extend(changed_members(&author, &ours["author"], &[]));
+    }
+    let keys = recorded["attachments"]["media_keys"].as_array().cloned().unwrap_or_default();
+    let urls: Vec<Value> = keys
+        .iter()
+        .filter_map(|key| included("media", "media_key", key))
+        .filter_map(|media| first_text(&media, &["/url", "/preview_image_url"]).map(Value::from))
+        .collect();
+    if ours["media_urls"] != json!(urls) {
+        wrong.push(format!("the media of {} are {}, not {urls:?}", recorded["id"], ours["media_urls"]));
+    }
+    wrong
+}
+
+/// What the author wrote: the service escapes three characters.
+fn unescaped(text: String) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// The fields that Microsoft's models need, out of version 1.1.
+fn wrong_old_tweet(recorded: &Value, ours: &Value) -> Vec<String> {
+    let mut wrong = wrong_old_user(&recorded["user"], &ours["author"]);
+    for (name, old) in [
+        ("/id", "/id_str"),
+        ("/lang", "/lang"),
+        ("/public_metrics/retweet_count", "/retweet_count"),
+        ("/in_reply_to_user_id", "/in_reply_to_user_id_str"),
+        ("/favorited", "/favorited"),
+        ("/original/id", "/retweeted_status/id_str"),
+        ("/quoted/id", "/quoted_status/id_str"),
+    ] {
+        wrong.extend(differs(recorded, old, ours, name));
+    }
+    if recorded["retweeted_status"].is_null() {
+        let text = first_text(recorded, &["/extended_tweet/full_text", "/full_text", "/text"]);
+        if ours["text"].as_str() != text.map(unescaped).as_deref() {
             wrong.push(format!("the text of {} became {}", recorded["id"], ours["text"]));
-        }
-        let users = body["includes"]["users"].as_array().into_iter().flatten();
-        let author = users.into_iter().find(|user| user["id"] == recorded["author_id"]);
-        if let Some(author) = author.filter(|_| !recorded["author_id"].is_null())
-            && &ours["author"] != author
-        {
-            wrong.push(format!("the author of {} became {}", recorded["id"], ours["author"]));
         }
     }
     wrong
+}
+
+fn wrong_old_user(recorded: &Value, ours: &Value) -> Vec<String> {
+    let names = [
+        ("/id", "/id_str"),
+        ("/name", "/name"),
+        ("/username", "/screen_name"),
+        ("/location", "/location"),
+        ("/description", "/description"),
+        ("/public_metrics/followers_count", "/followers_count"),
+        ("/public_metrics/following_count", "/friends_count"),
+        ("/public_metrics/tweet_count", "/statuses_count"),
+        ("/public_metrics/like_count", "/favourites_count"),
+        ("/profile_image_url", "/profile_image_url_https"),
+    ];
+    names.iter().filter_map(|(name, old)| differs(recorded, old, ours, name)).collect()
+}
+
+fn differs(recorded: &Value, old: &str, ours: &Value, name: &str) -> Option<String> {
+    let was = recorded.pointer(old).filter(|was| !was.is_null())?;
+    (ours.pointer(name) != Some(was)).then(|| format!("{old} was {was}, and {name} is {:?}", ours.pointer(name)))
 }
 
 fn wrong_counts(ours: &[Value], body: &Value) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Real HTTP on loopback: what leaves, where it may go, and what is told when it goes wrong.
 
 mod failures;
+mod files;
 mod redirects;
 mod sending;
 
@@ -118,6 +119,7 @@ fn requester(allow: &[&str]) -> Requester {
         clock: Clock::manual(1_800_000_000_000),
         max_response_bytes: 64 * 1024,
         user_agent: "tidegate-test".into(),
+        ca: None,
     })
     .unwrap()
 }

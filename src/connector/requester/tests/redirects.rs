@@ -71,6 +71,26 @@ async fn redirects_that_do_not_end_are_given_up() {
 }
 
 #[tokio::test]
+async fn an_answer_says_whether_the_request_was_taken_before_it() {
+    for (path, accepted) in [("/303", true), ("/301", true), ("/307", false), ("/408", true), ("/404", false)] {
+        let server = Server::start(move |request| match request.split('/').nth(1).map(|path| &path[..3]) {
+            Some("303") => redirect(303, "/404"),
+            Some("301") => redirect(301, "/404"),
+            Some("307") => redirect(307, "/404"),
+            Some(status) => Reply::Send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")),
+            None => Reply::Hang,
+        })
+        .await;
+        let response = send(&post(server.url(path)), &[&server]).await.unwrap();
+        assert_eq!(response.accepted, accepted, "{path}");
+    }
+    // Reading does nothing, wherever it leads.
+    let server = Server::start(|request| if request.contains(" /a ") { redirect(303, "/b") } else { ok("end") }).await;
+    let read = HttpRequest { method: Method::GET, body: Body::Empty, ..post(server.url("/a")) };
+    assert!(!send(&read, &[&server]).await.unwrap().accepted);
+}
+
+#[tokio::test]
 async fn what_fails_after_a_303_may_have_been_done() {
     let server = Server::start(|_| redirect(303, "http://10.0.0.1/done")).await;
     let failure = send(&post(server.url("/")), &[&server]).await.unwrap_err();

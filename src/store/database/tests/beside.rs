@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::super::{Options, Result, Sql, code, open, params};
-use super::{ONE, TWO, count, host, insert, open_host, place};
+use super::{BREAKING, ONE, count, host, insert, open_host, place};
 
 /// Reads, then writes what it read: lost updates and upgrades of a stale read would both show.
 fn increment(sql: &mut dyn Sql) -> Result<()> {
@@ -59,7 +59,7 @@ fn a_host_that_closes_empties_the_log_although_a_tool_is_there() {
 fn a_newer_store_that_crashed_right_after_its_migration_is_refused_and_left_alone() {
     let (directory, path) = place();
     open_host(&path).close_blocking().unwrap();
-    let newer = open(&path, &host(&TWO)).unwrap();
+    let newer = open(&path, &host(&BREAKING)).unwrap();
     let crashed = tempfile::tempdir().unwrap();
     for name in ["tidegate.db", "tidegate.db-wal"] {
         fs::copy(directory.path().join(name), crashed.path().join(name)).unwrap();

@@ -1,24 +1,42 @@
-//! What the seam promises, on real files in temporary directories.
+//! What the seam promises: on every database (`both`), on files, and on PostgreSQL alone.
 
 mod beside;
+mod both;
 mod disk;
 mod group;
 mod opening;
+pub(crate) mod place;
+mod postgres;
+mod power;
 mod refusal;
+#[path = "../../../../tests/postgres/server.rs"]
+pub(crate) mod server;
 mod throughput;
 
 use std::path::{Path, PathBuf};
 
-use super::{Handle, HostRole, Migration, Options, Result, Sql, open, params};
+use super::{Change, Dialect, Handle, HostRole, Migration, Options, Result, Sql, open, params};
 
 pub(super) static ONE: [Migration; 1] = [notes()];
-pub(super) static TWO: [Migration; 2] =
-    [notes(), Migration { version: 2, name: "tags", sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into() }];
+/// A newer program's: programs that know [`ONE`] can go on.
+pub(super) static TWO: [Migration; 2] = [notes(), tags(Change::Expands)];
+/// A newer program's: programs that know [`ONE`] cannot.
+pub(super) static BREAKING: [Migration; 2] = [notes(), tags(Change::Breaks)];
+
+const fn tags(change: Change) -> Migration {
+    let sql = |_: &Dialect| "CREATE TABLE tags (name TEXT NOT NULL); ALTER TABLE notes ADD COLUMN tag TEXT".into();
+    Migration { version: 2, name: "tags", change, sql }
+}
+
+pub(super) const fn expanding(version: i64, name: &'static str, sql: fn(&Dialect) -> String) -> Migration {
+    Migration { version, name, change: Change::Expands, sql }
+}
 
 const fn notes() -> Migration {
     Migration {
         version: 1,
         name: "notes",
+        change: Change::Expands,
         sql: |dialect| {
             format!(
                 "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, body TEXT, size BIGINT NOT NULL, raw {}){};",
@@ -36,7 +54,10 @@ pub(super) fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 pub(super) fn host(migrations: &'static [Migration]) -> Options {
-    Options { host: Some(HostRole { listen: "127.0.0.1:7400".into() }), ..Options::new(migrations, 1_700_000_000_000) }
+    Options {
+        host: Some(HostRole { listen: "127.0.0.1:7400".into(), lease_ms: 2_000 }),
+        ..Options::new(migrations, 1_700_000_000_000)
+    }
 }
 
 pub(super) fn open_host(path: &Path) -> Handle {

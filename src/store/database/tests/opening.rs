@@ -167,11 +167,7 @@ fn a_tool_changes_the_schema_only_where_no_host_is_at_work() {
 fn each_migration_is_whole_or_not_there() {
     static BROKEN: [Migration; 2] = [
         super::notes(),
-        Migration {
-            version: 2,
-            name: "broken",
-            sql: |_| "CREATE TABLE half (a TEXT); CREATE TABLE notes (a TEXT)".into(),
-        },
+        super::expanding(2, "broken", |_| "CREATE TABLE half (a TEXT); CREATE TABLE notes (a TEXT)".into()),
     ];
     let (_directory, path) = place();
     assert_eq!(open(&path, &host(&BROKEN)).err().unwrap().code, code::STATEMENT);

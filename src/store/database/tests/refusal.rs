@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::super::{Migration, Options, code, open, params};
-use super::{ONE, TWO, host, open_host, place};
+use super::{BREAKING, ONE, host, open_host, place};
 
 /// Every file of the directory with its bytes.
 fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -71,24 +71,23 @@ fn the_database_of_another_application() {
 #[test]
 fn a_store_of_a_newer_program() {
     let (_directory, path) = place();
-    open(&path, &host(&TWO)).unwrap().close_blocking().unwrap();
+    open(&path, &host(&BREAKING)).unwrap().close_blocking().unwrap();
     fs::remove_file(path.with_extension("db.lock")).unwrap();
     assert_refused(&path, &host(&ONE), code::NEWER);
     assert_refused(&path, &Options::new(&ONE, 0), code::NEWER);
-    open(&path, &host(&TWO)).unwrap();
+    open(&path, &host(&BREAKING)).unwrap();
 }
 
 #[test]
 fn a_migration_whose_text_was_changed() {
-    static OTHER: [Migration; 1] =
-        [Migration { version: 1, name: "notes", sql: |_| "CREATE TABLE notes (id TEXT)".into() }];
+    static OTHER: [Migration; 1] = [super::expanding(1, "notes", |_| "CREATE TABLE notes (id TEXT)".into())];
     static SKIPPED: [Migration; 3] = [
         super::notes(),
-        Migration { version: 2, name: "tags", sql: |_| "CREATE TABLE tags (name TEXT NOT NULL)".into() },
-        Migration { version: 3, name: "more", sql: |_| "CREATE TABLE more (name TEXT)".into() },
+        super::expanding(2, "tags", |_| "CREATE TABLE tags (name TEXT NOT NULL)".into()),
+        super::expanding(3, "more", |_| "CREATE TABLE more (name TEXT)".into()),
     ];
     static WITHOUT: [Migration; 2] =
-        [super::notes(), Migration { version: 3, name: "more", sql: |_| "CREATE TABLE more (name TEXT)".into() }];
+        [super::notes(), super::expanding(3, "more", |_| "CREATE TABLE more (name TEXT)".into())];
     let (_directory, path) = place();
     closed_store(&path);
     assert_refused(&path, &host(&OTHER), code::MIGRATION_CHANGED);

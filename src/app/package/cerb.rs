@@ -1,0 +1,204 @@
+//! Packages of Cerb: its JSON with `package.configure.prompts` and records of connected services (OAuth 1.0a, three
+//! URLs) and accounts becomes a package of ours. A record of another kind is refused, not passed over.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{Kind, Package, Prompt, invalid};
+use crate::app::Result;
+use crate::settings::{Connection, Source};
+
+const SERVICE: &str = "connected_service";
+const ACCOUNT: &str = "connected_account";
+const OAUTH1: &str = "cerb.service.provider.oauth1";
+
+/// A service, read.
+struct Service<'a> {
+    uid: &'a str,
+    connector: String,
+    key: String,
+    secret: String,
+    urls: [&'a str; 3],
+}
+
+/// Fields of a connection, by name.
+type Tokens = Vec<(&'static str, String)>;
+
+/// Reads what Cerb wrote.
+///
+/// # Errors
+/// `package_invalid`.
+pub fn convert(written: &Value) -> Result<Package> {
+    let title = text(written, "/package/name").unwrap_or("Cerb package");
+    let mut package = Package { package: name_of(title), title: Some(title.to_owned()), ..Package::default() };
+    let prompts = written.pointer("/package/configure/prompts").and_then(Value::as_array);
+    for prompt in prompts.into_iter().flatten() {
+        let key = text(prompt, "/key").ok_or_else(|| invalid("a prompt has no `key`"))?;
+        package.prompts.insert(key.to_owned(), asked(prompt, key));
+    }
+    let records = written.pointer("/records").and_then(Value::as_array);
+    let records: Vec<&Value> = records.into_iter().flatten().collect();
+    let mut services = Vec::new();
+    for record in &records {
+        match context(record) {
+            SERVICE => services.push(service(record)?),
+            ACCOUNT => {}
+            other => return Err(invalid(&format!("records of the kind `{other}` are not understood"))),
+        }
+    }
+    for service in &services {
+        if service.connector != "x" {
+            package.connectors.insert(service.connector.clone(), connector(service)?);
+        }
+    }
+    let mut accounts: Vec<(&Service<'_>, String, Tokens)> = Vec::new();
+    for record in records.iter().filter(|record| context(record) == ACCOUNT) {
+        let of = text(record, "/service_id").unwrap_or_default();
+        let named = services.iter().find(|service| of.contains(&format!("uid.{}", service.uid)));
+        let service = named.ok_or_else(|| invalid(&format!("the account's service `{of}` is not in the package")))?;
+        accounts.push((service, name_of(text(record, "/name").unwrap_or(&service.connector)), tokens(record)));
+    }
+    // A service alone is connected as itself.
+    for service in &services {
+        if !accounts.iter().any(|(of, ..)| of.uid == service.uid) {
+            accounts.push((service, service.connector.clone(), Vec::new()));
+        }
+    }
+    for (service, name, tokens) in accounts {
+        let field = |value: &str| Source::Value(Value::from(value));
+        let mut fields = BTreeMap::from([
+            ("consumer_key".to_owned(), field(&service.key)),
+            ("consumer_secret".to_owned(), field(&service.secret)),
+        ]);
+        fields.extend(tokens.into_iter().map(|(name, value)| (name.to_owned(), field(&value))));
+        let connection =
+            Connection { connector: service.connector.clone(), active: true, fields, ..Connection::default() };
+        package.connections.insert(name, connection);
+    }
+    Ok(package)
+}
+
+// An account that brings its tokens along needs no sign-in.
+fn tokens(record: &Value) -> Tokens {
+    let one_of = |names: [&str; 2]| names.iter().find_map(|name| text(record, &format!("/params/{name}"))).map(ours);
+    let token = one_of(["oauth_token", "access_token"]).map(|token| ("access_token", token));
+    let secret = one_of(["oauth_token_secret", "access_token_secret"]).map(|secret| ("access_token_secret", secret));
+    token.zip(secret).map(|(token, secret)| vec![token, secret]).unwrap_or_default()
+}
+
+fn asked(prompt: &Value, key: &str) -> Prompt {
+    let is_secret = ["secret", "token", "password"].iter().any(|word| key.to_ascii_lowercase().contains(word));
+    let default = text(prompt, "/params/default").filter(|default| !default.is_empty());
+    let options = prompt.pointer("/params/options").and_then(Value::as_array);
+    let choices: Vec<String> = options.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let kind = match (choices.is_empty(), is_secret) {
+        (false, _) => Kind::Choice,
+        (true, true) => Kind::Secret,
+        (true, false) => Kind::Text,
+    };
+    Prompt {
+        kind,
+        title: text(prompt, "/label").map(str::to_owned),
+        description: text(prompt, "/params/placeholder").filter(|text| !text.is_empty()).map(str::to_owned),
+        default: default.map(str::to_owned),
+        choices,
+    }
+}
+
+fn service(record: &Value) -> Result<Service<'_>> {
+    let name = text(record, "/name").unwrap_or("service");
+    let extension = text(record, "/extension_id").unwrap_or_default();
+    if extension != OAUTH1 {
+        return Err(invalid(&format!("the service `{name}` is one of `{extension}`; `{OAUTH1}` is understood")));
+    }
+    let params = record.get("params").unwrap_or(&Value::Null);
+    let one_of = |names: &[&str]| {
+        let found = names.iter().find_map(|name| params.get(*name).and_then(Value::as_str));
+        found.ok_or_else(|| invalid(&format!("the service `{name}` has no `{}`", names.first().unwrap_or(&""))))
+    };
+    let urls = [
+        one_of(&["request_token_url"])?,
+        one_of(&["authentication_url", "authorize_url"])?,
+        one_of(&["access_token_url"])?,
+    ];
+    let is_x = urls.iter().all(|url| {
+        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        ["twitter.com", "x.com"].iter().any(|known| host == *known || host.ends_with(&format!(".{known}")))
+    });
+    Ok(Service {
+        uid: text(record, "/uid").unwrap_or_default(),
+        connector: if is_x { "x".to_owned() } else { name_of(text(record, "/uri").unwrap_or(name)) },
+        key: ours(one_of(&["client_id", "consumer_key"])?),
+        secret: ours(one_of(&["client_secret", "consumer_secret"])?),
+        urls,
+    })
+}
+
+// A service that is not known otherwise: people sign in at its three URLs, and `http` steps are signed with its
+// accounts.
+fn connector(service: &Service<'_>) -> Result<Value> {
+    let mut hosts: BTreeMap<&str, String> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (host, written) in ["api", "authorize", "access_token"].into_iter().zip(service.urls) {
+        let url = url::Url::parse(written).map_err(|error| invalid(&format!("`{written}` is no URL: {error}")))?;
+        let origin = url.origin().ascii_serialization();
+        let known = hosts.iter().find(|(_, known)| **known == origin).map(|(name, _)| *name);
+        let host = known.unwrap_or(host);
+        hosts.insert(host, origin);
+        places.push(json!({"host": host, "path": url.path()}));
+    }
+    let field = |title: &str, is_secret: bool| json!({"type": "string", "title": title, "secret": is_secret});
+    Ok(json!({
+        "connector": service.connector,
+        "title": service.connector,
+        "version": "1.0.0",
+        "hosts": hosts,
+        "connection": {
+            "fields": {
+                "consumer_key": field("Consumer key", false),
+                "consumer_secret": field("Consumer secret", true),
+                "access_token": field("Access token", true),
+                "access_token_secret": field("Access token secret", true),
+            },
+            "auth": {"user": {
+                "type": "oauth1",
+                "consumer_key": "{{connection.consumer_key}}",
+                "consumer_secret": "{{connection.consumer_secret}}",
+                "token": "{{connection.access_token}}",
+                "token_secret": "{{connection.access_token_secret}}",
+                "sign_in": {"request_token": places.first(), "authorize": places.get(1), "access_token": places.get(2)},
+            }},
+        },
+        "defaults": {"host": "api", "auth": ["user"]},
+    }))
+}
+
+// `cerberusweb.contexts.connected_service`, or the short form of newer versions.
+fn context(record: &Value) -> &str {
+    let written = text(record, "/_context").unwrap_or_default();
+    written.rsplit('.').next().unwrap_or(written)
+}
+
+// `{{{prompt_key}}}` as our placeholder.
+fn ours(text: &str) -> String {
+    match Regex::new(r"\{\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}\}") {
+        Ok(pattern) => pattern.replace_all(text, "{{prompts.$1}}").into_owned(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+// A name of ours: small letters, digits and dashes.
+fn name_of(text: &str) -> String {
+    let plain =
+        text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' });
+    let plain: String = plain.collect();
+    let parts: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
+    let name = parts.join("-");
+    if name.starts_with(|letter: char| letter.is_ascii_lowercase()) { name } else { format!("cerb-{name}") }
+}

@@ -1,0 +1,42 @@
+//! Which runs may begin where other hosts have had the lane meanwhile.
+
+use crate::store::due::DueRun;
+use crate::worker::lanes::{Bounds, Lanes};
+
+const ONE: Bounds = Bounds { limit: 1 };
+
+fn run(id: &str) -> DueRun {
+    DueRun {
+        id: id.to_owned(),
+        definition: "d".to_owned(),
+        has_begun: false,
+        position: 0,
+        due_at: 0,
+        slot: None,
+        item: "1".to_owned(),
+        frames: None,
+        created_at: 0,
+        started_at: None,
+        retry_of: None,
+        is_repeat: false,
+        root: None,
+        epoch: 1,
+        may_still_send: false,
+        lapses: 0,
+    }
+}
+
+#[test]
+fn a_run_that_another_host_has_begun_keeps_its_slot_when_the_stale_claim_of_it_ends() {
+    let mut lanes = Lanes::default();
+    lanes.begin_claim("f", false);
+    lanes.claim("f", vec![run("a"), run("b")], false, None);
+    let (_, stale) = lanes.next(64, |_| ONE).unwrap();
+    assert_eq!(stale.id, "a");
+    // The lane went to another host, where `a` began and waits, and came back.
+    lanes.hold("f", "a".to_owned(), None);
+    lanes.finish("f", &stale, false, None);
+    assert!(lanes.next(64, |_| ONE).is_none(), "two at once");
+    lanes.keep_held("f", &[]);
+    assert_eq!(lanes.next(64, |_| ONE).map(|(_, run)| run.id).as_deref(), Some("b"));
+}

@@ -1,0 +1,139 @@
+//! Polling and engine under a seed: the real host on a store in memory, with a clock that only the simulation moves
+//! and a service that lists late, drifts, limits, breaks and loses; the process ends at any commit or request, and
+//! starts again. A seed gives the same again. Afterwards `laws` says what must be true.
+//!
+//! `TIDEGATE_SEEDS=10000` simulates that many (otherwise 500 of one host and 200 of several), `TIDEGATE_SEED=17` that
+//! one alone, request by request.
+
+mod hosts;
+mod laws;
+mod line;
+mod plan;
+mod provider;
+mod random;
+mod schedules;
+mod shelf;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use self::world::{World, simulate};
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    if let Some(seed) = number("TIDEGATE_SEED") {
+        return show(seed, &simulate(seed));
+    }
+    let seeds: Vec<u64> = seeds(500).collect();
+    let broken = on_two_threads(&seeds, |seed| Some(format!("TIDEGATE_SEED={seed}: {}", broken(*seed, simulate)?)));
+    assert!(broken.is_empty(), "{} of {} seeds:\n{}", broken.len(), seeds.len(), broken.join("\n"));
+}
+
+#[test]
+fn every_seed_keeps_the_promises_among_several_hosts() {
+    if let Some(seed) = number("TIDEGATE_SEED") {
+        return show(seed, &hosts::simulate(seed));
+    }
+    let seeds: Vec<u64> = seeds(200).collect();
+    let broken =
+        on_two_threads(&seeds, |seed| Some(format!("TIDEGATE_SEED={seed}: {}", broken(*seed, hosts::simulate)?)));
+    assert!(broken.is_empty(), "{} of {} seeds:\n{}", broken.len(), seeds.len(), broken.join("\n"));
+}
+
+#[test]
+fn a_seed_gives_the_same_again() {
+    for (seed, simulate) in
+        (1..=8).flat_map(|seed| [(seed, world::simulate as fn(u64) -> World), (seed, hosts::simulate)])
+    {
+        let [(first, rows), (second, again)] = [(); 2].map(|()| {
+            let world = simulate(seed);
+            (world.provider.books(|books| books.trace.clone()), world.runs())
+        });
+        assert!(first.len() > 10);
+        let differs = first.iter().zip(&second).find(|(one, other)| one != other);
+        assert!(differs.is_none(), "seed {seed}: {differs:#?}");
+        assert_eq!(first.len(), second.len(), "seed {seed}");
+        assert_eq!(rows, again, "seed {seed}");
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn every_planted_bug_is_found() {
+    use crate::planted::{BUGS, BUGS_AMONG_HOSTS, plant};
+
+    let only = std::env::var("TIDEGATE_BUG").ok();
+    let of_one = BUGS.iter().map(|bug| (bug, world::simulate_harshly as fn(u64) -> World));
+    let of_several = BUGS_AMONG_HOSTS.iter().map(|bug| (bug, hosts::simulate as fn(u64) -> World));
+    let bugs: Vec<_> =
+        of_one.chain(of_several).filter(|((bug, _), _)| only.as_deref().is_none_or(|only| only == *bug)).collect();
+    let missed = on_two_threads(&bugs, |((bug, what), simulate)| {
+        plant(Some(bug));
+        let found = seeds(500).find_map(|seed| Some((seed, broken(seed, simulate)?)));
+        plant(None);
+        match found {
+            Some((seed, broken)) => {
+                println!("{bug}: found by seed {seed}: {broken}");
+                None
+            }
+            None => Some(format!("{bug}: {what}")),
+        }
+    });
+    assert!(BUGS.len() >= 30);
+    assert!(missed.is_empty(), "not found:\n{}", missed.join("\n"));
+}
+
+// What happened, request by request, and which law it breaks.
+fn show(seed: u64, world: &World) {
+    println!("{:#?}\n{} crashes, {} pauses", world.plan, world.crashes, world.pauses);
+    world.provider.books(|books| books.trace.iter().for_each(|line| println!("{line}")));
+    for run in world.runs() {
+        let summary = &run.summary;
+        println!("item {:?} {} due {:?} {:?}", summary.item_key, summary.state, summary.due_at, summary.error);
+    }
+    world.notices().iter().for_each(|notice| println!("{notice:?}"));
+    laws::check(world).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+}
+
+fn seeds(otherwise: u64) -> impl Iterator<Item = u64> {
+    1..=number("TIDEGATE_SEEDS").unwrap_or(otherwise)
+}
+
+// Which law a seed breaks; a panic in the midst breaks one, too.
+fn broken(seed: u64, simulate: impl Fn(u64) -> World) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(|| laws::check(&simulate(seed)))) {
+        Ok(checked) => checked.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            Some(format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")))
+        }
+    }
+}
+
+// What `look` says of each, as far as it says something, in the order of `all`.
+fn on_two_threads<T: Sync>(all: &[T], look: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let told = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((at, one)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?)))
+                {
+                    let said = look(one);
+                    told.lock().extend(said.map(|said| (at, said)));
+                }
+            });
+        }
+    });
+    let mut told = told.into_inner();
+    told.sort();
+    told.into_iter().map(|(_, said)| said).collect()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
