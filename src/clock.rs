@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where the current time comes from: the system, or a hand that a test moves.
 #[derive(Clone, Debug)]
@@ -32,6 +32,20 @@ impl Clock {
     pub fn advance(&self, delta_ms: i64) {
         if let Clock::Manual(hand) = self {
             hand.fetch_add(delta_ms, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits until it is `until_ms`. A manual clock moves there itself: what waits for it alone would wait for ever.
+    pub async fn reach(&self, until_ms: i64) {
+        match self {
+            Clock::System => {
+                let wait_ms = until_ms.saturating_sub(self.now_ms()).max(0);
+                tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+            }
+            Clock::Manual(hand) => {
+                hand.fetch_max(until_ms, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
         }
     }
 }

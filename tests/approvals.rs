@@ -8,8 +8,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, wait_for};
-use crate::public::{Answer, ask, free_port};
+use crate::public::{Answer, ask};
 
 pub const PHONE: &str = "+15550199001";
 pub const OTHER: &str = "+15550199002";
@@ -75,9 +76,8 @@ steps:
     }
 
     fn start(&mut self) {
-        self.host = Some(self.project.host(1));
-        let port = self.port;
-        wait_for("the public listener", || ask(port, "GET", "/", "").is_some());
+        let (host, port) = (self.host.insert(self.project.host(1)), self.port);
+        wait_for("the public listener", || host.has_store(&self.project) && ask(port, "GET", "/", "").is_some());
     }
 
     /// The SMS that the host sent: receiver and text.
@@ -268,6 +268,21 @@ fn a_kill_while_it_waits_loses_nothing_and_asks_nobody_twice() {
     assert_eq!(world.open(&sent.link, "POST", "choice=approve").status, 200);
     world.host.take().unwrap().kill();
     world.start();
+    let decided = world.await_decided(1);
+    assert_eq!(decided[0]["choice"], "approve");
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
+fn an_answer_counts_although_a_kill_left_open_whether_the_question_was_sent() {
+    let mut world = World::new(SEND, TERMS);
+    let fault = json!({"service": "twilio", "operation": "send_sms", "times": 1, "delay_answer_ms": 60_000});
+    world.sandbox.control("faults", &fault);
+    world.sandbox.add_items(1);
+    let sent = world.await_sent(1).remove(0);
+    world.host.take().unwrap().kill();
+    world.start();
+    assert_eq!(world.open(&sent.link, "POST", "choice=approve").status, 200);
     let decided = world.await_decided(1);
     assert_eq!(decided[0]["choice"], "approve");
     assert_eq!(world.sent().len(), 1);

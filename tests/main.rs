@@ -17,6 +17,7 @@ mod docs;
 mod health;
 mod kill;
 mod package;
+mod ports;
 mod postgres {
     #[expect(dead_code, reason = "what the library's own tests use of it")]
     pub mod server;

@@ -232,6 +232,16 @@ impl Project {
     }
 }
 
+impl Drop for Project {
+    /// A test that failed shows what its hosts said: why they did not do what it waited for.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("host.log")).unwrap_or_default();
+            eprintln!("-- what the hosts of {} said:\n{log}--", self.folder.path().display());
+        }
+    }
+}
+
 impl Host {
     /// A host of this command line.
     pub fn of(mut command: Command) -> Self {

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use crate::ports::free_port;
 use crate::processes::{Project, wait_for};
 
 /// One answer of a listener: status, headers in lower case, body.
@@ -28,11 +29,6 @@ pub fn ask(port: u16, method: &str, path: &str, form: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, headers: head.to_ascii_lowercase(), body: body.to_owned() })
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

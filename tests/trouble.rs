@@ -12,8 +12,8 @@ use std::process::Command;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, pause, wait_for};
-use crate::public::free_port;
 
 const CONNECTOR: &str = r#"connector: shop
 title: Shop

@@ -193,6 +193,17 @@ pub(super) fn apply(sql: &mut dyn Sql, run: &str, changes: &Changes, is_over: bo
     Ok(())
 }
 
+/// An answer that came before the run went to wait made it due; its wait must not put that off, since the process may
+/// end before it looks.
+pub(super) fn wake_if_over(sql: &mut dyn Sql, run: &str, approval: &str, now_ms: i64) -> Result<()> {
+    sql.execute(
+        "UPDATE runs SET due_at = $3 \
+         WHERE id = $1 AND EXISTS (SELECT 1 FROM approvals WHERE id = $2 AND state <> 'open')",
+        params![run, approval, now_ms],
+    )?;
+    Ok(())
+}
+
 /// The run is over: nobody waits any more for what it asked.
 pub(super) fn close_of_run(sql: &mut dyn Sql, run: &str, now_ms: i64) -> Result<()> {
     sql.execute(

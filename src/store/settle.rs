@@ -54,6 +54,15 @@ pub enum Change {
         /// When its next step is due.
         due_at: i64,
     },
+    /// It waits for answers, unless enough have come by now: then it is due at once.
+    Await {
+        /// Its live frames, as JSON.
+        frames: String,
+        /// The approval.
+        approval: String,
+        /// When it is looked at again without an answer.
+        due_at: i64,
+    },
     /// It waits for a person to say what became of a step.
     Unknown {
         /// Its live frames, as JSON.
@@ -99,7 +108,7 @@ fn apply(sql: &mut dyn Sql, settlement: &Settlement) -> Result<bool> {
                 params![run, frames, *started_at, *epoch],
             )? == 1
         }
-        Change::Continue { frames, due_at } => {
+        Change::Continue { frames, due_at } | Change::Await { frames, due_at, .. } => {
             sql.execute(
                 "UPDATE runs SET state = 'running', frames = $2, due_at = $3, started_at = $4 \
                  WHERE id = $1 AND epoch = $5 AND state IN ('queued', 'running')",
@@ -144,6 +153,9 @@ fn apply(sql: &mut dyn Sql, settlement: &Settlement) -> Result<bool> {
         matches::keep(sql, &settlement.made, *now_ms)?;
         let is_over = matches!(settlement.change, Change::End { .. });
         approvals::apply(sql, run, &settlement.approvals, is_over, *now_ms)?;
+        if let Change::Await { approval, .. } = &settlement.change {
+            approvals::wake_if_over(sql, run, approval, *now_ms)?;
+        }
     } else {
         keep_late(sql, settlement)?;
     }

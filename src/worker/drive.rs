@@ -254,7 +254,8 @@ impl Drive<'_> {
                 }
                 Next::Wait { due_ms, .. } => return self.leave(due_ms).await,
                 Next::Answers(awaited) => {
-                    let change = Change::Continue { frames: self.run.frames(), due_at: awaited.due_ms };
+                    let (frames, approval) = (self.run.frames(), awaited.approval.clone());
+                    let change = Change::Await { frames, approval, due_at: awaited.due_ms };
                     if !self.settle(change, now_ms).await? {
                         return Ok(Left::Over);
                     }

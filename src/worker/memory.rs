@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -79,7 +78,7 @@ impl Memory<'_> {
                 }
                 Next::Reconcile(look) => self.look(&look, &mut claimed).await,
                 Next::Wait { due_ms, .. } => {
-                    self.wait(due_ms).await;
+                    self.clock.reach(due_ms).await;
                     Event::Due
                 }
                 Next::Answers(_) => break Err(needs_host()),
@@ -129,13 +128,6 @@ impl Memory<'_> {
                     None => Event::NotFound { doubt },
                 }
             }
-        }
-    }
-
-    async fn wait(&self, due_ms: i64) {
-        let length_ms = due_ms.saturating_sub(self.clock.now_ms());
-        if length_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(length_ms.unsigned_abs())).await;
         }
     }
 }

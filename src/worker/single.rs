@@ -37,8 +37,7 @@ pub async fn work_off(host: &Host, id: &str, patience_ms: i64) -> store::Result<
             Left::Over => return Ok(()),
             Left::Waits { due_ms } | Left::Asks { due_ms } if due_ms > give_up_ms => return Ok(()),
             Left::Waits { due_ms } | Left::Asks { due_ms } => {
-                let wait_ms = due_ms.saturating_sub(host.now_ms()).max(0);
-                tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+                host.clock.reach(due_ms).await;
             }
         }
     }

@@ -57,10 +57,9 @@ impl Server {
         Server { directory, options: DURABLE.to_owned() }
     }
 
-    /// One that speaks TLS on a port of 127.0.0.1 as `localhost`, with the port and the file of its certificate.
-    pub fn start_encrypted() -> (Server, u16, PathBuf) {
+    /// One that speaks TLS on this port of 127.0.0.1 as `localhost`, with the file of its certificate.
+    pub fn start_encrypted(port: u16) -> (Server, PathBuf) {
         let directory = own();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         begin(&directory, DURABLE);
         let mut server = Server { options: DURABLE.to_owned(), directory };
         server.stop("fast");
@@ -76,7 +75,7 @@ impl Server {
             certificate.display()
         );
         server.start_again();
-        (server, port, certificate)
+        (server, certificate)
     }
 
     pub fn database(&self) -> Database {

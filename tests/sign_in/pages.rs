@@ -4,7 +4,8 @@ use std::process::Child;
 
 use super::back;
 use super::processes::{Project, ended};
-use crate::public::{ask, free_port};
+use crate::ports::free_port;
+use crate::public::ask;
 
 /// A host at work, until the test leaves it.
 pub struct Host(pub Child);

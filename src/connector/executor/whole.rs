@@ -1,8 +1,6 @@
 //! A whole action in one go, for the command line, tests and connection checks: pages are followed up to the
 //! limit, elements done in order, short waits for permits waited out.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::super::paginator::MAX_PAGES;
@@ -122,8 +120,8 @@ impl Executor {
             if blocked.until_ms > give_up_ms {
                 return Sent::failed(None, limited(blocked.until_ms));
             }
-            let wait_ms = blocked.until_ms.saturating_sub(self.clock.now_ms()).max(1);
-            tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+            // At least a moment, where it may be asked again by now.
+            self.clock.reach(blocked.until_ms.max(self.clock.now_ms() + 1)).await;
         }
     }
 }

@@ -46,8 +46,12 @@ async fn open(approvers: usize, needed: u32) -> (tempfile::TempDir, Store) {
         position,
     });
     let changes = Changes { asks: vec![open, until], asked: asked.collect(), may_ask: true };
-    settle(&store, Change::Continue { frames: "{}".to_owned(), due_at: NOW + HOUR }, changes).await;
+    settle(&store, waits(), changes).await;
     (folder, store)
+}
+
+fn waits() -> Change {
+    Change::Await { frames: "{}".to_owned(), approval: "a".to_owned(), due_at: NOW + HOUR }
 }
 
 async fn settle(store: &Store, change: Change, approvals: Changes) {
@@ -147,12 +151,23 @@ async fn answers_that_cannot_agree_any_more_split_it() {
     assert_eq!(due(&store).await, NOW + 2);
 }
 
+#[tokio::test]
+async fn a_run_that_goes_to_wait_for_an_answer_that_is_there_is_due() {
+    // As when a process ends between the wait's commit and its look at the answers.
+    let (_folder, store) = open(2, 2).await;
+    store.answer_approval("a".to_owned(), 0, given("approve", NOW - 2)).await.unwrap();
+    settle(&store, waits(), Changes::default()).await;
+    assert_eq!(due(&store).await, NOW + HOUR, "one of two has answered");
+    store.answer_approval("a".to_owned(), 1, given("approve", NOW - 1)).await.unwrap();
+    settle(&store, waits(), Changes::default()).await;
+    assert_eq!(due(&store).await, NOW);
+}
+
 async fn pass_over(store: &Store, positions: &[usize]) {
     let told =
         |position: &usize| Unreached { position: *position, code: "http_400".to_owned(), message: "no".to_owned() };
     let ask = Ask::Unreached { id: "a".to_owned(), unreached: positions.iter().map(told).collect() };
-    let change = Change::Continue { frames: "{}".to_owned(), due_at: NOW + HOUR };
-    settle(store, change, Changes { asks: vec![ask], asked: Vec::new(), may_ask: true }).await;
+    settle(store, waits(), Changes { asks: vec![ask], asked: Vec::new(), may_ask: true }).await;
 }
 
 #[tokio::test]

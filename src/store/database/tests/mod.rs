@@ -6,6 +6,8 @@ mod disk;
 mod group;
 mod opening;
 pub(crate) mod place;
+#[path = "../../../../tests/ports.rs"]
+mod ports;
 mod postgres;
 mod power;
 mod refusal;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::super::{Change, Handle, Options, Result, Sql, code, open_postgres, params};
+use super::ports::free_port;
 use super::server::{self, Server};
 use super::{ONE, TWO, count, host, insert};
 
@@ -213,7 +214,8 @@ fn tables_that_would_break_older_hosts_are_changed_when_these_are_gone() {
 
 #[test]
 fn tls_is_as_the_address_asks_for() {
-    let (_server, port, certificate) = Server::start_encrypted();
+    let port = free_port();
+    let (_server, certificate) = Server::start_encrypted(port);
     let encrypted = |query: &str| -> Result<i64> {
         // The host's name as the certificate says it, or its number.
         let host = if query.contains("number") { "127.0.0.1" } else { "localhost" };

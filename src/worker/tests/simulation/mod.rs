@@ -2,7 +2,7 @@
 //! and a service that lists late, drifts, limits, breaks and loses; the process ends at any commit or request, and
 //! starts again. A seed gives the same again. Afterwards `laws` says what must be true.
 //!
-//! `TIDEGATE_SEEDS=10000` simulates that many (otherwise 500 of one host and 200 of several), `TIDEGATE_SEED=17` that
+//! `TIDEGATE_SEEDS=10000` simulates that many (otherwise 500 of one host, 200 under bursts and 200 of several), `TIDEGATE_SEED=17` that
 //! one alone, request by request.
 
 mod hosts;
@@ -20,34 +20,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use self::world::{World, simulate};
+use self::world::World;
 
 #[test]
 fn every_seed_keeps_the_promises() {
+    all_hold(500, world::simulate);
+}
+
+#[test]
+fn every_seed_keeps_the_promises_under_bursts_and_pauses() {
+    all_hold(200, world::simulate_harshly);
+}
+
+#[test]
+fn every_seed_keeps_the_promises_among_several_hosts() {
+    all_hold(200, hosts::simulate);
+}
+
+// So many seeds, or those of the environment.
+fn all_hold(count: u64, simulate: fn(u64) -> World) {
     if let Some(seed) = number("TIDEGATE_SEED") {
         return show(seed, &simulate(seed));
     }
-    let seeds: Vec<u64> = seeds(500).collect();
+    let seeds: Vec<u64> = seeds(count).collect();
     let broken = on_two_threads(&seeds, |seed| Some(format!("TIDEGATE_SEED={seed}: {}", broken(*seed, simulate)?)));
     assert!(broken.is_empty(), "{} of {} seeds:\n{}", broken.len(), seeds.len(), broken.join("\n"));
 }
 
 #[test]
-fn every_seed_keeps_the_promises_among_several_hosts() {
-    if let Some(seed) = number("TIDEGATE_SEED") {
-        return show(seed, &hosts::simulate(seed));
-    }
-    let seeds: Vec<u64> = seeds(200).collect();
-    let broken =
-        on_two_threads(&seeds, |seed| Some(format!("TIDEGATE_SEED={seed}: {}", broken(*seed, hosts::simulate)?)));
-    assert!(broken.is_empty(), "{} of {} seeds:\n{}", broken.len(), seeds.len(), broken.join("\n"));
-}
-
-#[test]
 fn a_seed_gives_the_same_again() {
-    for (seed, simulate) in
-        (1..=8).flat_map(|seed| [(seed, world::simulate as fn(u64) -> World), (seed, hosts::simulate)])
-    {
+    let ways: [fn(u64) -> World; 3] = [world::simulate, world::simulate_harshly, hosts::simulate];
+    for (seed, simulate) in (1..=8).flat_map(|seed| ways.map(|simulate| (seed, simulate))) {
         let [(first, rows), (second, again)] = [(); 2].map(|()| {
             let world = simulate(seed);
             (world.provider.books(|books| books.trace.clone()), world.runs())

@@ -62,7 +62,6 @@ pub fn simulate(seed: u64) -> World {
 }
 
 /// The same with bursts, pauses between pages and looks moments apart.
-#[cfg(feature = "planted-bugs")]
 pub fn simulate_harshly(seed: u64) -> World {
     let mut random = Random::new(seed);
     let plan = Plan::of(&mut random, false);
