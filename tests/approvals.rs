@@ -21,6 +21,8 @@ pub struct World {
     pub project: Project,
     host: Option<Host>,
     port: u16,
+    /// A database; the project's file unless given.
+    store: Option<String>,
 }
 
 impl World {
@@ -36,6 +38,11 @@ impl World {
 
     /// A host that does this step, which is called `ask`, for every item, and writes down what came of it.
     pub fn of(step: &str) -> World {
+        World::on(None, step)
+    }
+
+    /// The same on a database.
+    pub fn on(store: Option<String>, step: &str) -> World {
         let sandbox = Sandbox::start();
         let port = free_port();
         let settings = format!(
@@ -65,7 +72,7 @@ steps:
 "#
         );
         let project = Project::new(&[("tidegate.yaml", &settings), ("flows/f.yaml", &flow)]);
-        let mut world = World { sandbox, project, host: None, port };
+        let mut world = World { sandbox, project, host: None, port, store };
         world.start();
         world
     }
@@ -76,8 +83,15 @@ steps:
     }
 
     fn start(&mut self) {
-        let (host, port) = (self.host.insert(self.project.host(1)), self.port);
-        wait_for("the public listener", || host.has_store(&self.project) && ask(port, "GET", "/", "").is_some());
+        let host = match &self.store {
+            None => self.project.host(1),
+            Some(database) => self.project.host_on(database, 1),
+        };
+        let (host, port) = (self.host.insert(host), self.port);
+        wait_for("the public listener", || {
+            assert!(host.ended().is_none(), "the host ended: {}", self.project.log());
+            ask(port, "GET", "/", "").is_some()
+        });
     }
 
     /// The SMS that the host sent: receiver and text.
@@ -125,6 +139,7 @@ steps:
     pub fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let folder = self.project.path("");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.envs(self.store.iter().map(|database| ("TIDEGATE_STORE", database)));
         let output = command.arg("--dir").arg(folder).args(arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.code(), text)

@@ -16,6 +16,7 @@ mod diagnostics;
 mod docs;
 mod health;
 mod kill;
+mod outage;
 mod package;
 mod ports;
 mod postgres {

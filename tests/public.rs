@@ -4,6 +4,8 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use serde_json::Value;
+
 use crate::ports::free_port;
 use crate::processes::{Project, wait_for};
 
@@ -14,13 +16,18 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Asks a listener; `None` while it does not listen.
+/// Asks a public listener; `None` while it does not listen.
 pub fn ask(port: u16, method: &str, path: &str, form: &str) -> Option<Answer> {
+    ask_of("gate.example.org", port, method, path, form)
+}
+
+// Asks a listener by the name that it is reached by.
+fn ask_of(host: &str, port: u16, method: &str, path: &str, form: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let length = form.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: gate.example.org\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n{form}"
     )
     .ok()?;
@@ -29,6 +36,12 @@ pub fn ask(port: u16, method: &str, path: &str, form: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, headers: head.to_ascii_lowercase(), body: body.to_owned() })
+}
+
+/// What `/health` of a host's own listener says; `None` while it does not listen.
+pub fn health(port: u16) -> Option<(u16, Value)> {
+    let answer = ask_of("127.0.0.1", port, "GET", "/health", "")?;
+    Some((answer.status, serde_json::from_str(&answer.body).ok()?))
 }
 
 #[test]

@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::TcpStream;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rusqlite::Connection;
-use serde_json::Value;
 
 use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, pause, wait_for};
+use crate::public::health;
 
 const CONNECTOR: &str = r#"connector: shop
 title: Shop
@@ -82,15 +81,6 @@ impl World {
         world
     }
 
-    fn health(&self) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        write!(stream, "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
-    }
-
     fn told(&self) -> Vec<String> {
         let text = fs::read_to_string(self.project.path("out/told.txt")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -98,12 +88,15 @@ impl World {
 
     /// What is due stops when `cause` works, is told as `code`, and goes on by itself after `mend`.
     fn stalls_and_goes_on(mut self, code: &str, mut cause: impl FnMut(&World), mend: impl FnOnce(&World)) {
-        assert_eq!(self.health().map(|(status, health)| (status, health["status"] == "working")), Some((200, true)));
+        assert_eq!(
+            health(self.port).map(|(status, health)| (status, health["status"] == "working")),
+            Some((200, true))
+        );
         cause(&self);
         self.sandbox.add_items(5);
         wait_for("the trouble to be told", || {
             cause(&self);
-            let Some((503, health)) = self.health() else { return false };
+            let Some((503, health)) = health(self.port) else { return false };
             let attention = health["attention"][0].as_str().unwrap_or_default();
             health["status"] == "stalled" && attention.contains(&format!("({code})"))
         });
@@ -128,7 +121,10 @@ impl World {
         wait_for("all items", || self.sandbox.requests("sink") == 15);
         wait_for("the alert", || self.told().len() == 1);
         assert!(self.told()[0].contains("and nothing was acknowledged"), "{:?}", self.told());
-        assert_eq!(self.health().map(|(status, health)| (status, health["status"] == "working")), Some((200, true)));
+        assert_eq!(
+            health(self.port).map(|(status, health)| (status, health["status"] == "working")),
+            Some((200, true))
+        );
         let World { sandbox, project, host, .. } = self;
         assert_eq!(host.stop(), Some(0), "{}", project.log());
         let mut times: BTreeMap<u64, usize> = BTreeMap::new();

@@ -181,6 +181,12 @@ impl Project {
         Project { folder }
     }
 
+    /// Its host does no more than so many runs at once.
+    pub fn limit_runs(&self, runs: u32) {
+        let settings = format!("{SETTINGS}worker: {{runs: {runs}}}\n");
+        fs::write(self.folder.path().join("tidegate.yaml"), settings).expect("a file");
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -121,6 +121,10 @@ async fn work(host: Arc<Host>, flow: String, run: DueRun) {
         host.replaced.lock().remove(&run.id);
     }
     let is_asking = matches!(left, Ok(Left::Asks { .. }));
+    if is_asking {
+        // It was kept for a look at the answers; whichever host hears of one goes on with it.
+        host.give_back([(run.id.clone(), run.epoch)]);
+    }
     let (keeps_slot, due_ms) = match left {
         Ok(Left::Over) => (false, None),
         Ok(Left::Waits { due_ms } | Left::Asks { due_ms }) => {

@@ -299,6 +299,14 @@ impl Claim<'_> {
         // Told with the page: the cursor passes what may have been left out.
         let gap = self.gap.lock().take().filter(|_| !bug("gap_not_told"));
         let cut_short = answer.cut_short.as_deref().filter(|_| !is_covered && !bug("repeat_is_the_end"));
+        // Read oldest first, what the list loses is behind the walk, except where it begins anew.
+        let is_end_read = match trigger.cursor.order {
+            Order::Asc => walk.page.is_none() && walk.pages > 0,
+            _ => is_last,
+        };
+        let lapsed = is_end_read
+            .then(|| Window::lapsed(&trigger.cursor, self.row.covered_until, walk.opened_at, now_ms))
+            .flatten();
         let is_undated = mode == Mode::Anew && !trigger.cursor.is_dated();
         let notices: Vec<Notice> = gap
             .map(|(from_ms, to_ms)| match is_undated {
@@ -306,6 +314,7 @@ impl Claim<'_> {
                 false => self.told().gap(from_ms, to_ms),
             })
             .into_iter()
+            .chain(lapsed.map(|(from_ms, to_ms)| self.told().gap(from_ms, to_ms)))
             .chain(cut_short.map(|why| self.told().cut_short(why)))
             .collect();
         crash::point("page.before");

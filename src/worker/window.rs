@@ -129,6 +129,14 @@ impl Window {
         }
     }
 
+    /// What the service stopped listing while a walk was read that began at `opened_ms`: nothing that was covered
+    /// before, and nothing that was a gap when it began.
+    pub fn lapsed(cursor: &Cursor, covered_until: Option<i64>, opened_ms: i64, now_ms: i64) -> Option<(i64, i64)> {
+        let oldest = |at_ms: i64| cursor.time_ms(&cursor.oldest_permitted(at_ms)?);
+        let from_ms = covered_until?.max(oldest(opened_ms + MARGIN_MS)?);
+        oldest(now_ms).filter(|to_ms| from_ms < *to_ms).map(|to_ms| (from_ms, to_ms))
+    }
+
     /// Everything that the service lists: it refused even what our clock takes for the oldest that it permits.
     pub fn unbounded(mode: Mode) -> Window {
         Window { mode, since: None, lower_ms: None, gap: None }

@@ -174,6 +174,30 @@ async fn a_cursor_that_grew_too_old_is_a_gap_that_is_told_with_its_bounds() {
 }
 
 #[tokio::test]
+async fn what_a_service_stops_listing_while_it_is_read_is_told_as_well() {
+    let world = World::new("natural", "desc", DATED).await;
+    world.work().await;
+    world.clock.advance(8 * 24 * HOUR);
+    let began_ms = world.clock.now_ms();
+    (0..8).rev().for_each(|hours| world.add_dated(began_ms - hours * HOUR));
+    let operation = Some("list_items".to_owned());
+    world.fault(Fault { operation, skip: 1, status: Some(429), retry_after_s: Some(36_000), ..Fault::default() });
+    world.work().await;
+    world.clock.advance(10 * HOUR);
+    world.work().await;
+    assert_eq!(world.told().len(), 8);
+    let notices = world.host.store.notices(Some("f".to_owned()), 9).await.unwrap();
+    let gaps = notices.iter().rev().filter(|notice| notice.kind == "gap");
+    let bounds: Vec<(i64, i64)> = gaps
+        .map(|gap| serde_json::from_str::<Value>(gap.details.as_deref().unwrap_or_default()).unwrap())
+        .map(|gap| (gap["from_ms"].as_i64().unwrap(), gap["to_ms"].as_i64().unwrap()))
+        .collect();
+    // What was asked for at first began a minute later than the oldest that the service permits.
+    let (first, last) = (began_ms - 7 * 24 * HOUR + 60_000, world.clock.now_ms() - 7 * 24 * HOUR);
+    assert_eq!(bounds, [(NOON, first), (first, last)]);
+}
+
+#[tokio::test]
 async fn polling_waits_while_too_much_is_unfinished() {
     let flow = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {wait: 10h}\n";
     let mut world = World::new("natural", "asc", flow).await;

@@ -15,9 +15,11 @@ use crate::store::runs::Detail;
 pub fn check(world: &World) -> Result<(), String> {
     let runs = world.runs();
     let notices = world.notices();
-    let (items, done, cancelled) =
-        world.provider.books(|books| (books.items.clone(), books.done.clone(), books.cancelled.clone()));
-    let outcome = Outcome { world, runs, notices, items, done, cancelled };
+    let outcome = world.provider.books(|books| {
+        let (items, done) = (books.items.clone(), books.done.clone());
+        let (cancelled, meant) = (books.cancelled.clone(), books.meant.clone());
+        Outcome { world, runs, notices, items, done, cancelled, meant }
+    });
     outcome.each_item_has_one_run()?;
     outcome.history_starts_nothing()?;
     outcome.every_run_comes_to_its_end()?;
@@ -37,6 +39,7 @@ struct Outcome<'a> {
     items: Vec<Item>,
     done: Vec<Done>,
     cancelled: Vec<String>,
+    meant: Vec<String>,
 }
 
 impl Outcome<'_> {
@@ -84,7 +87,7 @@ impl Outcome<'_> {
             let is_right = match summary.state.as_str() {
                 "succeeded" => true,
                 "filtered" => self.world.plan.is_filtered,
-                "cancelled" => self.cancelled.contains(&summary.id),
+                "cancelled" => self.meant.contains(&summary.id),
                 "unknown" => ["none", "lookup", "proof"].contains(&self.world.plan.effect),
                 // Attempts are used up by what goes wrong, never by waiting for a limit.
                 "failed" => summary.error.as_deref().is_some_and(|error| !error.contains("429")),

@@ -49,8 +49,10 @@ pub struct Books {
     pub weather: Weather,
     /// Pages that it named again.
     pub slips: usize,
-    /// Runs that a person cancelled while they were sending.
+    /// Runs that a person cancelled, and was told so.
     pub cancelled: Vec<String>,
+    /// Runs that a person meant to cancel; the process may have ended before anyone was told whether it was done.
+    pub meant: Vec<String>,
     /// Every request, in words.
     pub trace: Vec<String>,
     /// Requests that came while the service had asked to wait.
@@ -101,6 +103,7 @@ impl Provider {
             weather: Weather::Fair,
             slips: 0,
             cancelled: Vec::new(),
+            meant: Vec::new(),
             trace: Vec::new(),
             impatient: Vec::new(),
             store: None,
@@ -289,6 +292,7 @@ impl Provider {
         let filter = Filter { state: Some(State::Running), limit: 1, ..Filter::default() };
         let Ok(running) = store.list_runs(filter).await else { return };
         let Some(run) = running.first() else { return };
+        self.state.lock().meant.push(run.id.clone());
         if let Ok(true) = store.end_run(run.id.clone(), None, State::Cancelled, None, self.clock.now_ms()).await {
             self.state.lock().cancelled.push(run.id.clone());
         }

@@ -205,6 +205,7 @@ impl World {
         let filter = Filter { state: Some(State::Running), limit: 1, ..Filter::default() };
         let Some(run) = self.store.list_runs(filter).await.unwrap().pop() else { return };
         self.memory.stop_at(None);
+        self.provider.books(|books| books.meant.push(run.id.clone()));
         if self.store.end_run(run.id.clone(), None, State::Cancelled, None, self.clock.now_ms()).await.unwrap() {
             self.provider.books(|books| books.cancelled.push(run.id));
             host.touched();
