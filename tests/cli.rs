@@ -1,6 +1,7 @@
 //! The program from outside: its words, what it prints, how it exits. Hosts are processes of their own, on a
 //! port that the system chooses.
 
+mod unsettled;
 mod using;
 
 use std::fs;

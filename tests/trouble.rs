@@ -225,6 +225,41 @@ fn a_host_that_finds_a_full_disk_says_to_start_it_again() {
 }
 
 #[test]
+fn a_store_that_is_moved_away_ends_the_host_and_has_all_that_was_acknowledged() {
+    let mut world = World::new(|_| Vec::new());
+    let elsewhere = world.project.path("elsewhere.db");
+    fs::rename(world.project.store(), &elsewhere).unwrap();
+    assert_eq!(world.host.wait(), Some(3), "{}", world.project.log());
+    let log = world.project.log();
+    assert!(log.contains("code: store_moved") && log.contains("Put the file back"), "{log}");
+    let moved = Connection::open(&elsewhere).unwrap();
+    let count = |query: &str| moved.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM runs WHERE state = 'succeeded'"), 5);
+    // Put back, it is gone on with.
+    drop(moved);
+    fs::rename(&elsewhere, world.project.store()).unwrap();
+    world.host = world.project.host(2);
+    world.sandbox.add_items(1);
+    wait_for("the next item", || world.sandbox.requests("sink") == 6);
+}
+
+#[test]
+fn a_second_host_is_refused_under_any_name_and_without_the_lock_file() {
+    let world = World::new(|_| Vec::new());
+    let other = world.project.path("other.db");
+    fs::hard_link(world.project.store(), &other).unwrap();
+    fs::remove_file(world.project.path("tidegate.db.lock")).unwrap();
+    for store in [world.project.store(), other] {
+        let mut command = world.project.command(&["up", "--listen", "off", "--store", store.to_str().unwrap()]);
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(3) && told.contains("store_locked"), "{told}");
+    }
+    world.sandbox.add_items(1);
+    wait_for("the first host's work", || world.sandbox.requests("sink") == 6);
+}
+
+#[test]
 fn damage_ends_the_host_and_nothing_is_acknowledged_after() {
     let mut world = World::new(|_| Vec::new());
     let other = Connection::open(world.project.store()).unwrap();

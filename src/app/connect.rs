@@ -93,7 +93,7 @@ pub struct Connected {
 /// # Errors
 /// `connector_unknown`, `connection_exists`, `field_unknown`, `field_invalid`, `host_unknown`, ...
 pub fn begin(place: &Place, wish: Wish) -> Result<Draft> {
-    draft(project::load(place), wish)
+    draft(project::settled(place)?, wish)
 }
 
 /// The same for a project that is loaded.

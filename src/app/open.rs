@@ -78,13 +78,9 @@ impl View {
 /// Opens a view beside a host that may be at work. Makes no store where there is none.
 ///
 /// # Errors
-/// `folder_missing`; the store's: damaged, newer, not ours.
+/// `folder_missing`, `settings_unsound`; the store's: damaged, newer, not ours.
 pub async fn view(place: &Place) -> Result<View> {
-    if !place.directory.is_dir() {
-        let message = format!("there is no folder {}", place.directory.display());
-        return Err(Error::problem("folder_missing", message).with_help("name the project's with --dir"));
-    }
-    let project = Arc::new(project::load(place));
+    let project = Arc::new(project::settled(place)?);
     let location = location(place, &project.catalog.settings.value)?;
     let store = if location.exists() { Some(tool(&location, &place.clock)?) } else { None };
     Ok(View { project, store, clock: place.clock.clone() })

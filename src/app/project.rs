@@ -37,6 +37,30 @@ pub fn load(place: &Place) -> Project {
     of_catalog(place, Catalog::load(&place.directory))
 }
 
+/// The same for what works with a store, a key or connections: where those are is not known while the settings cannot
+/// be read.
+///
+/// # Errors
+/// `folder_missing`; `settings_unsound`, with all that is wrong with the settings.
+pub(super) fn settled(place: &Place) -> Result<Project> {
+    if !place.directory.is_dir() {
+        let message = format!("there is no folder {}", place.directory.display());
+        return Err(Error::problem("folder_missing", message).with_help("name the project's with --dir"));
+    }
+    let project = load(place);
+    if !project.catalog.broken_settings {
+        return Ok(project);
+    }
+    let is_settings = |found: &&Diagnostic| found.file.file_stem().is_some_and(|stem| stem == "tidegate");
+    let diagnostics = project.diagnostics.iter().filter(is_settings).cloned().collect();
+    let message = "tidegate.yaml has errors, so where the store, the key and the connections are is not known";
+    Err(Error {
+        diagnostics,
+        files: Arc::new(project.catalog.files),
+        ..Error::problem("settings_unsound", message).with_help("nothing was read or changed; put right what is listed")
+    })
+}
+
 /// The same without the connectors inside the program that nothing in it needs, where it is sound without them.
 pub(super) fn load_frugally(place: &Place) -> Project {
     let project = of_catalog(place, Catalog::load_frugally(&place.directory));
@@ -49,6 +73,10 @@ pub(super) fn load_frugally(place: &Place) -> Project {
 }
 
 fn of_catalog(place: &Place, catalog: Catalog) -> Project {
+    // Which store it would be is not known.
+    if catalog.broken_settings {
+        return Project::of(catalog, &place.sets, Vec::new());
+    }
     match open::accounts(place, &catalog.settings.value) {
         Ok(stored) => Project::of(catalog, &place.sets, stored),
         // Whoever needs the store will fail at it; whoever does not goes on without.

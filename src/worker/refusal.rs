@@ -9,7 +9,6 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::clock::rfc3339;
-use crate::store::database::code;
 use crate::store::notices::Notice;
 use crate::store::{Error, Result, Store};
 
@@ -45,7 +44,7 @@ impl Refusals {
     /// The store did not take something.
     pub(super) fn begin(&self, error: &Error, is_of_look: bool, now_ms: i64) {
         let mut state = self.state.lock();
-        if error.code == code::DAMAGED {
+        if error.is_final() {
             state.damage.get_or_insert_with(|| error.clone());
             self.damaged.notify_one();
         }
@@ -90,7 +89,7 @@ impl Refusals {
         self.state.lock().now.clone()
     }
 
-    /// Done when the store is found damaged.
+    /// Done when the store is found damaged, or gone from its place.
     pub(super) async fn damage(&self) -> Error {
         loop {
             let damaged = self.damaged.notified();
@@ -118,6 +117,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::database::code;
 
     fn kinds(refusals: &Refusals) -> Vec<String> {
         refusals.state.lock().over.iter().map(|notice| notice.message.clone()).collect()

@@ -25,8 +25,8 @@ const PRUNE_EVERY_MS: i64 = 600_000;
 /// taken up again at the next start.
 ///
 /// # Errors
-/// The store's, when even the first look at it fails, and `store_damaged` whenever that is found: waiting mends
-/// everything else.
+/// The store's, when even the first look at it fails, and `store_damaged` or `store_moved` whenever that is found:
+/// waiting mends everything else.
 pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Result<()> {
     take_up(&host).await?;
     // The damage, where that is the end.
@@ -62,6 +62,7 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
             tended = async {
                 if now_ms >= tend_at {
                     tend_at = now_ms + LOOK_EVERY_MS;
+                    host.store.database().look_for()?;
                     tend(&host).await?;
                 }
                 others.look(&host, now_ms).await

@@ -154,7 +154,7 @@ impl Import {
         if !lacking.is_empty() {
             return Err(missing(&lacking));
         }
-        let project = project::load(place);
+        let project = project::settled(place)?;
         let files = self.files(place)?;
         let conflicts: Vec<String> = files
             .iter()
@@ -290,7 +290,7 @@ async fn put(place: &Place, drafts: &[Draft]) -> Result<()> {
     if drafts.is_empty() {
         return Ok(());
     }
-    let settings = project::load(place).catalog.settings.value;
+    let settings = project::settled(place)?.catalog.settings.value;
     let now_ms = place.clock.now_ms();
     let store = open::tool(&open::location(place, &settings)?, &place.clock)?;
     let key = open::keys(place, &settings, &store)?.key(now_ms).await?;
@@ -304,7 +304,7 @@ async fn take_back(place: &Place, files: &[PathBuf], connections: &[String]) -> 
     for path in files {
         std::fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
     }
-    let settings = project::load(place).catalog.settings.value;
+    let settings = project::settled(place)?.catalog.settings.value;
     let store = open::tool(&open::location(place, &settings)?, &place.clock)?;
     for name in connections {
         store.remove_account(name.clone()).await?;

@@ -47,7 +47,7 @@ pub struct Leaving {
 /// # Errors
 /// `public_url_missing`, and what [`prepare`] says.
 pub async fn offer(place: &Place, wanted: &Wanted) -> Result<Link> {
-    let settings = Arc::clone(&project::load(place).catalog.settings.value);
+    let settings = Arc::clone(&project::settled(place)?.catalog.settings.value);
     let base = base(settings.public.as_ref().and_then(|public| public.url.as_deref()))?;
     let ready = prepare(place, wanted).await?;
     let token = verifier()?;

@@ -41,6 +41,7 @@ pub mod code {
     pub const LOGIN: &str = "store_login";
     pub const MIGRATION_CHANGED: &str = "store_migration_changed";
     pub const MISSING: &str = "store_missing";
+    pub const MOVED: &str = "store_moved";
     pub const NEWER: &str = "store_newer";
     pub const NOT_EMPTY: &str = "store_not_empty";
     pub const NOT_OURS: &str = "store_not_ours";
@@ -76,6 +77,21 @@ impl Error {
 
     pub(super) fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
         Error::new(code::DAMAGED, format!("the store {} is damaged: {why}", path.display()), RESTORE)
+    }
+
+    /// What was opened is not at its path any more.
+    pub(super) fn moved(path: &Path) -> Self {
+        Error::new(
+            code::MOVED,
+            format!("the store {} was moved away, deleted or replaced while a host worked on it", path.display()),
+            "Nothing is acknowledged any more. Put the file back and start the host again; move it, or restore a backup, \
+             only while no host works",
+        )
+    }
+
+    /// Whether no waiting mends it: the host ends.
+    pub fn is_final(&self) -> bool {
+        matches!(self.code, code::DAMAGED | code::MOVED)
     }
 
     /// What is shown as `place` was begun as a copy, and is not whole.

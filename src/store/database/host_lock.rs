@@ -1,6 +1,6 @@
-//! The proof that one host works on a store: an exclusive lock of the operating system on `<store>.lock`,
-//! gone with the process that held it, however it ended. The file says who holds it. It is never deleted:
-//! a lock on a deleted file would keep nobody out.
+//! The proof that one host works on a store: exclusive locks of the operating system on `<store>.lock`, which says
+//! who holds it, and on the store's own file, which keeps a second one out when the first file was deleted or the store
+//! has another name. Gone with the process that held them, however it ended. `<store>.lock` is never deleted.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -14,6 +14,9 @@ use crate::clock::rfc3339;
 pub(super) struct HostLock {
     file: File,
     path: PathBuf,
+    // Locked like the other one; SQLite's own locks are of another kind. Closing it would drop SQLite's (POSIX), so it
+    // is closed after SQLite's.
+    store: Option<File>,
 }
 
 impl HostLock {
@@ -38,7 +41,23 @@ impl HostLock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(failed)?;
-        Ok(HostLock { file, path })
+        Ok(HostLock { file, path, store: None })
+    }
+
+    /// Locks the store's own file as well.
+    ///
+    /// # Errors
+    /// `store_locked` where another process has; `store_io`.
+    pub(super) fn hold(&mut self, store: &Path) -> Result<()> {
+        let file = File::open(store).map_err(|error| Error::file(store, "locking", &error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                self.store = Some(file);
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => Err(locked(store, "another process, under another name or lock file")),
+            Err(TryLockError::Error(error)) => Err(Error::file(store, "locking", &error)),
+        }
     }
 }
 
@@ -58,6 +77,10 @@ fn held(store: &Path, file: &mut File) -> Error {
         Ok(length) if length > 0 => holder.as_str(),
         _ => "another process",
     };
+    locked(store, holder)
+}
+
+fn locked(store: &Path, holder: &str) -> Error {
     Error::new(
         code::LOCKED,
         format!("another host works on the store {}: {holder}", store.display()),

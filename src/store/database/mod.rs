@@ -17,6 +17,7 @@ pub(crate) mod simulated;
 mod sql;
 mod sqlite;
 mod task;
+mod whereabouts;
 mod writer;
 
 #[cfg(test)]
@@ -48,6 +49,14 @@ pub trait Database: Send + Sync {
 
     /// What shows other hosts that this one is there; none where there can be no others.
     fn presence(&self) -> Option<Arc<Presence>>;
+
+    /// Whether the store is still where it was opened: from then on it takes nothing.
+    ///
+    /// # Errors
+    /// `store_moved`.
+    fn look_for(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Does what was taken, takes no more, and lets go of the database. Blocks until that is done.
     fn close(&self) -> Result<()>;
@@ -179,6 +188,14 @@ impl Handle {
         F: FnMut(&mut dyn Sql) -> Result<T> + Send + 'static,
     {
         ask(run, |work| self.database.read(work)).await
+    }
+
+    /// Whether the store is still where it was opened: from then on it takes nothing.
+    ///
+    /// # Errors
+    /// `store_moved`.
+    pub fn look_for(&self) -> Result<()> {
+        self.database.look_for()
     }
 
     /// [`Handle::transaction`] for a thread that may wait.

@@ -64,7 +64,7 @@ pub(super) struct Session<'c> {
     dialect: &'static Dialect,
 }
 
-/// That the file was found damaged, by any thread of the store: from then on nothing of it is believed or changed.
+/// That the file was found damaged, or somewhere else, by any thread of the store: from then on nothing of it is believed or changed.
 pub(super) type Damage = Arc<OnceLock<Error>>;
 
 struct Prepared<'c> {
@@ -100,7 +100,7 @@ impl<'c> Session<'c> {
 
     /// Whether the file was found damaged.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damage.get().is_some()
+        self.damage.get().is_some_and(|damage| damage.code == code::DAMAGED)
     }
 
     /// Opens a transaction; `statement` is `BEGIN` for reading or `BEGIN IMMEDIATE` for writing.

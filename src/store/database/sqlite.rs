@@ -19,6 +19,7 @@ use super::reader;
 use super::session::{Damage, SQLITE, Session};
 use super::sql::{Dialect, Sql};
 use super::task::Work;
+use super::whereabouts::Whereabouts;
 use super::writer::{BEGIN, Writer};
 use super::{Database, Options, Presence, Side};
 
@@ -38,6 +39,8 @@ pub(super) struct Sqlite {
     writer: Mutex<Option<JoinHandle<Result<()>>>>,
     threads: Vec<ThreadId>,
     name: String,
+    damage: Damage,
+    whereabouts: Whereabouts,
 }
 
 /// What the writer's thread owns, in the order in which it is let go of.
@@ -117,6 +120,14 @@ impl Database for Sqlite {
         None
     }
 
+    fn look_for(&self) -> Result<()> {
+        let found = self.whereabouts.look();
+        if let Err(moved) = &found {
+            self.damage.get_or_init(|| moved.clone());
+        }
+        found
+    }
+
     fn close(&self) -> Result<()> {
         self.stop();
         self.join()
@@ -186,6 +197,9 @@ fn prepare(path: &Arc<Path>, options: &Options) -> Result<Held> {
     let preparing = || HostLock::take(path, "preparing the store", options.now_ms);
     let temporary = if lock.is_none() && found == Found::Nothing { Some(preparing()?) } else { None };
     let connection = connect_writer(path, options, found == Found::Nothing)?;
+    if let Some(lock) = &mut lock {
+        lock.hold(path)?;
+    }
     let mut session = Session::new(&connection, Arc::clone(path));
     let applied = migrations::applied(&mut session)?;
     if options.copy.is_some() {
@@ -284,7 +298,7 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     let name = path.display().to_string();
     let mut reading = Vec::new();
     let failed = |error: std::io::Error| Error::file(&path, "starting a thread for", &error);
-    let damage = Damage::default();
+    let (damage, whereabouts) = (Damage::default(), Whereabouts::of(&path));
     for connection in readers {
         let (queue, path, damage) = (Arc::clone(&reads), Arc::clone(&path), Arc::clone(&damage));
         let run = move || reader::run(&queue, &mut Session::new(&connection, path).sharing(&damage));
@@ -298,16 +312,17 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     }
     let mut threads: Vec<_> = reading.iter().map(|thread| thread.thread().id()).collect();
     let (bounds, busy_timeout, queue) = (options.group, busy_timeout(options), Arc::clone(&writes));
+    let shared = Arc::clone(&damage);
     let writer = thread::Builder::new().name("store-writer".into()).spawn(move || {
         let path = Arc::clone(&held.entry.0);
-        let session = Session::new(&held.connection, Arc::clone(&path)).sharing(&damage);
+        let session = Session::new(&held.connection, Arc::clone(&path)).sharing(&shared);
         let mut writer = Writer::new(session, queue, bounds, busy_timeout);
         writer.run();
         let read = reading.into_iter().map(JoinHandle::join).all(|joined| joined.is_ok());
         writer.checkpoint();
         drop(writer);
         let Held { connection, lock, entry } = held;
-        if damage.get().is_some()
+        if shared.get().is_some_and(|damage| damage.code == code::DAMAGED)
             && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         {
             tracing::warn!(%error, "the write-ahead log is moved into the damaged store");
@@ -319,7 +334,7 @@ fn start(held: Held, readers: Vec<Connection>, options: &Options) -> Result<Sqli
     match writer {
         Ok(writer) => {
             threads.push(writer.thread().id());
-            Ok(Sqlite { writes, reads, writer: Mutex::new(Some(writer)), threads, name })
+            Ok(Sqlite { writes, reads, writer: Mutex::new(Some(writer)), threads, name, damage, whereabouts })
         }
         Err(error) => {
             reads.close();

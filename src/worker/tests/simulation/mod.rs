@@ -107,12 +107,7 @@ fn seeds(otherwise: u64) -> impl Iterator<Item = u64> {
 
 // Which law a seed breaks; a panic in the midst breaks one, too.
 fn broken(seed: u64, simulate: impl Fn(u64) -> World) -> Option<String> {
-    let t0 = std::time::Instant::now();
-    let r = catch_unwind(AssertUnwindSafe(|| laws::check(&simulate(seed))));
-    if t0.elapsed().as_millis() > 3000 {
-        eprintln!("SLOW {seed} {:?}", t0.elapsed());
-    }
-    match r {
+    match catch_unwind(AssertUnwindSafe(|| laws::check(&simulate(seed)))) {
         Ok(checked) => checked.err(),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
