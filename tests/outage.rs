@@ -58,5 +58,9 @@ fn what_needs_a_host_asks_the_database_for_one() {
     wait_for("the host's sessions to end", || database.sql(others) == "0");
     let (code, said) = world.command(&call);
     assert!(code == Some(1) && said.contains("approval_needs_host"), "{said}");
+    // What the host published is published again; its account's token stands in the file.
+    let (code, said) = world.command(&["apply"]);
+    assert!(code == Some(0) && said.contains("in clear") && said.contains("phone.auth_token"), "{said}");
+    assert!(!said.contains(tidegate::sandbox::TWILIO_AUTH_TOKEN), "{said}");
     assert_eq!(database.sql("SELECT count(*) FROM runs WHERE flow = '(call)' AND state = 'succeeded'"), "1");
 }

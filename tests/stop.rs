@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, pause, wait_for};
+use crate::public::health;
 
 const UNFINISHED: &str = "SELECT count(*) FROM runs WHERE state IN ('held', 'queued', 'running')";
 const SUCCEEDED: &str = "SELECT count(*) FROM runs WHERE state = 'succeeded'";
@@ -223,6 +225,28 @@ fn a_store_that_is_not_sound_is_refused_and_left_alone() {
 fn files(project: &Project) -> BTreeSet<String> {
     let folder = fs::read_dir(project.path("")).unwrap();
     folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn an_edit_that_is_not_taken_up_is_told_wherever_one_looks() {
+    let flow = "flow: tick\ntrigger: {every: 1h}\nsteps: [{action: log.write, with: {message: tick}}]\n";
+    let project = Project::new(&[("flows/tick.yaml", flow)]);
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let _host = project.host_by(&mut project.command(&["up", "--log", "warn", "--listen", &listen]));
+    let is = |word: &str| health(port).is_some_and(|(status, said)| status == 200 && said["status"] == word);
+    wait_for("the host to work", || is("working"));
+    project.write("flows/tick.yaml", &flow.replace("log.write", "log.wriet"));
+    wait_for("the edit to be told", || is("attention"));
+    let (_, said) = health(port).unwrap();
+    let attention = said["attention"][0].as_str().unwrap();
+    assert!(attention.starts_with("files: there is an error") && attention.contains("tidegate check"), "{said}");
+    let listed = project.command(&["flows", "list", "--output", "json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["state"], "enabled");
+    assert!(listed[0]["reason"].as_str().unwrap().contains("works as it was before"), "{listed}");
+    project.write("flows/tick.yaml", flow);
+    wait_for("the mended file to be taken up", || is("working"));
 }
 
 #[test]

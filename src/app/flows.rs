@@ -85,6 +85,10 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
             row.state = "disabled".to_owned();
             row.reason = Some("switched off in tidegate.yaml".to_owned());
         }
+        if row.state == "enabled" && view.project.errors_of(name).next().is_some() {
+            row.reason =
+                Some("its file has errors by now, and works as it was before: see `tidegate check`".to_owned());
+        }
         rows.insert(name.clone(), row);
     }
     for name in &catalog.broken_flows {

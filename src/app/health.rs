@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::up::Live;
-use super::{Result, Time, View, flows};
+use super::{Result, Time, flows};
 use crate::store::connections::Standing;
 use crate::store::triggers::BY_HAND;
 
@@ -43,7 +43,7 @@ pub async fn health(live: &Live) -> Result<Health> {
     if live.host.store.presence().is_some_and(|presence| !presence.is_valid()) {
         return Ok(stalled(live, "store: the database cannot be reached (store_unreachable)".to_owned()));
     }
-    match tokio::time::timeout(ANSWER_WITHIN, read(&live.view(), live.since())).await {
+    match tokio::time::timeout(ANSWER_WITHIN, read(live)).await {
         Ok(health) => health,
         Err(_) => Ok(stalled(live, "store: it does not answer".to_owned())),
     }
@@ -71,10 +71,16 @@ fn stalled(live: &Live, why: String) -> Health {
     }
 }
 
-async fn read(view: &View, since: Time) -> Result<Health> {
+async fn read(live: &Live) -> Result<Health> {
+    let view = &live.view();
     let store = view.store()?;
     let mut by_state = BTreeMap::new();
     let mut attention = Vec::new();
+    if let Some(errors) = live.refused() {
+        let are = if errors == 1 { "is an error".to_owned() } else { format!("are {errors} errors") };
+        attention
+            .push(format!("files: there {are} in what changed, so what worked before goes on: see `tidegate check`"));
+    }
     let mut failing = Vec::new();
     for flow in flows::list(view).await? {
         *by_state.entry(flow.state.clone()).or_insert(0) += 1;
@@ -107,7 +113,7 @@ async fn read(view: &View, since: Time) -> Result<Health> {
     Ok(Health {
         status: if attention.is_empty() { "working" } else { "attention" },
         version: env!("CARGO_PKG_VERSION"),
-        since,
+        since: live.since(),
         backlog: store.backlog().await?,
         flows: by_state,
         attention,

@@ -129,7 +129,12 @@ impl Project {
 
     /// Whether something stops it from being deployed.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many findings do.
+    pub(super) fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|found| found.severity == Severity::Error).count()
     }
 
     /// The same, where errors are a reason to go no further.
@@ -140,8 +145,7 @@ impl Project {
         if !self.has_errors() {
             return Ok(self);
         }
-        let errors = self.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
-        let message = match errors {
+        let message = match self.errors() {
             1 => "the project has an error".to_owned(),
             many => format!("the project has {many} errors"),
         };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::open::Location;
 use super::{Error, Exit, Place, Project, Result, open, project};
+use crate::settings::Source;
 use crate::store::Store;
 
 /// What was published.
@@ -22,6 +23,8 @@ pub struct Published {
     pub flows: Vec<String>,
     /// How many files it has.
     pub files: usize,
+    /// Secrets that stand in its files in clear, `CONNECTION.FIELD` and `FLOW.INPUT`: now in the database as well.
+    pub in_clear: Vec<String>,
 }
 
 /// Checks a project and publishes it.
@@ -30,7 +33,9 @@ pub struct Published {
 /// `project_unsound`, with all findings, where nothing was published; `apply_needs_database` where the store is a
 /// file, whose host takes up files by itself; the store's.
 pub async fn apply(place: &Place) -> Result<Published> {
-    let project = project::check(place);
+    let project = project::check(place)
+        .sound()
+        .map_err(|error| error.with_help("nothing was published; put right what is listed"))?;
     let location = open::location(place, &project.catalog.settings.value)?;
     if matches!(location, Location::File(_)) {
         return Err(Error::usage(
@@ -39,7 +44,6 @@ pub async fn apply(place: &Place) -> Result<Published> {
         )
         .with_help("name the database with --store postgres://... to publish for the hosts on it"));
     }
-    let project = project.sound()?;
     let store = open::tool(&location, &place.clock)?;
     let published = publish(&store, &project, place.clock.now_ms()).await;
     store.close().await?;
@@ -59,6 +63,9 @@ pub(super) async fn first(store: &Store, place: &Place, own: Project) -> Result<
     }
     let published = publish(store, &own, place.clock.now_ms()).await?;
     tracing::info!("nothing was published yet: the files of this host are, as version {}", published.version);
+    if let Some(warning) = published.warning() {
+        tracing::warn!("{warning}");
+    }
     Ok(own)
 }
 
@@ -78,7 +85,42 @@ async fn publish(store: &Store, project: &Project, now_ms: i64) -> Result<Publis
         project.catalog.files.iter().map(|(path, text)| (path.as_path(), text)).collect();
     let text = serde_json::to_string(&files).map_err(|error| unreadable(&error))?;
     let (version, is_new) = store.publish(text, now_ms).await?;
-    Ok(Published { version, is_new, flows: project.catalog.flows.keys().cloned().collect(), files: files.len() })
+    let flows = project.catalog.flows.keys().cloned().collect();
+    Ok(Published { version, is_new, flows, files: files.len(), in_clear: in_clear(project) })
+}
+
+impl Published {
+    /// What to do about secrets that are published with the files.
+    pub fn warning(&self) -> Option<String> {
+        let secrets = self.in_clear.join(", ");
+        (!self.in_clear.is_empty()).then(|| {
+            format!(
+                "secrets are in tidegate.yaml in clear, and now in the database and its backups as well: {secrets}; give \
+                 them as {{env: NAME}}, {{file: PATH}} or {{vault: PATH#KEY}}, or seal them with `tidegate connect`"
+            )
+        })
+    }
+}
+
+fn in_clear(project: &Project) -> Vec<String> {
+    let catalog = &project.catalog;
+    let settings = &catalog.settings.value;
+    let connectors = project.connectors();
+    let fields = settings.connections.iter().flat_map(|(name, connection)| {
+        let declared = connectors.get(&connection.connector).map(|connector| &connector.connection.fields);
+        let is_secret =
+            move |field: &str| declared.and_then(|fields| fields.get(field)).is_some_and(|field| field.secret);
+        let clear = connection.fields.iter().filter(|(_, source)| matches!(source, Source::Value(_)));
+        clear.filter(move |(field, _)| is_secret(field)).map(move |(field, _)| format!("{name}.{field}"))
+    });
+    let inputs = settings.flows.iter().flat_map(|(name, given)| {
+        let declared = catalog.flows.get(name).map(|flow| &flow.value.inputs);
+        let is_secret =
+            move |input: &str| declared.and_then(|inputs| inputs.get(input)).is_some_and(|input| input.secret);
+        let given = given.inputs.iter().filter(move |(input, value)| is_secret(input) && !value.is_object());
+        given.map(move |(input, _)| format!("{name}.{input}"))
+    });
+    fields.chain(inputs).collect()
 }
 
 fn unpack(files: &str) -> Result<BTreeMap<PathBuf, Arc<str>>> {

@@ -252,6 +252,11 @@ impl Live {
         self.host.stir_flow(flow);
     }
 
+    /// How many errors the project's files have by now, where what was deployed before goes on because of them.
+    pub fn refused(&self) -> Option<usize> {
+        self.project.refused()
+    }
+
     /// The project's files as they are deployed.
     pub fn project(&self) -> Arc<Project> {
         self.project.project()

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::exit::Result;
+use super::output;
 use super::text::count;
 use crate::app::publish;
 
@@ -23,6 +24,9 @@ pub struct Apply {}
 impl Apply {
     pub async fn perform(self, context: Context) -> Result {
         let published = publish::apply(&context.place).await?;
+        if let Some(warning) = published.warning() {
+            output::note(&format!("warning: {warning}"))?;
+        }
         context.output.one(&published, |published, _| {
             let (version, number) = (published.version, |many: usize| u64::try_from(many).unwrap_or(u64::MAX));
             if !published.is_new {

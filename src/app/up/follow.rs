@@ -144,6 +144,7 @@ impl Follow {
 
     async fn take_up(&mut self, project: Project, started_with: &Settings) -> Result<Change> {
         if project.has_errors() {
+            self.live.project.refuse(project.errors());
             return Ok(Change::Refused { diagnostics: project.diagnostics, files: project.catalog.files });
         }
         self.vaulted = read_vault(&self.place.clock, &project, &self.secrets, &self.vaulted).await;

@@ -19,6 +19,7 @@ pub(super) struct Held {
 struct State {
     seen: Seen,
     project: Option<Arc<Project>>,
+    refused: Option<usize>,
 }
 
 /// What a deployment was made from.
@@ -37,6 +38,16 @@ impl Held {
     /// Another one, from now on.
     pub fn put(&self, project: Project) {
         *self.state.lock() = State::of(project);
+    }
+
+    /// What its files are now has so many errors: it stays as it was deployed.
+    pub fn refuse(&self, errors: usize) {
+        self.state.lock().refused = Some(errors);
+    }
+
+    /// How many errors its files have by now, where they were refused since it was deployed.
+    pub fn refused(&self) -> Option<usize> {
+        self.state.lock().refused
     }
 
     /// The project; read again from the texts that were kept where it was let go.
@@ -64,7 +75,7 @@ impl Held {
 
 impl State {
     fn of(project: Project) -> State {
-        State { seen: Seen::of(&project), project: Some(Arc::new(project)) }
+        State { seen: Seen::of(&project), refused: None, project: Some(Arc::new(project)) }
     }
 }
 
