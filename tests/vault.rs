@@ -2,14 +2,16 @@
 //! service that is asked with what was read. No secret may be printed, whatever goes wrong.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::ports::free_port;
 use crate::processes::{Project, wait_for};
 
 const TOKEN: &str = "hvs.the-token-of-the-vault";
@@ -193,6 +195,69 @@ fn the_settings_say_how_the_vault_is_asked() {
         assert_eq!(service.seen().pop().unwrap().headers["authorization"], "Bearer s3cret-of-shop", "{way}");
     }
     assert!(vault.seen().iter().any(|asked| asked.body.contains("\"role_id\":\"the-role\"")));
+}
+
+/// OpenSSL's own server, ended with this value.
+struct Encrypted(Child);
+
+impl Drop for Encrypted {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_vault_is_asked_over_tls_by_who_trusts_its_certificate() {
+    let service = service();
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let mut command = Command::new("openssl");
+        command.args(arguments).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null());
+        command
+    };
+    let made = openssl(&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .status();
+    assert!(made.unwrap().success());
+    // It answers with files that hold whole answers.
+    let body = json!({"data": {"auth_token": "s3cret-of-shop"}}).to_string();
+    fs::create_dir_all(folder.path().join("v1/old")).unwrap();
+    let answer = format!("HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{body}");
+    fs::write(folder.path().join("v1/old/shop"), answer).unwrap();
+    let port = free_port();
+    let server = openssl(&["s_server", "-HTTP", "-quiet", "-key", "key.pem", "-cert", "certificate.pem", "-accept"])
+        .arg(port.to_string())
+        .spawn();
+    let _server = Encrypted(server.unwrap());
+    wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+
+    let certificate = folder.path().join("certificate.pem").display().to_string();
+    let address = format!("https://localhost:{port}");
+    let trusting = format!("vault: {{address: \"{address}\", ca: \"{certificate}\"}}\n");
+    let plain = format!("vault: {{address: \"{address}\"}}\n");
+    let ways: [(&str, &[(&str, &str)], bool); 3] = [
+        (&plain, &[("VAULT_TOKEN", TOKEN)], false),
+        (&trusting, &[("VAULT_TOKEN", TOKEN)], true),
+        (&plain, &[("VAULT_TOKEN", TOKEN), ("VAULT_CACERT", &certificate)], true),
+    ];
+    for (way, environment, is_trusted) in ways {
+        let project = Project::new(&[("tidegate.yaml", &settings(&service, "old/shop#auth_token", way))]);
+        let before = service.seen().len();
+        let output = run(&project, &CALL, environment);
+        let said = text(&output);
+        assert_eq!(output.status.success(), is_trusted, "{way}: {said}");
+        match is_trusted {
+            true => assert_eq!(service.seen().pop().unwrap().headers["authorization"], "Bearer s3cret-of-shop"),
+            false => {
+                assert!(said.contains("certificate"), "{said}");
+                assert_eq!(service.seen().len(), before, "it was asked without its secret");
+            }
+        }
+    }
 }
 
 #[test]
