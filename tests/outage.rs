@@ -52,6 +52,16 @@ fn what_needs_a_host_asks_the_database_for_one() {
     assert_eq!(code, Some(0), "{said}");
     let (document, _) = said.split_at(said.rfind('}').unwrap() + 1);
     assert_eq!(serde_json::from_str::<Value>(document).unwrap()["output"]["choice"], json!("go"));
+    // An answer that another process takes reaches the host as well.
+    let (code, said) = std::thread::scope(|scope| {
+        let called = scope.spawn(|| world.command(&call));
+        world.await_sent(2);
+        let id = database.sql("SELECT id FROM approvals WHERE state = 'open'");
+        let (code, said) = world.command(&["approvals", "decide", &id, "wait"]);
+        assert_eq!(code, Some(0), "{said}");
+        called.join().unwrap()
+    });
+    assert!(code == Some(0) && said.contains("\"choice\": \"wait\""), "{said}");
     // A host that was killed holds its session no longer.
     world.stop();
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -62,5 +72,5 @@ fn what_needs_a_host_asks_the_database_for_one() {
     let (code, said) = world.command(&["apply"]);
     assert!(code == Some(0) && said.contains("in clear") && said.contains("phone.auth_token"), "{said}");
     assert!(!said.contains(tidegate::sandbox::TWILIO_AUTH_TOKEN), "{said}");
-    assert_eq!(database.sql("SELECT count(*) FROM runs WHERE flow = '(call)' AND state = 'succeeded'"), "1");
+    assert_eq!(database.sql("SELECT count(*) FROM runs WHERE flow = '(call)' AND state = 'succeeded'"), "2");
 }

@@ -238,7 +238,7 @@ pub(super) fn remove_of_run(sql: &mut dyn Sql, run: &str) -> Result<()> {
 }
 
 fn open(sql: &mut dyn Sql, run: &str, (id, key, step): (&str, &str, &str), terms: &Terms, now_ms: i64) -> Result<()> {
-    let written = serde_json::to_string(terms).unwrap_or_default();
+    let written = written(terms)?;
     let is_new = sql.execute(
         "INSERT INTO approvals (id, run, key, flow, step, terms, state, created_at) \
          SELECT $1, $2, $3, runs.flow, $4, $5, 'open', $6 FROM runs WHERE runs.id = $2 ON CONFLICT (id) DO NOTHING",
@@ -253,6 +253,13 @@ fn open(sql: &mut dyn Sql, run: &str, (id, key, step): (&str, &str, &str), terms
         )?;
     }
     Ok(())
+}
+
+fn written(terms: &Terms) -> Result<String> {
+    serde_json::to_string(terms).map_err(|error| {
+        let message = format!("what is asked cannot be written down: {error}");
+        super::Error::new(database::code::TEXT, message, "Cancel its run with `tidegate runs cancel`")
+    })
 }
 
 const COLUMNS: &str = "id, run, key, flow, step, terms, state, choice, answer, answered_by, how, expires_at, created_at, \

@@ -128,7 +128,7 @@ pub(super) fn pass_over(sql: &mut dyn Sql, id: &str, unreached: &[Unreached], no
     let lock = sql.dialect().for_update;
     let Some(mut found) = one(sql, id, lock)? else { return Ok(()) };
     found.terms.unreached = unreached.to_vec();
-    let terms = serde_json::to_string(&found.terms).unwrap_or_default();
+    let terms = super::written(&found.terms)?;
     sql.execute("UPDATE approvals SET terms = $2 WHERE id = $1", params![id, &terms])?;
     let answers: Vec<Option<&str>> =
         found.approvers.iter().filter(|one| one.at.is_some()).map(|one| one.choice.as_deref()).collect();
