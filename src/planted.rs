@@ -38,6 +38,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("slot_let_go", "a run that waits lets go of its slot"),
     ("cancelled_holds_slot", "a run that is cancelled while it waits keeps its slot"),
     ("full_buffer", "a run that waits is not looked for while as many as fit wait for its slot"),
+    ("answer_put_off", "a run that goes to wait for an answer that is there waits for the time to be over"),
 ];
 
 /// Those that only several hosts on one store can have.
@@ -46,6 +47,7 @@ pub const BUGS_AMONG_HOSTS: &[(&str, &str)] = &[
     ("stale_frees_slot", "a run that another host has begun meanwhile frees its slot"),
     ("claim_outlives_host", "what a killed host had claimed stays its own"),
     ("pause_taken_for_death", "a host that stands still counts as one that was killed"),
+    ("asking_stays_claimed", "a run that waits for answers is its host's, which claims nothing twice"),
 ];
 
 /// Whether this bug is planted.

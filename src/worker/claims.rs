@@ -121,7 +121,7 @@ async fn work(host: Arc<Host>, flow: String, run: DueRun) {
         host.replaced.lock().remove(&run.id);
     }
     let is_asking = matches!(left, Ok(Left::Asks { .. }));
-    if is_asking {
+    if is_asking && !bug("asking_stays_claimed") {
         // It was kept for a look at the answers; whichever host hears of one goes on with it.
         host.give_back([(run.id.clone(), run.epoch)]);
     }

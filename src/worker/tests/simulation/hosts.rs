@@ -36,6 +36,7 @@ pub fn simulate(seed: u64) -> World {
     for tick in 0..TICKS + HEALING_TICKS {
         let is_fair = tick == 0 || tick >= TICKS;
         world.set_weather(&mut random, is_fair);
+        world.answer(&mut random, is_fair);
         let first = usize::try_from(random.below(HOSTS as u64)).unwrap();
         let up = hosts.iter().filter(|place| matches!(place, Place::Up(_))).count();
         for at in 0..HOSTS {

@@ -21,6 +21,8 @@ pub struct Plan {
     pub is_filtered: bool,
     /// Whether two receivers are told of each item, one request each.
     pub has_receivers: bool,
+    /// Whether a person is asked before each item is told.
+    pub asks: bool,
     /// How far the service's clock is ahead of ours at first.
     pub skew_ms: i64,
     /// Ticks of a thousand before which our clock is set forward or back.
@@ -57,6 +59,7 @@ impl Plan {
         let trigger = random.one_of(&["new", "dated", "dated", "any"]);
         let has_outage = trigger == "dated" && random.chance(200);
         let burst = if is_calm { 0 } else { random.one_of(&[0, 0, 0, 0, 90]) };
+        let asks = random.chance(250);
         Plan {
             trigger,
             order: random.one_of(&["asc", "desc"]),
@@ -68,9 +71,11 @@ impl Plan {
             },
             effect: random.one_of(&["none", "natural", "key", "lookup", "proof"]),
             is_deep: random.chance(600),
-            limit: random.one_of(&[1, 16]),
+            // One at a time would wait for one answer after another, for longer than the simulation lasts.
+            limit: if asks { 16 } else { random.one_of(&[1, 16]) },
             is_filtered: random.chance(250),
             has_receivers: random.chance(250),
+            asks,
             skew_ms: random.one_of(&[0, 0, -2_400_000, 2_400_000]),
             jumps: random.one_of(&[0, 0, 0, 50]),
             latency_ms: random.one_of(&[0, 0, 1_500]),
@@ -119,8 +124,14 @@ impl Plan {
     pub fn flow(&self) -> String {
         let filter = if self.is_filtered { "where: eq item.parity 'even', " } else { "" };
         let receivers = if self.has_receivers { ", to: [a, b]" } else { "" };
+        // Nothing goes on by itself that nobody heard the answer of.
+        let ask = if self.asks {
+            "  - {id: ask, approval: {send: {action: shop.look, with: {id: \"{{item.id}}\"}}, choices: [yes, no], expires: 60d}}\n"
+        } else {
+            ""
+        };
         format!(
-            "flow: f\ntrigger: {{poll: shop.{}, {filter}every: 1h, start: now}}\nconcurrency: {{limit: {}}}\nsteps:\n  \
+            "flow: f\ntrigger: {{poll: shop.{}, {filter}every: 1h, start: now}}\nconcurrency: {{limit: {}}}\nsteps:\n{ask}  \
              - {{action: shop.tell, with: {{id: \"{{{{item.id}}}}\", text: \"item {{{{item.id}}}}\"{receivers}}}}}\n  \
              - {{action: shop.look, with: {{id: \"{{{{item.id}}}}\"}}}}\n",
             self.trigger, self.limit

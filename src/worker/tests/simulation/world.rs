@@ -13,6 +13,7 @@ use crate::connector::egress::Egress;
 use crate::connector::limits::Limits;
 use crate::connector::requester::{MAX_RESPONSE_BYTES, Requester, RequesterOptions};
 use crate::manifest::Catalog;
+use crate::store::approvals::{Given, How, State as Asked};
 use crate::store::database::simulated::{Simulated, Stop};
 use crate::store::notices::Notice;
 use crate::store::runs::{Detail, Filter, State};
@@ -152,6 +153,9 @@ impl World {
             while tick < TICKS + HEALING_TICKS {
                 let began_ms = self.provider.now_ms();
                 let is_healing = tick >= TICKS;
+                if self.answer(random, is_healing) {
+                    host.touched();
+                }
                 if tick > 0 && !is_healing {
                     self.spoil(random, line);
                 } else {
@@ -210,6 +214,25 @@ impl World {
             self.provider.books(|books| books.cancelled.push(run.id));
             host.touched();
         }
+    }
+
+    /// People answer what they are asked, some of it later; whether anybody did. Hosts hear of it as of another
+    /// process's commit.
+    pub(super) fn answer(&self, random: &mut Random, is_all: bool) -> bool {
+        if !self.plan.asks {
+            return false;
+        }
+        self.memory.stop_at(None);
+        let now_ms = self.clock.now_ms();
+        self.ask(async {
+            let mut open = self.store.approvals(Some(Asked::Open), 1_000).await.unwrap();
+            open.retain(|_| is_all || random.chance(600));
+            for approval in &open {
+                let given = Given { choice: Some("yes".to_owned()), text: None, by: None, how: How::Cli, now_ms };
+                self.store.decide_approval(approval.id.clone(), given).await.unwrap();
+            }
+            !open.is_empty()
+        })
     }
 
     // Everything that is due, or until the process ends; true where it did.
