@@ -98,7 +98,7 @@ fn busy(link: &Link, error: Error) -> Error {
     Error::new(
         code::BUSY,
         format!("another process copies the database {}, or changes its tables", link.name()),
-        "Try again when it is done",
+        "Try again when it is done; where both ends of a copy lead here, name another database as the second",
     )
     .retryable()
 }
