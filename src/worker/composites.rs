@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::definition::Definition;
-use super::host::Deployment;
+use super::deployment::Deployment;
 use super::send::action_of;
 use crate::connector::composite;
 use crate::engine::{self, Failure, Target};

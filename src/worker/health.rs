@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::host::{Deployment, Host};
+use super::deployment::Deployment;
+use super::host::Host;
 use super::trouble;
 use crate::connector::Connection;
 use crate::engine::{Failure, Verdict};

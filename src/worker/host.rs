@@ -1,7 +1,7 @@
 //! The host: what the lanes share. It owns the store, the executor, what is deployed and what is under way;
 //! it decides nothing about a run or a poll (see `engine` and `window`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -9,21 +9,19 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::accounts::Accounts;
 use super::definition::Definition;
 use super::definitions::Definitions;
+use super::deployment::Deployment;
 use super::events::{Events, What};
 use super::lanes::{Bounds, Lanes};
 use super::links::Links;
 use super::refusal::{Refusal, Refusals};
 use super::remembered::Remembered;
-use super::secret_inputs::FlowSecrets;
 use super::undecided::Undecided;
 use crate::clock::Clock;
 use crate::connector::limits::Block;
-use crate::connector::{Connection, Connector, Executor};
+use crate::connector::{Connection, Executor};
 use crate::engine::Failure;
-use crate::settings::Alert;
 use crate::store::blocks::Blocked;
 use crate::store::claims::GivenUp;
 use crate::store::notices::Notice;
@@ -59,54 +57,6 @@ impl Default for Options {
             keep_runs_ms: 30 * day,
             keep_payloads_ms: 7 * day,
         }
-    }
-}
-
-/// What is deployed.
-#[derive(Default)]
-pub struct Deployment {
-    /// By the flow's name.
-    pub flows: BTreeMap<String, Arc<Definition>>,
-    /// What looks for replies, by the name that stands for a flow's.
-    pub replies: BTreeMap<String, Arc<Definition>>,
-    /// The connectors, by name.
-    pub connectors: BTreeMap<String, Arc<Connector>>,
-    /// The accounts.
-    pub accounts: Accounts,
-    /// The values of secret inputs, by the flow's name.
-    pub secrets: BTreeMap<String, FlowSecrets>,
-    /// Flows that are started with what a person should know.
-    pub alerts: Vec<Alert>,
-}
-
-impl Deployment {
-    /// The account that a definition uses for a connector.
-    ///
-    /// # Errors
-    /// When there is none, or it cannot be used: what is missing, in words.
-    pub fn connection(&self, definition: &Definition, connector: &str) -> Result<Arc<Connection>, Failure> {
-        let compiled = definition
-            .connectors
-            .get(connector)
-            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
-        let name = definition.connections.get(connector).map(String::as_str);
-        self.accounts.connection(connector, name, compiled)
-    }
-
-    /// An account by its own name, bound to the connector that it is of.
-    ///
-    /// # Errors
-    /// When it is unknown, switched off, or lacks something.
-    pub fn account(&self, definition: &Definition, name: &str) -> Result<Arc<Connection>, Failure> {
-        let connector = self.accounts.configured().get(name).map(|account| account.connector.clone());
-        let connector = connector.ok_or_else(|| {
-            Failure::not_sent("connection_unknown", format!("there is no connection `{name}`"))
-                .with_help("add it under `connections` in tidegate.yaml")
-        })?;
-        let compiled = definition.connectors.get(&connector).or_else(|| self.connectors.get(&connector));
-        let compiled = compiled
-            .ok_or_else(|| Failure::not_sent("connector_unknown", format!("there is no connector `{connector}`")))?;
-        self.accounts.connection(&connector, Some(name), compiled)
     }
 }
 
@@ -155,13 +105,6 @@ pub struct Host {
     pub(super) idle: Notify,
     outside: Notify,
     stop: AtomicU8,
-}
-
-impl Deployment {
-    /// What is polled under this name: a flow, or what looks for replies.
-    pub fn polled(&self, name: &str) -> Option<&Arc<Definition>> {
-        self.flows.get(name).or_else(|| self.replies.get(name))
-    }
 }
 
 impl Host {

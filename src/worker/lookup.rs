@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::answers;
 use super::definition::Definition;
-use super::host::{Deployment, Host};
+use super::deployment::Deployment;
+use super::host::Host;
 use super::secret_inputs::SecretInputs;
 use super::send;
 use crate::connector::reconcile::{CLOCK_TOLERANCE_MS, Candidate, Reconcile};

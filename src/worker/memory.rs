@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::composites::Composites;
 use super::definition::Definition;
-use super::host::Deployment;
+use super::deployment::Deployment;
 use super::journal::Notes;
 use super::lookup::{self, Listed};
 use super::send::{self, Permitted, Ready, Sending, Sent};

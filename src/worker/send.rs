@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::definition::Definition;
-use super::host::{Deployment, Host};
+use super::deployment::Deployment;
+use super::host::Host;
 use super::trouble;
 use crate::connector::limits::{Blocked, Permit};
 use crate::connector::{self, AdHoc, Connection, Exchange, Executor};
