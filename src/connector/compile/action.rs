@@ -17,7 +17,7 @@ use super::super::selector::{JmesPath, Shapes};
 use super::super::table::TableOf;
 use super::{TIMEOUT_MS, expression, merged, path, resolve, selector, tree, unknown};
 use crate::manifest;
-use crate::manifest::connector::{Availability, ClassedEffect, Effect, Limit, PlainEffect};
+use crate::manifest::connector::{ClassedEffect, Effect, Limit, PlainEffect};
 use crate::manifest::problem::Problem;
 use crate::template::Template;
 
@@ -87,7 +87,7 @@ pub fn action(
         keys: secret.map(|(name, _)| name.clone()).collect(),
         format: action.response.format.unwrap_or_default(),
         errors: Errors {
-            availability: action.availability.as_slice().iter().map(Availability::sentence).collect(),
+            availability: action.availability.as_slice().to_vec(),
             ..Errors::compile(&action.errors, &limits, &format!("{pointer}/errors"), problems)
         },
         limit: limit_of(action.limit.as_ref(), &format!("{pointer}/limit"), problems),
