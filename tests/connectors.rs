@@ -21,6 +21,7 @@ use tidegate::connector::requester::{MAX_RESPONSE_BYTES, Requester, RequesterOpt
 use tidegate::connector::{Call, Connection, Connector, Executor, PageToken, Trigger};
 use tidegate::engine::Failure;
 use tidegate::manifest::Catalog;
+use tidegate::manifest::connector::errors::Scope;
 use tidegate::secrets::Secrets;
 use tidegate::settings;
 
@@ -120,6 +121,58 @@ fn every_action_has_cases() {
         .filter(|file| !folder().join(file).exists())
         .collect();
     assert_eq!(missing, Vec::<String>::new());
+}
+
+/// What X's documents say of the limits that no answer shows.
+#[test]
+fn the_limits_of_x_are_those_of_its_documents() {
+    let connector = connector("x");
+    let webhooks = ["list_webhooks", "register_webhook", "validate_webhook", "delete_webhook", "subscribe_webhook"];
+    let subscriptions = ["check_subscription", "list_subscriptions", "unsubscribe_webhook"];
+    let of_messages: &[&str] = &["15/15m", "1440/1d", "1440/1d of the app"];
+    let mut documented = vec![
+        ("get_messages", &["15/15m"] as &[&str]),
+        ("get_message", &["15/15m"]),
+        ("create_message", of_messages),
+        ("create_group", of_messages),
+        ("delete_message", &["300/15m", "1500/1d", "4000/1d of the app"]),
+        ("create_tweet", &["100/15m", "10000/1d of the app"]),
+        ("get_me", &["75/15m"]),
+    ];
+    documented.extend(webhooks.iter().chain(&subscriptions).map(|name| (*name, &["450/15m"] as &[&str])));
+    for (name, rates) in documented {
+        let limits = connector.action(name).unwrap().limits.iter();
+        let told = limits.filter_map(|limit| {
+            let rate = limit.rate.as_deref()?;
+            Some(if limit.scope == Scope::App { format!("{rate} of the app") } else { rate.to_owned() })
+        });
+        assert_eq!(told.collect::<Vec<_>>(), rates, "{name}");
+    }
+}
+
+/// A window belongs to an endpoint, whichever of our actions asks it.
+#[test]
+fn actions_of_one_endpoint_share_its_limit() {
+    let connector = connector("x");
+    let fields =
+        json!({"consumer_key": "a", "consumer_secret": "b", "access_token": "1-c", "access_token_secret": "d"});
+    let settings = json!({"connector": "x", "fields": fields});
+    let connection = Arc::new(connect(&connector, &settings, "http://service").unwrap());
+    for (one, other) in [
+        ("get_own_tweets", "get_user_timeline"),
+        ("get_my_followers", "get_followers"),
+        ("get_my_following", "get_following"),
+    ] {
+        let executor = executor(Path::new("."));
+        let prepared = |name: &str, inputs: Value| {
+            let action = connector.action(name).unwrap();
+            executor.prepare(Call::new(&connection, action, inputs)).unwrap()
+        };
+        let (own, theirs) = (prepared(one, json!({})), prepared(other, json!({"user_id": "7"})));
+        let most = (0..1_000).take_while(|_| executor.permit(&own).is_ok()).count();
+        assert!((1..1_000).contains(&most), "{one} may be asked {most} times at once");
+        assert!(executor.permit(&theirs).is_err(), "{one} and {other}");
+    }
 }
 
 async fn run(file: &Path, settings: &Value, case: &Case) -> Result<(), String> {

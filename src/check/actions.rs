@@ -91,9 +91,10 @@ pub fn action(findings: &mut Findings<'_>, connector: &Connector, name: &str, ac
         }
     }
     output::tables(findings, &below(&pointer, "table"), action);
-    output::refusals(findings, &below(&pointer, "refuse"), &action.refuse, &inputs);
+    let refusing = limits();
+    output::refusals(findings, &below(&pointer, "refuse"), &action.refuse, &refusing);
     for (part_name, part) in shapes::parts(connector, action) {
-        output::refusals(findings, &format!("{}/refuse", below("/parts", part_name)), &part.refuse, &inputs);
+        output::refusals(findings, &format!("{}/refuse", below("/parts", part_name)), &part.refuse, &refusing);
     }
     if let Effect::Classed(ClassedEffect::Lookup { reconcile }) = &action.effect {
         look_up(findings, connector, &format!("{pointer}/effect/reconcile"), reconcile, &attempted);

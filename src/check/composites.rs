@@ -46,8 +46,7 @@ pub fn composite(
     let read = || connection_scope(connector).with("inputs", inputs_type(&inputs, &connector.schemas));
     files::inputs(findings, &below(&pointer, "inputs"), &action.inputs, Some(&read));
     output::tables(findings, &below(&pointer, "table"), action);
-    let given_inputs = Scope::new().with("inputs", inputs_type(&inputs, &connector.schemas));
-    output::refusals(findings, &below(&pointer, "refuse"), &action.refuse, &given_inputs);
+    output::refusals(findings, &below(&pointer, "refuse"), &action.refuse, &read());
     let mut names = Names::within(catalog, connector);
     let given = given(findings, &mut names, connector, &inputs, &pointer, action);
     if let (Some(schema), Some(output)) = (&action.response.schema, &action.output) {

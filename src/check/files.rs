@@ -90,6 +90,7 @@ pub fn answer(findings: &mut Findings<'_>, pointer: &str, response: &Response, f
     let words = [
         (response.records.is_some(), "records"),
         (response.many.is_some(), "many"),
+        (response.required.is_some(), "required"),
         (response.condition.is_some(), "where"),
         (!response.expand.is_empty(), "expand"),
         (!response.set.is_empty(), "set"),

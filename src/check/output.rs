@@ -75,9 +75,9 @@ pub fn tables(findings: &mut Findings<'_>, pointer: &str, action: &Action) {
 }
 
 /// Inputs that do not go together.
-pub fn refusals(findings: &mut Findings<'_>, pointer: &str, refusals: &[Refusal], inputs: &Scope) {
+pub fn refusals(findings: &mut Findings<'_>, pointer: &str, refusals: &[Refusal], scope: &Scope) {
     for (position, refusal) in refusals.iter().enumerate() {
-        expressions::condition(findings, inputs, &format!("{pointer}/{position}/when"), &refusal.when);
+        expressions::condition(findings, scope, &format!("{pointer}/{position}/when"), &refusal.when);
     }
 }
 

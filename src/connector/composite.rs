@@ -18,6 +18,7 @@ pub fn roots(connection: &Connection, action: &Action, given: Value) -> Result<V
     let inputs = Value::Object(connection.restrict(action, inputs)?);
     let mut scope = Scope::new();
     scope.set("inputs", inputs.clone());
+    scope.set("connection", connection.public.clone());
     action.refuse(&scope)?;
     Ok(json!({"inputs": inputs, "connection": connection.public}))
 }

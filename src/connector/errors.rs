@@ -8,12 +8,12 @@ mod wait;
 
 pub use self::wait::{Wait, retry_after};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::mask::Mask;
 use super::selector::JmesPath;
 use crate::engine::{Failure, Outcome, Verdict};
-use crate::manifest::connector::Then;
+use crate::manifest::connector::{Availability, Then};
 use crate::planted::bug;
 use crate::template::{Expression, Scope, Template};
 
@@ -31,7 +31,7 @@ pub struct Errors {
     /// The headers in which the service says how much is left.
     pub(super) limit_headers: Vec<LimitHeaders>,
     /// What explains a refusal: who can use the action at all.
-    pub(super) availability: Vec<String>,
+    pub(super) availability: Vec<Availability>,
 }
 
 /// One rule; all that is given must match.
@@ -188,7 +188,7 @@ impl Errors {
                 true => format!("{} answered {status}{told_code}{whence}", answer.host),
                 false => format!("{} answered {status}{told_code}{whence}: {words}", answer.host),
             },
-            help: rule.and_then(|rule| rule.help.clone()).or_else(|| self.help(verdict, status)),
+            help: rule.and_then(|rule| rule.help.clone()).or_else(|| self.help(verdict, status, scope)),
             outcome,
             verdict,
             status: Some(status),
@@ -197,14 +197,18 @@ impl Errors {
     }
 
     // A refusal of what not every account can do is most likely just that.
-    fn help(&self, verdict: Verdict, status: u16) -> Option<String> {
+    fn help(&self, verdict: Verdict, status: u16, scope: &Scope) -> Option<String> {
         let built_in = help(verdict, status).map(str::to_owned);
-        let explained = matches!(status, 401 | 403 | 404 | 410) && !self.availability.is_empty();
-        if !explained {
+        if !matches!(status, 401 | 403 | 404 | 410) {
             return built_in;
         }
-        let sentences = built_in.into_iter().chain([self.availability.join(" ")]);
-        Some(sentences.collect::<Vec<_>>().join("; "))
+        let nothing = Map::new();
+        let given = scope.get("inputs").and_then(Value::as_object).unwrap_or(&nothing);
+        let concerned = self.availability.iter().filter(|one| one.concerns(given));
+        let explained = concerned.map(Availability::sentence).collect::<Vec<_>>().join(" ");
+        let sentences = built_in.into_iter().chain((!explained.is_empty()).then_some(explained));
+        let told = sentences.collect::<Vec<_>>().join("; ");
+        (!told.is_empty()).then_some(told)
     }
 
     fn ruled(&self, answer: Answer<'_>, rule: &Rule) -> Verdict {

@@ -22,6 +22,8 @@ pub struct Selector {
     pub(super) records: PathSource,
     /// Whether the output is a list.
     pub many: bool,
+    /// Whether there must be a record.
+    pub(super) required: bool,
     /// The connector's shapes, one of which each record takes first.
     pub(super) shapes: Arc<Shapes>,
     pub(super) shape: Option<usize>,

@@ -1,4 +1,4 @@
-//! Text measures that manifests name as `format`: `tweet`, `sms`, `phone`, `sender`, `instant`, `file`; and who signed
+//! Text measures that manifests name as `format`: `tweet`, `long_tweet`, `sms`, `phone`, `sender`, `instant`, `file`; and who signed
 //! a callback. The only per-service Rust there is. Pure; schemas, templates and the sandbox ask it.
 
 pub mod callback;
@@ -12,7 +12,7 @@ pub mod tweet;
 
 /// The names that `format` may have beyond those of JSON Schema.
 pub fn names() -> &'static [&'static str] {
-    &["tweet", "sms", "phone", "sender", "instant", "file"]
+    &["tweet", "long_tweet", "sms", "phone", "sender", "instant", "file"]
 }
 
 /// Whether a text is what the format asks for; the error says why not, without quoting the text. A format that
@@ -20,6 +20,7 @@ pub fn names() -> &'static [&'static str] {
 pub fn validate(format: &str, text: &str) -> Result<(), String> {
     match format {
         "tweet" => tweet::validate(text),
+        "long_tweet" => tweet::validate_long(text),
         "sms" => sms::validate(text),
         "phone" => phone::validate(text),
         "file" => path(text),
@@ -33,7 +34,7 @@ pub fn validate(format: &str, text: &str) -> Result<(), String> {
 /// a phone number, else characters. `None` for an unknown format.
 pub fn measure(format: &str, text: &str) -> Option<usize> {
     match format {
-        "tweet" => Some(tweet::weighted_length(text)),
+        "tweet" | "long_tweet" => Some(tweet::weighted_length(text)),
         "sms" => Some(sms::measure(text).segments),
         "phone" => Some(text.chars().filter(char::is_ascii_digit).count()),
         "sender" | "instant" | "file" => Some(text.chars().count()),
@@ -45,6 +46,7 @@ pub fn measure(format: &str, text: &str) -> Option<usize> {
 pub fn checker(format: &str) -> Option<fn(&str) -> bool> {
     match format {
         "tweet" => Some(|text| tweet::validate(text).is_ok()),
+        "long_tweet" => Some(|text| tweet::validate_long(text).is_ok()),
         "sms" => Some(|text| sms::validate(text).is_ok()),
         "phone" => Some(|text| phone::validate(text).is_ok()),
         "file" => Some(|text| path(text).is_ok()),

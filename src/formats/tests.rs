@@ -33,6 +33,8 @@ fn a_tweet_has_at_most_280() {
     let error = tweet::validate(&"x".repeat(281)).unwrap_err();
     assert!(error.contains("281"), "{error}");
     assert!(tweet::validate(&"あ".repeat(141)).is_err());
+    assert!(tweet::validate_long(&"x".repeat(25_000)).is_ok());
+    assert!(tweet::validate_long(&"x".repeat(25_001)).unwrap_err().contains("at most 25000"));
     assert!(tweet::validate("  ").is_err());
     assert!(tweet::validate("a\u{ffff}").is_err());
 }

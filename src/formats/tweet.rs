@@ -12,6 +12,8 @@ use super::links;
 
 /// The greatest weighted length of a tweet without a premium account.
 pub const MAX_LENGTH: usize = 280;
+/// Of a premium account.
+const MAX_LONG_LENGTH: usize = 25_000;
 
 /// What every link weighs: X replaces it by one of its own.
 const LINK_LENGTH: usize = 23;
@@ -34,8 +36,17 @@ pub fn weighted_length(text: &str) -> usize {
     pieces(&text).iter().map(|(_, weight)| weight).sum()
 }
 
-/// Whether X takes a text as a tweet by its length and characters.
+/// Whether X takes a text as a tweet of an ordinary account, by its length and characters.
 pub fn validate(text: &str) -> Result<(), String> {
+    within(text, MAX_LENGTH)
+}
+
+/// The same for the longest that any account may post.
+pub fn validate_long(text: &str) -> Result<(), String> {
+    within(text, MAX_LONG_LENGTH)
+}
+
+fn within(text: &str, most: usize) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("a tweet cannot be empty".to_owned());
     }
@@ -43,8 +54,8 @@ pub fn validate(text: &str) -> Result<(), String> {
         return Err("a tweet cannot hold the characters U+FFFE, U+FEFF and U+FFFF".to_owned());
     }
     match weighted_length(text) {
-        length if length > MAX_LENGTH => Err(format!(
-            "a tweet has a weighted length of at most {MAX_LENGTH}, this one has {length}: shorten it with `truncate … measure='tweet'`"
+        length if length > most => Err(format!(
+            "a tweet has a weighted length of at most {most}, this one has {length}: shorten it with `truncate … measure='tweet'`"
         )),
         _ => Ok(()),
     }

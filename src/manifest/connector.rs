@@ -164,7 +164,7 @@ pub struct Part {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
-    /// A condition over `inputs`: refused where it is true.
+    /// A condition over `inputs` and `connection`: refused where it is true.
     pub when: String,
     /// What is wrong, for people.
     pub message: String,

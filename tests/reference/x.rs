@@ -98,7 +98,7 @@ async fn replayed(fixture: &Fixture, recorded: &Recorded, replay: Replay) -> Vec
                     assert_eq!(followed.next, None, "{}", fixture.name);
                     let next = &wire.passed()[1].request;
                     let place = match replay.action {
-                        "search_users" => "next_token",
+                        "search_users" | "list_counts" => "next_token",
                         "get_message_events" => "cursor",
                         _ => "pagination_token",
                     };

@@ -100,7 +100,7 @@ async fn a_wrong_client_secret_is_told_without_it() {
 #[tokio::test]
 async fn an_app_has_its_own_token_for_key_and_secret_once() {
     let stage = Stage::new(json!({"consumer_key": X_CONSUMER_KEY, "consumer_secret": X_CONSUMER_SECRET})).await;
-    let action = stage.connection.connector.action("count_tweets").unwrap();
+    let action = stage.connection.connector.action("list_counts").unwrap();
     for _ in 0..3 {
         let call = tidegate::connector::Call::new(&stage.connection, action, json!({}));
         stage.executor.call(call).await.result.unwrap();
@@ -108,5 +108,5 @@ async fn an_app_has_its_own_token_for_key_and_secret_once() {
     assert_eq!(stage.asked("app_token"), 1);
     // Nobody signed in, so the account is proven by what needs no person.
     let proof = stage.executor.prove(&stage.connection).await;
-    assert_eq!((proof.action.as_deref(), proof.result.is_ok()), (Some("x.count_tweets"), true));
+    assert_eq!((proof.action.as_deref(), proof.result.is_ok()), (Some("x.list_counts"), true));
 }

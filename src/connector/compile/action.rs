@@ -17,7 +17,7 @@ use super::super::selector::{JmesPath, Shapes};
 use super::super::table::TableOf;
 use super::{TIMEOUT_MS, expression, merged, path, resolve, selector, tree, unknown};
 use crate::manifest;
-use crate::manifest::connector::{Availability, ClassedEffect, Effect, Limit, PlainEffect};
+use crate::manifest::connector::{ClassedEffect, Effect, Limit, PlainEffect};
 use crate::manifest::problem::Problem;
 use crate::template::Template;
 
@@ -62,6 +62,9 @@ pub fn action(
         .collect();
     let saving = saving(&action.response, &format!("{pointer}/response"), problems);
     let selector = selector(&action.response, shapes, paginator.is_some(), &format!("{pointer}/response"), problems);
+    let refusals = refusals(&action.refuse, &format!("{pointer}/refuse"), problems);
+    let refuses =
+        |root: &str| refusals.iter().any(|refusal| refusal.when.reads().iter().any(|read| read.root() == root));
     let fields = connector.connection.fields.iter();
     let secret = fields.filter(|(name, field)| field.secret && request.reads_field(name));
     let limit_reads = |root: &str| {
@@ -87,17 +90,20 @@ pub fn action(
         keys: secret.map(|(name, _)| name.clone()).collect(),
         format: action.response.format.unwrap_or_default(),
         errors: Errors {
-            availability: action.availability.as_slice().iter().map(Availability::sentence).collect(),
+            availability: action.availability.as_slice().to_vec(),
             ..Errors::compile(&action.errors, &limits, &format!("{pointer}/errors"), problems)
         },
         limit: limit_of(action.limit.as_ref(), &format!("{pointer}/limit"), problems),
-        reads_connection: request.reads(CONNECTION) || selector.reads(CONNECTION) || limit_reads(CONNECTION),
+        reads_connection: request.reads(CONNECTION)
+            || selector.reads(CONNECTION)
+            || limit_reads(CONNECTION)
+            || refuses(CONNECTION),
         selector,
         files,
         saving,
         skip: limit_of(action.skip.as_ref(), &format!("{pointer}/skip"), problems),
         tables: tables(action.table.as_slice(), &format!("{pointer}/table"), problems),
-        refusals: refusals(&action.refuse, &format!("{pointer}/refuse"), problems),
+        refusals,
         availability: action.availability.as_slice().to_vec(),
         limits,
         paginator,

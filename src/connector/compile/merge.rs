@@ -89,6 +89,7 @@ fn lay_request(below: &mut Request, above: &Request) {
 fn lay_response(below: &mut Response, above: &Response) {
     below.format = above.format.or(below.format);
     below.many = above.many.or(below.many);
+    below.required = above.required.or(below.required);
     replace(&mut below.records, &above.records);
     replace(&mut below.condition, &above.condition);
     replace(&mut below.schema, &above.schema);

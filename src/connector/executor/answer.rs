@@ -119,9 +119,13 @@ impl Prepared {
             _ => Following::default(),
         };
         problems.extend(following.problem.clone());
+        let records = action.selector.select(body, &mut self.scope)?;
+        if records.is_empty() && action.selector.required {
+            return Err(empty(response));
+        }
         Ok(Page {
             is_list: action.is_list(),
-            records: action.selector.select(body, &mut self.scope)?,
+            records,
             next: following.next,
             server_ms: response.date_ms,
             problems,
@@ -147,6 +151,20 @@ fn unreadable(response: &HttpResponse, host: &str, error: &serde_json::Error) ->
         help: Some(
             "if the service does not answer with JSON here, give the action `response: {format: text}`".to_owned(),
         ),
+        outcome: Outcome::Unknown,
+        verdict: Verdict::Retry { after_ms: None },
+        status: Some(response.status),
+        service_code: None,
+    }
+}
+
+/// A success that says nothing of what it gave or did.
+fn empty(response: &HttpResponse) -> Failure {
+    let host = response.url.host_str().unwrap_or_default();
+    Failure {
+        code: "answer_empty".to_owned(),
+        message: format!("{host} answered {} without the record that its answer should have", response.status),
+        help: None,
         outcome: Outcome::Unknown,
         verdict: Verdict::Retry { after_ms: None },
         status: Some(response.status),

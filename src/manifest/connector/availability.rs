@@ -50,12 +50,15 @@ impl Availability {
         }
     }
 
-    /// Whether it is about a use that gives these inputs.
+    /// Whether it is about a use that gives these inputs. What is null or false is as good as not given.
     pub fn concerns(&self, given: &Map<String, Value>) -> bool {
         match self {
             Availability::Plan(_) => true,
             Availability::Conditions(Conditions { inputs, .. }) => {
-                inputs.is_empty() || inputs.as_slice().iter().any(|input| given.contains_key(input))
+                let is_given = |input: &String| {
+                    given.get(input).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)))
+                };
+                inputs.is_empty() || inputs.as_slice().iter().any(is_given)
             }
         }
     }

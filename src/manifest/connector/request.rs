@@ -89,6 +89,9 @@ pub struct Response {
     /// Whether the output is a list of records; unless given: whether the action has `paginate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub many: Option<bool>,
+    /// Whether a success without a record is a failure; what became of a write is then not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
     /// A condition over `record` and `inputs`; other records are dropped.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,

@@ -51,6 +51,16 @@ pub(super) const HELPERS: &[Helper] = &[
         parse_date,
     ),
     Helper::function(
+        Signature::new(
+            "date_of",
+            &[one("value", Type::Any)],
+            Type::Any,
+            "the same as `parse_date`, but null for what is no time: for data that nobody vouches for",
+        )
+        .with_options(&[optional("format", Type::String), ZONE]),
+        date_of,
+    ),
+    Helper::function(
         Signature::new("epoch_ms", TIME, Type::Integer, "a time as milliseconds since 1970 in UTC")
             .with_options(&[ZONE]),
         |a| Ok(Value::from(time(a)?.as_millisecond())),
@@ -101,6 +111,13 @@ fn parse_date(a: &Arguments<'_>) -> Result<Value, Error> {
     let local =
         parsed.to_datetime().or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0))).map_err(|_| unread())?;
     Ok(written(local.to_zoned(zone(a)?).map_err(|_| outside(a))?.timestamp()))
+}
+
+fn date_of(a: &Arguments<'_>) -> Result<Value, Error> {
+    // A zone or a format that cannot be is the template's mistake, whatever the value.
+    zone(a)?;
+    a.text_option("format")?;
+    Ok(parse_date(a).unwrap_or(Value::Null))
 }
 
 fn snowflake_time(a: &Arguments<'_>) -> Result<Value, Error> {

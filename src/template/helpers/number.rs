@@ -3,7 +3,7 @@
 
 use serde_json::{Number, Value};
 
-use super::super::error::Error;
+use super::super::error::{Error, a_type};
 use super::signature::{many, one, optional};
 use super::{Arguments, Helper, Signature, Type, logic};
 
@@ -16,6 +16,10 @@ pub(super) const HELPERS: &[Helper] = &[
     Helper::function(Signature::new("add", MANY, Type::Number, "the sum of numbers"), |a| {
         fold(a, i128::checked_add, |x, y| x + y)
     }),
+    Helper::function(
+        Signature::new("sum", &[one("list", Type::Array)], Type::Number, "the sum of an array's numbers"),
+        sum,
+    ),
     Helper::function(Signature::new("subtract", A_AND_B, Type::Number, "a less b"), |a| {
         fold(a, i128::checked_sub, |x, y| x - y)
     }),
@@ -93,6 +97,17 @@ impl Quantity {
     }
 }
 
+fn sum(a: &Arguments<'_>) -> Result<Value, Error> {
+    let mut result = Quantity::Whole(0);
+    for (index, element) in a.array(0)?.iter().enumerate() {
+        let Value::Number(number) = element else {
+            return Err(a.fail(format!("element {index} is {}, not a number", a_type(element))));
+        };
+        result = joined(a, result, Quantity::of(number), i128::checked_add, |x, y| x + y)?;
+    }
+    value(a, result)
+}
+
 fn quantity(a: &Arguments<'_>, position: usize) -> Result<Quantity, Error> {
     match a.value(position) {
         Value::Number(number) => Ok(Quantity::of(number)),
@@ -107,13 +122,23 @@ fn fold(
 ) -> Result<Value, Error> {
     let mut result = quantity(a, 0)?;
     for position in 1..a.count() {
-        let next = quantity(a, position)?;
-        result = match (result, next) {
-            (Quantity::Whole(x), Quantity::Whole(y)) => Quantity::Whole(exact(x, y).ok_or_else(|| out_of_range(a))?),
-            (x, y) => Quantity::Fraction(rounded(x.to_float(), y.to_float())),
-        };
+        result = joined(a, result, quantity(a, position)?, exact, rounded)?;
     }
     value(a, result)
+}
+
+/// Two numbers made one: exactly where both are whole.
+fn joined(
+    a: &Arguments<'_>,
+    x: Quantity,
+    y: Quantity,
+    exact: fn(i128, i128) -> Option<i128>,
+    rounded: fn(f64, f64) -> f64,
+) -> Result<Quantity, Error> {
+    match (x, y) {
+        (Quantity::Whole(x), Quantity::Whole(y)) => exact(x, y).map(Quantity::Whole).ok_or_else(|| out_of_range(a)),
+        (x, y) => Ok(Quantity::Fraction(rounded(x.to_float(), y.to_float()))),
+    }
 }
 
 fn divide(a: &Arguments<'_>) -> Result<Value, Error> {

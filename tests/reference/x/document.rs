@@ -52,7 +52,7 @@ async fn every_action_of_x_is_as_its_document_says() {
     bench.sandbox.control().hide_user("bob", false);
 
     for granularity in ["minute", "hour", "day"] {
-        bench.call("count_tweets", json!({"query": "rust", "granularity": granularity})).await.unwrap();
+        bench.call("list_counts", json!({"query": "rust", "granularity": granularity})).await.unwrap();
     }
     bench.call("get_user", json!({"username": "@alice"})).await.unwrap();
     bench.refused("get_user", json!({"username": "nobody_here"}), 200).await;
@@ -95,7 +95,7 @@ async fn every_action_of_x_is_as_its_document_says() {
     assert_eq!(own.as_array().unwrap().len(), 5);
     bench.call("delete_tweet", json!({"id": first["id"]})).await.unwrap();
 
-    let mut asked: BTreeSet<String> = ["search_tweets", "count_tweets", "get_user", "get_me"].map(String::from).into();
+    let mut asked: BTreeSet<String> = ["search_tweets", "list_counts", "get_user", "get_me"].map(String::from).into();
     asked.extend(["create_tweet", "get_own_tweets", "delete_tweet", "get_tweet", "search_archive"].map(String::from));
     asked.extend(["get_users", "search_users", "get_user_timeline", "get_home_timeline"].map(String::from));
     asked.extend(["get_mentions", "get_followers", "get_following"].map(String::from));
@@ -121,7 +121,7 @@ async fn a_public_account_of_x_asks_as_the_app() {
     );
     for (action, inputs) in [
         ("search_tweets", json!({"query": "rust"})),
-        ("count_tweets", json!({})),
+        ("list_counts", json!({})),
         ("get_user", json!({"username": "alice"})),
         ("get_own_tweets", json!({})),
     ] {
@@ -163,7 +163,7 @@ async fn refusals_of_the_x_sandbox_are_as_its_document_says() {
     bench.account = account(&bench.wire, &json!({"access_token_secret": "a-wrong-secret"}));
     assert_eq!(bench.refused("get_me", json!({}), 401).await.verdict, Verdict::Reauth);
     bench.account = account(&bench.wire, &json!({"bearer_token": "a-wrong-token"}));
-    assert_eq!(bench.refused("count_tweets", json!({}), 401).await.verdict, Verdict::Reauth);
+    assert_eq!(bench.refused("list_counts", json!({}), 401).await.verdict, Verdict::Reauth);
     settle(&bench.wrong);
 }
 

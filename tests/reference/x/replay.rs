@@ -40,7 +40,7 @@ pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
             replay.take_size(request, 10);
         }
         ("GET", ["2", "tweets", "counts", "recent"]) => {
-            replay.action = "count_tweets";
+            replay.action = "list_counts";
             replay.take_query(request, "query");
             replay.take_query(request, "granularity");
         }
@@ -115,7 +115,7 @@ pub fn replay_of(recorded: &Recorded) -> Option<Replay> {
                 ("GET", ["2", "users", _, "liked_tweets"], 200) => "search_tweets",
                 ("GET", ["2", "tweets", _, "retweeted_by" | "liking_users"], 200) => "get_followers",
                 ("GET", ["2", "users"], 200) => "get_users",
-                ("GET", ["2", "tweets", "counts", "all"], 200) => "count_tweets",
+                ("GET", ["2", "tweets", "counts", "all"], 200) => "list_counts",
                 ("GET", ["2", "users", id], 200) if is_id(id) => "get_me",
                 // Version 1.1 says the same in its own form.
                 ("GET", ["1.1", "search", "tweets.json"], 200) => "search_tweets",
@@ -169,7 +169,7 @@ impl Replay {
 pub fn completed(action: &str, inputs: &Value) -> Value {
     let mut inputs = inputs.clone();
     let stand_in = match action {
-        "search_tweets" | "search_archive" | "search_users" | "count_tweets" => ("query", "anything"),
+        "search_tweets" | "search_archive" | "search_users" | "list_counts" => ("query", "anything"),
         "get_users" => ("usernames", "anyone"),
         "get_user_timeline" | "get_mentions" | "get_followers" | "get_following" => ("user_id", "1"),
         "get_tweet" => ("id", "1"),

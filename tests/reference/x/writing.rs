@@ -23,7 +23,6 @@ pub const ASKED: &[&str] = &[
     "delete_message_event",
     "delete_webhook",
     "finalize_upload",
-    "get_account_id",
     "get_message",
     "get_message_event",
     "get_message_events",
@@ -102,7 +101,6 @@ async fn what_is_written_to_x_is_as_its_document_says() {
     bench.account.call("delete_message_event", json!({"id": chosen})).await.result.unwrap();
     bench.wire.take();
 
-    bench.call("get_account_id", json!({"username": "ada"})).await.unwrap();
     let hook = bench.call("register_webhook", json!({"url": "https://example.org/x"})).await.unwrap()["id"].clone();
     bench.refused("register_webhook", json!({"url": "https://example.org/x"}), 400).await;
     bench.call("list_webhooks", json!({})).await.unwrap();
