@@ -71,8 +71,12 @@ impl<'a> Walk<'a> {
                 self.note(step, EntryState::Retrying);
                 self.set_phase(Phase::RateLimited { due_ms });
             }
-            Judgement::LookUp { refused: true } => self.begin_look_up(step, self.now_ms, true),
-            Judgement::LookUp { refused: false } => self.begin_look_up(step, sent_ms, false),
+            Judgement::LookUp { refused: true } => self.begin_look_up(step, self.now_ms, self.now_ms, true),
+            // A process may stand still between its mark and its request: all that is sure is that it was sent by now.
+            Judgement::LookUp { refused: false } if !bug("absence_since_mark") => {
+                self.begin_look_up(step, sent_ms, self.now_ms, false);
+            }
+            Judgement::LookUp { refused: false } => self.begin_look_up(step, sent_ms, sent_ms, false),
             Judgement::Park => self.park(step),
         }
     }
@@ -192,13 +196,13 @@ impl<'a> Walk<'a> {
             current.failure = Some(left_unknown());
         }
         match outside_effect(step) {
-            Some(Effect::Lookup(_)) => self.begin_look_up(step, left.last_ms, false),
+            Some(Effect::Lookup(_)) => self.begin_look_up(step, left.last_ms, left.last_ms, false),
             _ => self.park(step),
         }
     }
 
-    /// Looks for what an attempt made at `from_ms`; `refused` where the service took the last one for its repeat.
-    fn begin_look_up(&mut self, step: &'a Step, from_ms: i64, refused: bool) {
+    /// Looks for what an attempt made that began at `from_ms` and was over by `over_ms`; `refused` where the service took the last one for its repeat.
+    fn begin_look_up(&mut self, step: &'a Step, from_ms: i64, over_ms: i64, refused: bool) {
         let Some(reconcile) = reconcile(step) else {
             return;
         };
@@ -207,7 +211,7 @@ impl<'a> Walk<'a> {
         self.note(step, EntryState::Unknown);
         self.look_again(
             step,
-            Phase::LookingUp { due_ms, until_ms: from_ms.saturating_add(reconcile.within.ms), looks: 0, refused },
+            Phase::LookingUp { due_ms, until_ms: over_ms.saturating_add(reconcile.within.ms), looks: 0, refused },
         );
     }
 

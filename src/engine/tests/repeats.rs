@@ -163,6 +163,25 @@ fn what_stays_absent_is_repeated_or_left_to_a_person() {
 }
 
 #[test]
+fn absence_proves_nothing_of_what_may_have_been_sent_long_after_its_mark() {
+    // A machine that slept between the two.
+    let flow = flow("steps: [{action: service.tweet, with: {text: a}}]");
+    let mut world = World::new(&flow, json!({}));
+    call(world.on(Event::Begin));
+    world.mark();
+    world.now_ms = START_MS + 3_600_000;
+    assert!(matches!(world.on(Event::Failed(torn())), Next::Reconcile(_)), "it is looked for at once");
+    let mut next = world.on(Event::NotFound { doubt: None });
+    while let Next::Wait { due_ms, reason: Reason::LookUp } = next {
+        world.now_ms = due_ms;
+        world.on(Event::Due);
+        next = world.on(Event::NotFound { doubt: None });
+    }
+    assert_eq!(world.now_ms, START_MS + 3_600_000 + 60_000);
+    assert_eq!(call(next).attempt, 2);
+}
+
+#[test]
 fn a_refusal_as_a_repeat_is_looked_up_only_after_uncertainty() {
     let duplicate = || failure("http_403", Outcome::NotDone, Verdict::Reconcile);
     let flow = flow("steps: [{action: service.tweet, with: {text: a}}]");

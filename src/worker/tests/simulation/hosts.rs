@@ -2,6 +2,7 @@
 //! for longer than its lease in the middle of a commit or of a request, wakes and goes on with what it had begun.
 //! Meanwhile the others take over. The laws are those of one host.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -71,9 +72,11 @@ struct Node {
     name: String,
     memory: Arc<Simulated>,
     line: Arc<Line>,
-    others: Others,
     is_new: bool,
     host: Arc<Host>,
+    others: Option<Others>,
+    // What it was doing when it stood still: it goes on with it.
+    doing: Option<Pin<Box<dyn Future<Output = Others>>>>,
     // Its tasks end with it.
     runtime: Runtime,
 }
@@ -139,7 +142,8 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let store = Store::new(memory.handle());
         let host = runtime.block_on(open(&store, &self.clock, &line, &self.catalog));
-        Box::new(Node { name, memory, line, others: Others::default(), is_new: true, host, runtime })
+        let others = Some(Others::default());
+        Box::new(Node { name, memory, line, is_new: true, host, others, doing: None, runtime })
     }
 
     fn trace(&self, host: &str, what: &str) {
@@ -187,25 +191,36 @@ impl Node {
         self.line.break_at((wants && is_in_request).then_some((1 + at / 3, line)));
     }
 
-    // Everything that is due for it, or until it ends or stands still.
+    // What it was doing, and then everything that is due for it, or until it ends or stands still.
     fn work(&mut self, now_ms: i64, prunes: bool) {
-        let Node { memory, others, is_new, host, runtime, .. } = self;
+        let Node { memory, is_new, host, others, doing, runtime, .. } = self;
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = memory.stopped.notified() => {}
-                worked = async {
-                    if std::mem::take(is_new) {
-                        take_up(host).await?;
+                () = async {
+                    if let Some(before) = doing {
+                        *others = Some(before.await);
+                        *doing = None;
                     }
-                    others.look(host, now_ms).await?;
-                    drain_on(host).await?;
-                    if prunes {
-                        prune(Arc::clone(host)).await;
-                    }
-                    crate::store::Result::Ok(())
-                } => worked.unwrap(),
+                    let is_new = std::mem::take(is_new);
+                    let begins = work(Arc::clone(host), others.take().unwrap(), is_new, now_ms, prunes);
+                    *others = Some(doing.insert(Box::pin(begins)).await);
+                    *doing = None;
+                } => {}
             }
         });
     }
+}
+
+async fn work(host: Arc<Host>, mut others: Others, is_new: bool, now_ms: i64, prunes: bool) -> Others {
+    if is_new {
+        take_up(&host).await.unwrap();
+    }
+    others.look(&host, now_ms).await.unwrap();
+    drain_on(&host).await.unwrap();
+    if prunes {
+        prune(Arc::clone(&host)).await;
+    }
+    others
 }
