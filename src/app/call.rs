@@ -66,6 +66,7 @@ pub struct Way<'a> {
 /// What is wrong with the project, the connection or the action's name, and what keeps a store from being used. A
 /// failure of the action itself is in [`Called::result`].
 pub async fn call(place: &Place, action: &str, inputs: Inputs, way: Way<'_>) -> Result<Called> {
+    project::folder(place)?;
     let project = project::load(place);
     let (connector, written) = find(&project, action)?;
     let declared = connectors::inputs_of(connector, written);

@@ -154,6 +154,7 @@ impl Import {
         if !lacking.is_empty() {
             return Err(missing(&lacking));
         }
+        project::folder(place)?;
         let project = project::load(place);
         let files = self.files(place)?;
         let conflicts: Vec<String> = files
