@@ -53,7 +53,8 @@ pub async fn run(
             // Requests are shown as they are made; a failed one is told with its reason. Composites are shown by
             // the requests of their steps, and by what comes of them.
             let has_just_begun = entry.form == "composite" && entry.state == EntryState::Running;
-            if is_request || has_just_begun || entry.state == EntryState::Sending {
+            // A wait is passed over, and shown once it is over.
+            if is_request || has_just_begun || matches!(entry.state, EntryState::Sending | EntryState::Waiting) {
                 continue;
             }
             previews.push(Preview {
