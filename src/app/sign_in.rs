@@ -64,6 +64,7 @@ pub struct SignedIn {
 /// # Errors
 /// `connection_unknown`, `sign_in_unknown`, `sign_in_given`, `auth_missing`, the key's and the store's.
 pub async fn prepare(place: &Place, wanted: &Wanted) -> Result<Ready> {
+    project::folder(place)?;
     let project = project::load(place);
     let settings = Arc::clone(&project.catalog.settings.value);
     if !settings.connections.contains_key(&wanted.connection) {

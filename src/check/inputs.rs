@@ -138,7 +138,7 @@ impl Validator {
                 // As where a connector writes one itself.
                 if let ("jmespath", Some(reason)) = (format.as_str(), &reason) {
                     let help = Some(formats::jmespath::EXAMPLES.to_owned());
-                    return vec![problem("input_invalid", format!("{subject}: {reason}"), help)];
+                    return vec![problem("input_invalid", format!("{subject} is no JMESPath: {reason}"), help)];
                 }
                 vec![problem("input_invalid", format!("{subject} is not a valid {format}"), reason)]
             }

@@ -59,7 +59,7 @@ impl Connect {
         let Connect { connector, name, sets, description, proxy, hosts, untested, sign_in, way } = self;
         let mut draft = connect::begin(&context.place, Wish { connector, name, sets, description, proxy, hosts })?;
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-            signals::end_at_once(|| None)?;
+            signals::end_questions()?;
             ask(&mut draft)?;
         }
         // Before anybody signed in there is nothing to test; after it, that is done.

@@ -68,7 +68,7 @@ impl Package {
                 }
                 let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
                 if is_asked {
-                    signals::end_at_once(|| None)?;
+                    signals::end_questions()?;
                     for question in import.questions() {
                         while let Err(error) = import.answer(&question.field, &prompt(&question)?) {
                             output::note(&one_line(&error.message))?;

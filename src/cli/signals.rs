@@ -3,6 +3,8 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
+#[cfg(unix)]
+use std::sync::OnceLock;
 
 use tokio::sync::watch;
 
@@ -58,8 +60,30 @@ pub fn end_at_once(told: impl FnOnce() -> Option<String> + Send + 'static) -> io
     Ok(())
 }
 
-/// Ends the program as an interrupt does; a question may have hidden the cursor.
+/// The same while questions are asked: the terminal is left as it is now.
+///
+/// # Errors
+/// As [`end_at_once`].
+pub fn end_questions() -> io::Result<()> {
+    #[cfg(unix)]
+    if let Ok(found) = rustix::termios::tcgetattr(io::stdin()) {
+        // What was found first is how it was.
+        let _ = TERMINAL.set(found);
+    }
+    end_at_once(|| None)
+}
+
+// How the terminal was before anything was asked: a question hides the cursor or what is typed.
+#[cfg(unix)]
+static TERMINAL: OnceLock<rustix::termios::Termios> = OnceLock::new();
+
+/// Ends the program as an interrupt does.
 pub fn interrupted() -> ! {
+    #[cfg(unix)]
+    if let Some(found) = TERMINAL.get() {
+        // A terminal that is gone needs nothing.
+        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+    }
     if io::stderr().is_terminal() {
         let _ = output::note("\u{1b}[?25h");
     }

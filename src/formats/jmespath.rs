@@ -34,7 +34,7 @@ pub fn read(text: &str) -> Result<Expression<'static>, Wrong> {
 pub fn validate(text: &str) -> Result<(), String> {
     match read(text) {
         Ok(_) => Ok(()),
-        Err(Wrong::Unreadable(reason, _)) => Err(format!("this is no JMESPath: {reason}")),
+        Err(Wrong::Unreadable(reason, _)) => Err(reason),
         Err(Wrong::Function(name)) => Err(format!("there is no function `{name}`")),
     }
 }

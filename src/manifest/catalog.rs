@@ -148,7 +148,7 @@ impl Catalog {
     /// That the folder is no project's, where nothing in it says that it is one.
     pub fn no_project(&self) -> Option<Diagnostic> {
         let is_there = |name: &&str| self.directory.join(name).exists();
-        let is_one = ["tidegate.yaml", "tidegate.yml", "flows", "connectors"].iter().any(|name| is_there(&name));
+        let is_one = ["tidegate.yaml", "tidegate.yml", "flows", "connectors"].iter().any(is_there);
         (self.directory.is_dir() && !is_one).then(|| file::no_project(&self.directory))
     }
 

@@ -60,6 +60,19 @@ fn a_host_does_not_take_the_runs_before_it_for_its_own() {
     assert!(shown.contains("; runs in the store: "), "{shown}");
 }
 
+#[test]
+fn a_selector_that_is_none_is_refused_before_anything_is_sent() {
+    let project = Project::new();
+    // Where something is sent, nobody answers: that would exit with 5.
+    project.write(
+        "tidegate.yaml",
+        "egress: {allow: [\"127.0.0.1:*\"]}\nconnections: {json: {connector: json, fields: {url: \"http://127.0.0.1:1\"}}}\n",
+    );
+    let refused = project.run(&["call", "json.get_items", "records=data.items["]).code(2);
+    let said = err(&refused);
+    assert!(said.contains("input_invalid") && said.contains("`jmespath`: it ends too early"), "{said}");
+}
+
 /// A server that takes a request and never answers, and a connection to it.
 fn silent(project: &Project) -> TcpListener {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,11 +17,17 @@ struct Terminal {
 
 impl Terminal {
     fn new(project: &Project, words: &[&str]) -> Terminal {
+        Terminal::with(project, words, "")
+    }
+
+    /// The same, with what the shell does after it.
+    fn with(project: &Project, words: &[&str], after: &str) -> Terminal {
         let quoted = |word: &str| format!("'{}'", word.replace('\'', "'\\''"));
         let folder = project.folder.path().display().to_string();
         let words: Vec<String> = [&[PROGRAM], words, &["--dir", &folder]].concat().into_iter().map(quoted).collect();
         let mut command = Command::new("script");
-        command.args(["-qec", &words.join(" "), "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
+        let line = format!("trap : INT; {}{after}", words.join(" "));
+        command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
         for name in ["TIDEGATE_STORE", "TIDEGATE_KEY", "TIDEGATE_KEY_FILE", "COLUMNS"] {
             command.env_remove(name);
         }
@@ -115,6 +121,17 @@ fn an_interrupt_at_a_choice_shows_the_cursor_again() {
     assert_eq!(code, 130, "{shown:?}");
     assert!(shown.rfind("\u{1b}[?25h") > shown.rfind("\u{1b}[?25l"), "{shown:?}");
     assert!(!project.folder.path().join("flows/noted.yaml").exists());
+}
+
+#[test]
+fn an_interrupt_at_a_secret_lets_what_is_typed_be_seen_again() {
+    let (project, file) = packaged();
+    let words = ["package", "import", &file, "--set", "a_url=https://feed.example.com"];
+    let mut terminal = Terminal::with(&project, &words, "; echo ended $?; stty -a");
+    terminal.wait("Token");
+    terminal.press("\u{3}");
+    let (_, shown) = terminal.end();
+    assert!(shown.contains("ended 130") && shown.contains(" echo ") && !shown.contains("-echo "), "{shown}");
 }
 
 #[test]
