@@ -42,11 +42,16 @@ fn runs_that_are_all_left_alone_are_no_success() {
 }
 
 #[test]
-fn a_wait_is_shown_once_by_a_dry_run() {
+fn a_dry_run_shows_each_step_once() {
     let project = Project::new();
-    project.write("flows/slow.yaml", "flow: slow\ntrigger: {manual: true}\nsteps:\n  - {id: nap, wait: 1h}\n");
-    let shown = json(&project.run(&["run", "slow", "--dry-run", "-o", "json"]).success());
-    assert_eq!(shown["requests"].as_array().unwrap().len(), 1, "{shown}");
+    project.write(
+        "flows/slow.yaml",
+        "flow: slow\ntrigger: {manual: true}\nsteps:\n  - {id: nap, wait: 1h}\n  - {id: each, foreach: item, as: one, steps: [{id: kept, set: {a: \"{{one}}\"}}]}\n",
+    );
+    let shown = json(&project.run(&["run", "slow", "--item", "[1]", "--dry-run", "-o", "json"]).success());
+    let steps: Vec<&str> =
+        shown["requests"].as_array().unwrap().iter().filter_map(|one| one["step"].as_str()).collect();
+    assert_eq!(steps, ["nap", "kept", "each"], "{shown}");
 }
 
 #[test]
