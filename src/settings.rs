@@ -13,6 +13,28 @@ use crate::sealing::Sealed;
 
 pub use vault::{AppRole, Reference, Vault};
 
+/// The address that the host listens on unless told otherwise.
+pub const LISTEN: &str = "127.0.0.1:7400";
+/// The address that the public listener has unless told otherwise.
+pub const PUBLIC: &str = "127.0.0.1:7401";
+/// The kinds of what a person should know.
+pub const NOTICES: [&str; 14] = [
+    "unhealthy",
+    "healthy",
+    "attention",
+    "suspended",
+    "recovered",
+    "poll_failed",
+    "gap",
+    "missed",
+    "out_of_order",
+    "unknown",
+    "undecided",
+    "store",
+    "clock",
+    "taken_over",
+];
+
 /// `tidegate.yaml`
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -196,6 +196,7 @@ fn processor_time() -> Duration {
 
 /// Words that look like codes and are none: members, fields, names of functions.
 const NO_CODES: &[&str] = &[
+    "alert_after",
     "consumer_key",
     "consumer_secret",
     "content_type",

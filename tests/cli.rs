@@ -1,6 +1,8 @@
 //! The program from outside: its words, what it prints, how it exits. Hosts are processes of their own, on a
 //! port that the system chooses.
 
+mod mistakes;
+mod terminal;
 mod unsettled;
 mod using;
 
@@ -207,6 +209,16 @@ fn unknown_words_are_answered_with_the_closest() {
     program(&["schema", "flwo"]).assert().code(2);
     program(&["triggers", "rewind", "tick"]).assert().code(2);
     program(&["up", "--log", "tidegate=loud"]).assert().code(2);
+    // A word that is no level would silence everything.
+    for words in [program(&["schema", "--log", "deubg"]), {
+        let mut command = program(&["schema"]);
+        command.env("TIDEGATE_LOG", "deubg");
+        command
+    }] {
+        let mut words = words;
+        let refused = words.assert().code(2);
+        assert!(err(&refused).contains("did you mean `debug`?"), "{}", err(&refused));
+    }
 }
 
 #[test]
@@ -340,6 +352,10 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
     assert_eq!((status, flows.pointer("/0/name")), (200, Some(&Value::from("tick"))), "{flows}");
     let (status, twin) = host.get("/api/triggers/tick", "127.0.0.1");
     assert_eq!((status, twin.get("flow")), (200, Some(&Value::from("tick"))), "{twin}");
+    assert!(twin["notices"].is_array(), "as `triggers show` has it: {twin}");
+    let (_, missing) = host.get("/api/connections/feed", "127.0.0.1");
+    let help = missing.pointer("/error/help").and_then(Value::as_str).unwrap();
+    assert!(help.contains("/health and /api/connections, and"), "it has no names behind it: {help}");
     for (path, name, refusal, code) in [
         ("/api/flows", "evil.example", 403, "request_foreign"),
         ("/health", "evil.example", 403, "request_foreign"),
@@ -347,6 +363,7 @@ fn a_host_tells_of_itself_and_to_nobody_else() {
         ("/api/runs?stat=failed", "127.0.0.1", 400, "query_invalid"),
         ("/api/runs?state=faild", "127.0.0.1", 400, "state_unknown"),
         ("/api/runs?flow=tikc", "127.0.0.1", 404, "flow_unknown"),
+        ("/api/runs?before=zzz", "127.0.0.1", 404, "run_unknown"),
         ("/api/secrets", "127.0.0.1", 404, "path_unknown"),
     ] {
         let (status, body) = host.get(path, name);

@@ -352,3 +352,41 @@ fn secrets_are_nowhere_to_be_read() {
         }
     }
 }
+
+#[test]
+fn what_can_never_work_is_not_stored_and_a_service_that_is_away_is_told_as_one() {
+    let project = Project::new();
+    let told = project.refused(&["connect", "json", "--set", "url=notaurl", "--untested"], 2);
+    assert!(told.contains("host_invalid") && told.contains("nothing was stored"), "{told}");
+    let told = project.refused(&["connect", "json", "--set", "url=http://127.0.0.1:1"], 5);
+    assert!(told.contains("nothing was stored"), "{told}");
+    assert_eq!(project.json(&["connections", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_stored_connection_that_is_switched_off_is_switched_on_by_a_command() {
+    let project = Project::new();
+    project.done(&["connect", "json", "--set", "url=https://feed.example.com", "--untested"]);
+    project.done(&["connections", "deactivate", "json"]);
+    project.write("flows/ask.yaml", "flow: ask\ntrigger: {manual: true}\nsteps:\n  - {action: json.get}\n");
+    for (words, exit) in [(&["call", "json.get"][..], 4), (&["check"], 0)] {
+        let told = project.refused(words, exit);
+        assert!(told.contains("tidegate connections activate json") && !told.contains("tidegate.yaml"), "{told}");
+    }
+}
+
+#[test]
+fn the_advice_about_a_key_fits_what_is_sealed() {
+    let project = Project::new();
+    let settings = "listen: off\negress: {allow: [\"127.0.0.1:*\"]}\nkey_file: keys/gate.key\n";
+    project.write("tidegate.yaml", settings);
+    let connect = ["connect", "json", "--set", "url=https://feed.example.com", "--set", "token=hunter2", "--untested"];
+    // Nothing is sealed yet: there is none to put back.
+    let told = project.refused(&connect, 3);
+    assert!(told.contains("key_missing") && told.contains("openssl rand -base64 32 >"), "{told}");
+    project.write("keys/gate.key", &format!("{}\n", "0123456789abcdef".repeat(4)));
+    project.done(&connect);
+    project.write("keys/gate.key", "garbled\n");
+    let told = project.refused(&connect, 3);
+    assert!(told.contains("key_invalid") && told.contains("put that key back") && !told.contains("openssl"), "{told}");
+}

@@ -197,3 +197,23 @@ fn the_readme_links_every_page() {
 fn pages() -> impl Iterator<Item = Document> {
     all().filter(|document| !HELD_ELSEWHERE.contains(&document.path.as_str()))
 }
+
+/// What a host tells can be asked for in `alerts`, and stands in the documents.
+#[test]
+fn every_kind_of_notice_is_known_and_documented() {
+    let text = fs::read_to_string(root().join("docs/settings.md")).unwrap();
+    for kind in tidegate::settings::NOTICES {
+        assert!(text.contains(&format!("`{kind}`")), "docs/settings.md does not name `{kind}`");
+    }
+    let told = regex::Regex::new(r#"(?:kind: |notice\(|\.of\()"([a-z_]+)""#).unwrap();
+    let mut found = 0;
+    for entry in fs::read_dir(root().join("src/worker")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = if path.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
+        for kind in told.captures_iter(&text).map(|told| told[1].to_owned()) {
+            found += 1;
+            assert!(tidegate::settings::NOTICES.contains(&kind.as_str()), "{}: `{kind}`", path.display());
+        }
+    }
+    assert!(found > 8, "only {found} are found: they are told in another way");
+}

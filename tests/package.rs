@@ -202,3 +202,84 @@ fn packages_of_cerb_are_read_too() {
     let file = project.path("twitter.json").display().to_string();
     assert!(project.refused(&["package", "import", &file], 1).contains("cerb.service.provider.ldap"));
 }
+
+#[test]
+fn an_account_in_a_package_of_cerb_belongs_to_the_service_whose_whole_uid_it_names() {
+    let project = Project::new();
+    let mut two = cerb("api.example.org");
+    let mut other = two["records"][0].clone();
+    (two["records"][0]["uid"], two["records"][0]["uri"]) = (json!("shop"), json!("shop"));
+    (other["uid"], other["name"], other["uri"]) = (json!("shop_eu"), json!("Shop of Europe"), json!("shop-eu"));
+    two["records"][1]["service_id"] = json!("{{{ uid.shop_eu }}}");
+    two["records"].as_array_mut().unwrap().push(other);
+    project.write("shops.json", &two.to_string());
+    let file = project.path("shops.json").display().to_string();
+    let given = sets(&[("prompt_consumer_key", "the-key"), ("prompt_consumer_secret", "the-s3cret")]);
+    project.done(&import(&file, &given, &["--untested"]));
+    assert_eq!(project.json(&["connections", "show", "brand-account"])["connector"], "shop-eu");
+    assert_eq!(project.json(&["connections", "show", "shop"])["connector"], "shop");
+    // One without a uid is nobody's.
+    let mut none = cerb("api.example.org");
+    none["records"][0]["uid"] = json!("");
+    project.write("shops.json", &none.to_string());
+    let told = project.refused(&import(&file, &given, &["--untested"]), 1);
+    assert!(told.contains("package_invalid") && told.contains("{{{uid.service_twitter}}}"), "{told}");
+}
+
+#[test]
+fn nothing_of_a_package_of_cerb_is_lost() {
+    let project = Project::new();
+    let file = project.path("twitter.json").display().to_string();
+    let refused = |package: &Value, told: &[&str]| {
+        project.write("twitter.json", &package.to_string());
+        let said = project.refused(&["package", "import", &file], 1);
+        assert!(said.contains("package_invalid") && told.iter().all(|told| said.contains(told)), "{said}");
+    };
+    let with = |list: &str, change: &dyn Fn(&mut Value)| {
+        let mut package = cerb("sign.example.org");
+        let mut again = package.pointer(list).unwrap()[0].clone();
+        change(&mut again);
+        package.pointer_mut(list).unwrap().as_array_mut().unwrap().push(again);
+        package
+    };
+    // Accounts, services and prompts that would have the same name here.
+    let mut accounts = cerb("sign.example.org");
+    let mut again = accounts["records"][1].clone();
+    again["name"] = json!("Brand, Account!");
+    accounts["records"].as_array_mut().unwrap().push(again);
+    refused(&accounts, &["`Brand account`", "`Brand, Account!`", "`brand-account`"]);
+    let services = with("/records", &|again| (again["uid"], again["name"]) = (json!("other"), json!("Other")));
+    refused(&services, &["`Twitter`", "`Other`", "`twitter`"]);
+    let services = with("/records", &|again| (again["name"], again["uri"]) = (json!("Other"), json!("other")));
+    refused(&services, &["`Twitter`", "`Other`", "`service_twitter`"]);
+    let prompts = with("/package/configure/prompts", &|again| again["label"] = json!("Another"));
+    refused(&prompts, &["`Consumer key`", "`Another`", "`prompt_consumer_key`"]);
+    // What is no list.
+    let mut records = cerb("sign.example.org");
+    records["records"] = json!("x");
+    refused(&records, &["`records` is no list"]);
+    let mut prompts = cerb("sign.example.org");
+    prompts["package"]["configure"]["prompts"] = json!({});
+    refused(&prompts, &["`package.configure.prompts` is no list"]);
+}
+
+#[test]
+fn no_secret_of_a_flow_is_exported() {
+    let project = Project::new();
+    project.write(
+        "flows/report.yaml",
+        "flow: report\ntrigger: {manual: true}\ninputs:\n  token: {type: string, secret: true, default: hunter2}\n  \
+         to: {type: string, default: somebody}\nsteps:\n  - {action: log.write, with: {message: \"{{inputs.to}}\"}}\n",
+    );
+    let exported = project.run(&["package", "export", "--name", "copy"]);
+    let said = text(&exported);
+    assert!(exported.status.success() && said.contains("somebody") && said.contains("`token`"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    // For programs it is one JSON document, which can be imported as well.
+    let package = project.json(&["package", "export", "--name", "copy"]);
+    assert_eq!(package["flows"]["report"]["inputs"]["token"], json!({"type": "string", "secret": true}));
+    let other = Project::new();
+    other.write("copy.json", &package.to_string());
+    other.done(&["package", "import", &other.path("copy.json").display().to_string()]);
+    assert!(other.path("flows/report.yaml").exists());
+}

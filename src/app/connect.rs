@@ -12,7 +12,7 @@ use super::{Error, Exit, Place, Project, Result, connectors, open, project, stor
 use crate::check;
 use crate::connector::executor::Proof;
 use crate::manifest::diagnostic::did_you_mean;
-use crate::manifest::{Connector, Input, Inputs};
+use crate::manifest::{Connector, Input, Inputs, Severity};
 use crate::sealing::Key;
 use crate::secrets::Vaulted;
 use crate::settings::{Connection, Health, Source};
@@ -200,6 +200,7 @@ impl Draft {
         if !missing.is_empty() {
             return Err(fields_missing(self, &missing));
         }
+        self.sound()?;
         let asked = ask(place, &self.project, &self.name, &self.connection).await?;
         if let (Err(failure), false) = (&asked.result, untested) {
             let error = Error::from(failure.clone());
@@ -207,9 +208,23 @@ impl Draft {
                 Some(help) => format!("{help}; nothing was stored (--untested stores it all the same)"),
                 None => "nothing was stored (--untested stores it all the same)".to_owned(),
             };
-            return Err(Error { exit: Exit::Connection, ..error }.with_help(help));
+            return Err(error.with_help(help));
         }
         Ok(asked)
+    }
+
+    // What `check` would refuse in tidegate.yaml can never work, tested or not.
+    fn sound(&self) -> Result<()> {
+        let found = check::connection(&self.project.catalog, &self.name, &self.connection);
+        match found.into_iter().find(|found| found.severity == Severity::Error) {
+            None => Ok(()),
+            Some(found) => {
+                let message = format!("the connection `{}` cannot work: {}", self.name, found.message);
+                let help = found.help.map(|help| format!("{help}; nothing was stored"));
+                Err(Error::usage(found.code, message)
+                    .with_help(help.unwrap_or_else(|| "nothing was stored".to_owned())))
+            }
+        }
     }
 
     /// Tests the connection and stores it; one that does not work only where `untested` says so.

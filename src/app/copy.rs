@@ -1,6 +1,7 @@
 //! `tidegate store copy`: everything that a store remembers, moved to another database, verified. Hosts are kept
 //! from both ends meanwhile; the target is whole when it is done, and until then as it was.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -13,6 +14,9 @@ use crate::store;
 use crate::store::copy::{self, Copied, Progress};
 use crate::store::database::{self, Handle, Options, Side};
 use crate::store::schema::MIGRATIONS;
+
+// Where PostgreSQL listens unless an address says otherwise.
+const POSTGRES: u16 = 5432;
 
 /// What was copied from where to where.
 #[derive(Clone, Debug, Serialize)]
@@ -68,11 +72,61 @@ fn opened(location: &Location, side: Side, clock: &Clock) -> store::Result<Handl
 
 fn is_same(one: &Location, other: &Location) -> bool {
     match (one, other) {
-        (Location::Server(one), Location::Server(other)) => one == other,
+        (Location::Server(one), Location::Server(other)) => is_same_database(one, other),
         (Location::File(one), Location::File(other)) => match (one.canonicalize(), other.canonicalize()) {
             (Ok(one), Ok(other)) => one == other,
             _ => one == other,
         },
         _ => false,
+    }
+}
+
+// Two addresses can name one database: by a name of its host or by its number, as one user or as another.
+fn is_same_database(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    match (named(one), named(other)) {
+        (Some((hosts, database)), Some((others, its))) => {
+            database == its && hosts.iter().any(|host| others.contains(host))
+        }
+        _ => false,
+    }
+}
+
+// Where the servers of an address are, and the database there; none where it says neither in the usual way: then the
+// databases themselves tell it, only later.
+fn named(address: &str) -> Option<(Vec<SocketAddr>, String)> {
+    let url = url::Url::parse(address).ok()?;
+    let (host, port) = (url.host_str()?, url.port().unwrap_or(POSTGRES));
+    let path = url.path().trim_start_matches('/');
+    let database = if path.is_empty() { url.username() } else { path };
+    // A name that is not known names no server.
+    let hosts = (host.trim_matches(['[', ']']), port).to_socket_addrs().ok()?;
+    Some((hosts.collect(), database.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_database_is_known_however_it_is_spelled() {
+        let is_same =
+            |one: &str, other: &str| super::is_same(&Location::Server(one.into()), &Location::Server(other.into()));
+        for (one, other) in [
+            ("postgres://a:b@localhost/gate", "postgresql://c@127.0.0.1:5432/gate?sslmode=disable"),
+            ("postgres://gate@127.0.0.1", "postgres://127.0.0.1/gate"),
+        ] {
+            assert!(is_same(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("postgres://127.0.0.1/gate", "postgres://127.0.0.1/other"),
+            ("postgres://127.0.0.1/gate", "postgres://127.0.0.1:5433/gate"),
+            ("postgres://127.0.0.1/gate", "postgres://127.0.0.2/gate"),
+            ("postgres:///gate?host=/run/a", "postgres:///gate?host=/run/b"),
+        ] {
+            assert!(!is_same(one, other), "{one} {other}");
+        }
     }
 }

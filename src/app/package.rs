@@ -12,7 +12,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::export::{Choice, export};
+pub use self::export::{Choice, Exported, export};
 pub use self::import::{Added, Import, Imported, read};
 use super::{Error, Result};
 use crate::manifest::validate;

@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::clock::Clock;
 use crate::secrets::key::KEY_FILE;
 use crate::settings::Settings;
+pub use crate::settings::{LISTEN, PUBLIC};
 
-/// The address that the host listens on unless told otherwise.
-pub const LISTEN: &str = "127.0.0.1:7400";
-/// The address that the public listener has unless told otherwise.
-pub const PUBLIC: &str = "127.0.0.1:7401";
 /// The store's file unless told otherwise, within the project's folder.
 pub const STORE: &str = "tidegate.db";
 

@@ -43,10 +43,7 @@ pub fn load(place: &Place) -> Project {
 /// # Errors
 /// `folder_missing`; `settings_unsound`, with all that is wrong with the settings.
 pub(super) fn settled(place: &Place) -> Result<Project> {
-    if !place.directory.is_dir() {
-        let message = format!("there is no folder {}", place.directory.display());
-        return Err(Error::problem("folder_missing", message).with_help("name the project's with --dir"));
-    }
+    folder(place)?;
     let project = load(place);
     if !project.catalog.broken_settings {
         return Ok(project);
@@ -99,9 +96,26 @@ pub(super) fn load_kept(place: &Place, files: BTreeMap<PathBuf, Arc<str>>, store
     Project::of(Catalog::of_kept(&place.directory, files), &place.sets, stored)
 }
 
+/// That the project's folder is there: what is asked of one that is not would seem to be missing in it.
+///
+/// # Errors
+/// `folder_missing`.
+pub fn folder(place: &Place) -> Result<()> {
+    if place.directory.is_dir() {
+        return Ok(());
+    }
+    let folder = place.directory.display();
+    let (message, help) = match place.directory.exists() {
+        true => (format!("{folder} is a file, and no folder"), "name the project's folder, not a file"),
+        false => (format!("there is no folder {folder}"), "name the project's with --dir"),
+    };
+    Err(Error::problem("folder_missing", message).with_help(help))
+}
+
 /// `tidegate check`: the same, and everything compiled as for a deployment.
 pub fn check(place: &Place) -> Project {
     let mut project = load(place);
+    project.diagnostics.extend(project.catalog.no_project());
     if !project.has_errors() {
         project.compile();
     }

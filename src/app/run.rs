@@ -57,6 +57,21 @@ pub struct Preview {
 /// # Errors
 /// `flow_unknown`; `flow_unsound` and `flow_unfit` with the findings about what it uses; the store's.
 pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) -> Result<Ran> {
+    run_seen(place, flow, item, dry_run, |_| {}).await
+}
+
+/// The same; `begun` is told the run's id as soon as it is kept.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_seen(
+    place: &Place,
+    flow: &str,
+    item: Option<Value>,
+    dry_run: bool,
+    begun: impl FnOnce(&str),
+) -> Result<Ran> {
+    project::folder(place)?;
     let sets = place.sets.iter().map(|set| project::set_of(flow, set)).collect();
     let place = &Place { sets, ..place.clone() };
     let project = project::load(place);
@@ -89,6 +104,7 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
     {
         Ok(store) => {
             insert(&store).await?;
+            begun(&id);
             let host = open::host(store.clone(), place, &settings)?;
             host.deploy(prepared.deployment);
             worker::work_off(&host, &id, PATIENCE_MS).await?;
@@ -100,6 +116,7 @@ pub async fn run(place: &Place, flow: &str, item: Option<Value>, dry_run: bool) 
             }
             let store = open::tool(&location, &place.clock)?;
             insert(&store).await?;
+            begun(&id);
             wait(&store, &id).await?;
             (true, store)
         }

@@ -127,26 +127,38 @@ pub enum Settlement {
 /// Runs, newest first.
 ///
 /// # Errors
-/// `state_unknown`, `flow_unknown`; the store's.
-///
-/// # Errors
-/// `state_unknown`, with a did-you-mean.
+/// `state_unknown` and `flow_unknown`, with a did-you-mean; `run_unknown` for `before`; the store's.
 pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
     let state = filter.state.as_deref().map(state).transpose()?;
     let Some(store) = &view.store else {
         if let Some(flow) = &filter.flow {
             known(view, None, flow).await?;
         }
+        if let Some(before) = filter.before {
+            place_of(view, before).await?;
+        }
         return Ok(Vec::new());
     };
     let limit = if filter.limit == 0 { LISTED } else { filter.limit };
     let Filter { flow, before, since_ms, error, .. } = filter;
+    let before = match before {
+        Some(before) => Some(place_of(view, before).await?),
+        None => None,
+    };
     let wanted = runs::Filter { flow: flow.clone(), state, before, since_ms, error, limit };
     let rows: Vec<Row> = store.list_runs(wanted).await?.into_iter().map(Row::from).collect();
     if let (Some(flow), true) = (flow, rows.is_empty()) {
         known(view, Some(store), &flow).await?;
     }
     Ok(rows)
+}
+
+// A whole id is a place in the list, also where retention took its run since.
+async fn place_of(view: &View, before: String) -> Result<String> {
+    match uuid::Uuid::try_parse(&before) {
+        Ok(id) => Ok(id.to_string()),
+        Err(_) => Ok(find(view, &before).await?.summary.id),
+    }
 }
 
 // Nothing is found of a flow that is mistyped, either.

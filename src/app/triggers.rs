@@ -39,6 +39,19 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+/// A trigger with what a person should know about its flow.
+#[derive(Clone, Debug, Serialize)]
+pub struct Known {
+    /// The trigger.
+    #[serde(flatten)]
+    pub trigger: Row,
+    /// What a person should know.
+    pub notices: Vec<flows::Notice>,
+    /// Its last request, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Value>,
+}
+
 /// Every trigger, by flow.
 pub async fn list(view: &View) -> Result<Vec<Row>> {
     match &view.store {
@@ -57,6 +70,17 @@ pub async fn list(view: &View) -> Result<Vec<Row>> {
 /// `flow_unknown`.
 pub async fn show(view: &View, flow: &str) -> Result<Row> {
     find(view, flow).await.map(Row::from)
+}
+
+/// One flow's trigger with what a person should know, and, where `exchanges` are wanted, its last request.
+///
+/// # Errors
+/// `flow_unknown`; the store's.
+pub async fn known(view: &View, flow: &str, exchanges: bool) -> Result<Known> {
+    let trigger = show(view, flow).await?;
+    let notices = flows::show(view, flow).await?.notices;
+    let exchange = if exchanges { exchange(view, flow).await? } else { None };
+    Ok(Known { trigger, notices, exchange })
 }
 
 /// The last request of a flow's trigger and its answer, secrets masked; none before the first poll.

@@ -275,5 +275,11 @@ pub fn settings(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, n
     let elsewhere: Vec<&str> = catalog.given.get(name).into_iter().flatten().map(String::as_str).collect();
     let target = Target { name, inputs: &flow.inputs, definitions: &BTreeMap::new(), given: &elsewhere, missing };
     values::feed(findings, &Scope::new(), &place, &written, target);
-    interval(findings, &below(pointer, "every"), given.every);
+    let place = below(pointer, "every");
+    if given.every.is_some() && flow.trigger.manual {
+        let message = "`every` does nothing here: the flow is started by hand";
+        let help = "leave it out, or give the flow a trigger with `poll`, `every` or `cron`";
+        findings.key_error("setting_without_effect", &place, message, help);
+    }
+    interval(findings, &place, given.every);
 }

@@ -135,6 +135,11 @@ impl Validator {
                     .as_str()
                     .filter(|_| formats::names().contains(&format.as_str()))
                     .and_then(|text| formats::validate(format, text).err());
+                // As where a connector writes one itself.
+                if let ("jmespath", Some(reason)) = (format.as_str(), &reason) {
+                    let help = Some(formats::jmespath::EXAMPLES.to_owned());
+                    return vec![problem("input_invalid", format!("{subject} is no JMESPath: {reason}"), help)];
+                }
                 vec![problem("input_invalid", format!("{subject} is not a valid {format}"), reason)]
             }
             kind => vec![problem("input_invalid", format!("{subject} {}", requirement(kind)), None)],

@@ -39,7 +39,7 @@ pub use connector::connector;
 pub use flow::flow;
 pub use inputs::{Validator, inputs};
 pub use schemas::is_identifier;
-pub use settings::settings;
+pub use settings::{alone as connection, settings};
 
 use crate::manifest::catalog::Catalog;
 use crate::manifest::{Diagnostic, Origin, Problem, flow as written};

@@ -220,12 +220,12 @@ impl<'a> Names<'a> {
     fn usable_connection(&self, findings: &mut Findings<'_>, pointer: &str, connector: &str, found: &Connector) {
         if let Some((name, connection)) = self.connection_of(connector) {
             if !connection.active {
-                findings.warning(
-                    "connection_inactive",
-                    pointer,
-                    format!("the connection `{name}` is not active: this flow waits"),
-                    "write `active: true` in tidegate.yaml, or use another connection",
-                );
+                let help = match connection.is_stored {
+                    true => format!("run `tidegate connections activate {name}`, or use another connection"),
+                    false => "write `active: true` in tidegate.yaml, or use another connection".to_owned(),
+                };
+                let message = format!("the connection `{name}` is not active: this flow waits");
+                findings.warning("connection_inactive", pointer, message, help);
             }
             return;
         }

@@ -9,10 +9,12 @@ use super::values::report;
 use super::{Surroundings, flow, inputs, restrictions, vault};
 use crate::manifest::catalog::Catalog;
 use crate::manifest::{Connector, Diagnostic, Inputs};
-use crate::settings::{Alert, Connection, Settings, Source};
+use crate::settings::{Alert, Connection, LISTEN, NOTICES, PUBLIC, Settings, Source};
 
 /// Checks are requests, too, and count against the service's limits.
 const SHORTEST_CHECK_MS: i64 = 60_000;
+/// A lease has to outlive a slow commit.
+const SHORTEST_LEASE_MS: i64 = 1_000;
 
 /// Everything that is wrong with the settings.
 pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagnostic> {
@@ -44,7 +46,16 @@ pub fn settings(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagn
 }
 
 fn alert(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, alert: &Alert) {
-    let Alert { flow, connections, .. } = alert;
+    let Alert { flow, on, connections } = alert;
+    for kind in on.as_slice().iter().filter(|kind| !NOTICES.contains(&kind.as_str())) {
+        let help = suggestion(kind, NOTICES);
+        findings.error(
+            "unknown_notice",
+            &below(pointer, "on"),
+            format!("there are no notices of the kind `{kind}`"),
+            help,
+        );
+    }
     if !catalog.flows.contains_key(flow) && !catalog.broken_flows.contains(flow) {
         let help = suggestion(flow, catalog.flows.keys().map(String::as_str));
         findings.error("unknown_flow", &below(pointer, "flow"), format!("there is no flow `{flow}`"), help);
@@ -55,6 +66,15 @@ fn alert(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, alert: &
         let message = format!("there is no connection `{name}`");
         findings.error("unknown_connection", &below(pointer, "connections"), message, help);
     }
+}
+
+/// What is wrong with a connection that stands in no file yet.
+pub fn alone(catalog: &Catalog, name: &str, connection: &Connection) -> Vec<Diagnostic> {
+    let mut findings = Findings::new(&catalog.settings.source);
+    // Whether a file or a variable is there shows when it is read.
+    let surroundings = Surroundings { is_set: &|_| true, is_there: &|_| true, schedule: &|_| None };
+    self::connection(&mut findings, catalog, name, connection, &surroundings);
+    findings.into_diagnostics()
 }
 
 fn connection(
@@ -106,6 +126,14 @@ fn connection(
             &below(&below(&pointer, "health"), "every"),
             "a connection is not checked more often than once a minute",
             "write `1m` or more",
+        );
+    }
+    if connection.health.as_ref().is_some_and(|health| health.alert_after == 0) {
+        findings.error(
+            "limit_zero",
+            &below(&below(&pointer, "health"), "alert_after"),
+            "after 0 failures there is nothing to tell",
+            "write at least 1",
         );
     }
     if let Some(proxy) = &connection.proxy {
@@ -241,6 +269,7 @@ fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
         );
     }
     public(findings, settings);
+    apart(findings, settings);
     for (position, pattern) in settings.egress.allow.iter().enumerate() {
         if !is_egress(pattern) {
             let place = format!("/egress/allow/{position}");
@@ -252,6 +281,21 @@ fn addresses(findings: &mut Findings<'_>, settings: &Settings) {
             );
         }
     }
+}
+
+/// Two listeners cannot have one address; of a free port each gets its own.
+fn apart(findings: &mut Findings<'_>, settings: &Settings) {
+    let Some(public) = &settings.public else { return };
+    let own = settings.listen.as_deref().unwrap_or(LISTEN);
+    if own == "off" || own.ends_with(":0") || own != public.listen.as_deref().unwrap_or(PUBLIC) {
+        return;
+    }
+    let (pointer, other) = match public.listen {
+        Some(_) => ("/public/listen", "the host's own listener"),
+        None => ("/listen", "the public listener"),
+    };
+    let message = format!("{other} is at {own} already");
+    findings.error("listen_twice", pointer, message, "write another port");
 }
 
 fn public(findings: &mut Findings<'_>, settings: &Settings) {
@@ -308,6 +352,14 @@ fn amounts(findings: &mut Findings<'_>, settings: &Settings) {
                 "write at least 1",
             );
         }
+    }
+    if worker.lease.ms < SHORTEST_LEASE_MS {
+        findings.error(
+            "every_too_short",
+            "/worker/lease",
+            "a host that is alive would count as gone while it commits",
+            "write at least 1s",
+        );
     }
     let retention = &settings.retention;
     if retention.payloads > retention.runs {

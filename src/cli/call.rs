@@ -1,6 +1,7 @@
 //! `tidegate call`: one action of a connector, its records as a table, Markdown or JSON.
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Args;
 
@@ -8,7 +9,7 @@ use super::exit::{Result, ended};
 use super::runs::account::exchange;
 use super::table::{Form, Table};
 use super::text::{indented, one_line, readable};
-use super::{Context, given, output};
+use super::{Context, given, output, signals};
 use crate::app::result::{Status, Table as Rows, Told};
 use crate::app::{Exit, call};
 
@@ -45,6 +46,7 @@ impl Call {
     pub async fn perform(self, context: Context) -> Result {
         let json = self.inputs.as_deref().map(|given| given::json("--inputs", given)).transpose()?;
         let inputs = call::Inputs { pairs: self.pairs, json };
+        signals::end_at_once(|| Some(interrupted()))?;
         let way = call::Way { connection: self.connection.as_deref(), waits: Some(waits) };
         let mut called = call::call(&context.place, &self.action, inputs, way).await?;
         if !self.exchanges {
@@ -68,8 +70,26 @@ impl Call {
     }
 }
 
+fn interrupted() -> String {
+    match WAITS.get() {
+        Some(run) => {
+            format!("interrupted: run {0} goes on without this command; `tidegate runs show {0}`", one_line(run))
+        }
+        None => {
+            "interrupted: a request may have been under way, and nothing is kept of it: look at the service before \
+                 you call this again"
+                .to_owned()
+        }
+    }
+}
+
+// The run that waits for people.
+static WAITS: OnceLock<String> = OnceLock::new();
+
 /// Said while it waits for people.
 fn waits(run: &str) {
+    // It is told once.
+    let _ = WAITS.set(run.to_owned());
     let said = format!("run {} asks, and waits for an answer; it goes on without this command, too", one_line(run));
     // Where standard error is gone the answer is waited for all the same.
     let _ = output::note(&said);

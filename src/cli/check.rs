@@ -33,6 +33,10 @@ impl Check {
     pub fn perform(self, context: Context) -> Result {
         let directory = self.folder.unwrap_or_else(|| context.place.directory.clone());
         let place = Place { directory, sets: self.sets, ..context.place };
+        // Of a folder that is not there a finding tells, as of any file that cannot be read.
+        if place.directory.exists() {
+            project::folder(&place)?;
+        }
         let project = project::check(&place);
         if context.output.is_json() {
             context.output.json(&to_json(&project.diagnostics))?;

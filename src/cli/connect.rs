@@ -1,7 +1,7 @@
 //! `tidegate connect`: makes a connection. What is missing is asked for on a terminal, secrets unseen; elsewhere
 //! it is listed.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use dialoguer::{Input, Password, Select};
 use super::exit::Result;
 use super::sign_in::Way;
 use super::text::one_line;
-use super::{Context, output};
+use super::{Context, output, signals};
 use crate::app::connect::{self, Connected, Draft, Question, Wish};
 use crate::app::sign_in::Wanted;
 
@@ -59,6 +59,7 @@ impl Connect {
         let Connect { connector, name, sets, description, proxy, hosts, untested, sign_in, way } = self;
         let mut draft = connect::begin(&context.place, Wish { connector, name, sets, description, proxy, hosts })?;
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+            signals::end_questions()?;
             ask(&mut draft)?;
         }
         // Before anybody signed in there is nothing to test; after it, that is done.
@@ -101,23 +102,17 @@ pub fn prompt(question: &Question) -> Result<String> {
     if let Some(description) = &question.description {
         title.push_str(&format!(" ({})", one_line(description)));
     }
-    let failed = |error: dialoguer::Error| match error {
-        dialoguer::Error::IO(error) => error,
-    };
     if !question.choices.is_empty() {
         let first =
             question.default.as_ref().and_then(|default| question.choices.iter().position(|one| one == default));
-        let chosen = Select::new()
-            .with_prompt(title)
-            .items(&question.choices)
-            .default(first.unwrap_or(0))
-            .interact()
-            .map_err(failed)?;
+        let select = Select::new().with_prompt(title).items(&question.choices).default(first.unwrap_or(0));
+        let chosen = answered(select.interact())?;
         return Ok(question.choices.get(chosen).cloned().unwrap_or_default());
     }
     let text = match question.is_secret {
         true => {
-            Password::new().with_prompt(title).allow_empty_password(!question.is_required).interact().map_err(failed)?
+            let password = Password::new().with_prompt(title).allow_empty_password(!question.is_required);
+            answered(password.interact())?
         }
         false => {
             let input = Input::<String>::new().with_prompt(title).allow_empty(!question.is_required);
@@ -125,10 +120,19 @@ pub fn prompt(question: &Question) -> Result<String> {
                 Some(default) => input.default(default.clone()),
                 None => input,
             };
-            input.interact_text().map_err(failed)?
+            answered(input.interact_text())?
         }
     };
     Ok(text)
+}
+
+/// What was answered. Ctrl-C at a question ends the program, and leaves the terminal as it was.
+pub fn answered<T>(answer: dialoguer::Result<T>) -> Result<T> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => signals::interrupted(),
+        Err(dialoguer::Error::IO(error)) => Err(error.into()),
+    }
 }
 
 fn show(connected: &Connected) -> String {

@@ -34,7 +34,7 @@ Exit codes:
   4    a connection is missing, or its credentials were refused
   5    the service refused what was asked, or could not be reached
   6    the run is not over: a host has to go on with it, or a person to settle it
-  130  stopped at once by a second Ctrl-C";
+  130  stopped at once by Ctrl-C; a host by a second one";
 
 /// Stopped at once, as shells number an interrupt.
 pub const STOPPED: i32 = 130;

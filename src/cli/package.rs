@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::connect::prompt;
+use super::connect::{answered, prompt};
 use super::exit::Result;
 use super::table::Table;
 use super::text::one_line;
-use super::{Context, output};
+use super::{Context, output, signals};
 use crate::app::package::{self, Added, Choice};
-use crate::app::{Error, project, value};
+use crate::app::{Error, value};
 
 /// The words of `package`.
 #[derive(Debug, Subcommand)]
@@ -68,6 +68,7 @@ impl Package {
                 }
                 let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
                 if is_asked {
+                    signals::end_questions()?;
                     for question in import.questions() {
                         while let Err(error) = import.answer(&question.field, &prompt(&question)?) {
                             output::note(&one_line(&error.message))?;
@@ -88,8 +89,15 @@ impl Package {
                 Ok(ExitCode::SUCCESS)
             }
             Package::Export { name, flows } => {
-                let project = project::load(&context.place);
-                output::write(&package::export(&project, &Choice { name, flows })?)?;
+                let exported = package::export(&context.place, &Choice { name, flows })?;
+                // A package may be written in either; for programs it is the one JSON document.
+                match context.output.is_json() {
+                    true => context.output.json(&exported.package)?,
+                    false => output::write(&exported.yaml()?)?,
+                }
+                for left in &exported.left_out {
+                    output::note(&format!("{} is not in the package", one_line(left)))?;
+                }
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -98,8 +106,7 @@ impl Package {
 
 fn agreed(title: &str, planned: &[Added]) -> Result<bool> {
     output::note(&format!("{} adds:\n{}", one_line(title), table(planned).draw(super::table::Form::Plain)))?;
-    let asked = dialoguer::Confirm::new().with_prompt("Add all of it?").default(true).interact();
-    Ok(asked.map_err(|dialoguer::Error::IO(error)| error)?)
+    answered(dialoguer::Confirm::new().with_prompt("Add all of it?").default(true).interact())
 }
 
 fn table(added: &[Added]) -> Table {

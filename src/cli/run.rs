@@ -1,6 +1,7 @@
 //! `tidegate run`: a flow for one item, now; or what it would send.
 
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 
@@ -8,7 +9,7 @@ use super::exit::{Result, ended};
 use super::runs::account;
 use super::table::Form;
 use super::text::{indented, one_line, readable};
-use super::{Context, given, output};
+use super::{Context, given, output, signals};
 use crate::app::runs::Row;
 use crate::app::{Exit, run};
 
@@ -44,7 +45,14 @@ impl Run {
     pub async fn perform(self, mut context: Context) -> Result {
         let item = self.item.as_deref().map(|given| given::json("--item", given)).transpose()?;
         context.place.sets = self.sets;
-        let mut ran = run::run(&context.place, &self.flow, item, self.dry_run).await?;
+        let begun = Arc::new(OnceLock::new());
+        let seen = Arc::clone(&begun);
+        signals::end_at_once(move || seen.get().map(|id: &String| interrupted(id)))?;
+        let keep = |id: &str| {
+            // It is told once.
+            let _ = begun.set(id.to_owned());
+        };
+        let mut ran = run::run_seen(&context.place, &self.flow, item, self.dry_run, keep).await?;
         if let (Some(run), false) = (&mut ran.run, self.exchanges) {
             run.steps.iter_mut().for_each(|step| step.exchange = None);
         }
@@ -65,6 +73,14 @@ impl Run {
             None => ExitCode::SUCCESS,
         })
     }
+}
+
+fn interrupted(id: &str) -> String {
+    let id = one_line(id);
+    format!(
+        "interrupted: a request may have been under way; run {id} is kept, and a host goes on with it: see \
+         `tidegate runs show {id}`, or end it with `tidegate runs cancel {id}`"
+    )
 }
 
 /// Who has to go on with a run, and how.

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::exit::Result;
+use super::exit::{Result, ended};
 use super::output::Output;
 use super::table::Table;
 use super::text::{elapsed, one_line};
 use super::{Context, given};
 use crate::app::runs::repeat::{How, Repeated, Which, repeat};
-use crate::app::{Time, View, open, runs};
+use crate::app::{Exit, Time, View, open, runs};
 
 /// The words of `runs`.
 #[derive(Debug, Subcommand)]
@@ -153,8 +153,8 @@ impl Runs {
                 }
                 output.one(&detail, |detail, _| account::account(detail))?;
             }
-            Runs::Retry(selection) => selection.repeat(&view, output, How::Retry).await?,
-            Runs::Replay(selection) => selection.repeat(&view, output, How::Replay).await?,
+            Runs::Retry(selection) => return selection.repeat(&view, output, How::Retry).await,
+            Runs::Replay(selection) => return selection.repeat(&view, output, How::Replay).await,
             Runs::Cancel { run } => {
                 output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
             }
@@ -169,7 +169,7 @@ impl Runs {
 }
 
 impl Selection {
-    async fn repeat(self, view: &View, output: Output, how: How) -> Result<()> {
+    async fn repeat(self, view: &View, output: Output, how: How) -> Result {
         let Selection { runs, flow, state, since, error, show } = self;
         let which = if runs.is_empty() {
             let since_ms = since.as_deref().map(Time::parse).transpose()?.map(|since| since.ms);
@@ -179,7 +179,10 @@ impl Selection {
             Which::Named(runs)
         };
         let repeated = repeat(view, how, which, show).await?;
-        Ok(output.one(&repeated, |repeated, _| repeats(repeated, how, show))?)
+        output.one(&repeated, |repeated, _| repeats(repeated, how, show))?;
+        // As of one that is named alone and left alone.
+        let is_in_vain = repeated.queued.is_empty() && !repeated.left.is_empty();
+        Ok(if is_in_vain { ended(Exit::Problem) } else { ExitCode::SUCCESS })
     }
 }
 

@@ -2,13 +2,15 @@
 //! Nothing is lost by the second: what was not settled resumes at the next start.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IsTerminal};
+#[cfg(unix)]
+use std::sync::OnceLock;
 
 use tokio::sync::watch;
 
 use super::demo::screen;
 use super::exit::STOPPED;
-use super::logging;
+use super::{logging, output};
 use crate::app::demo;
 
 /// Listens from now on; the future ends with the first signal.
@@ -34,6 +36,58 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         // An error means that the sender is gone, which it is only once it has sent.
         let _ = receiver.wait_for(|is_asked| *is_asked).await;
     })
+}
+
+/// Ends the program at the first signal, once it has said what `told` says. Heard on a thread of its own: what is
+/// under way may keep the other one busy.
+///
+/// # Errors
+/// When the system refuses to tell of signals.
+pub fn end_at_once(told: impl FnOnce() -> Option<String> + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _within = runtime.enter();
+        Signals::listen()?
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(signals.next());
+        if let Some(told) = told() {
+            // Where standard error is gone, nobody is left to be told.
+            let _ = output::note(&told);
+        }
+        interrupted()
+    })?;
+    Ok(())
+}
+
+/// The same while questions are asked: the terminal is left as it is now.
+///
+/// # Errors
+/// As [`end_at_once`].
+pub fn end_questions() -> io::Result<()> {
+    #[cfg(unix)]
+    if let Ok(found) = rustix::termios::tcgetattr(io::stdin()) {
+        // What was found first is how it was.
+        let _ = TERMINAL.set(found);
+    }
+    end_at_once(|| None)
+}
+
+// How the terminal was before anything was asked: a question hides the cursor or what is typed.
+#[cfg(unix)]
+static TERMINAL: OnceLock<rustix::termios::Termios> = OnceLock::new();
+
+/// Ends the program as an interrupt does.
+pub fn interrupted() -> ! {
+    #[cfg(unix)]
+    if let Some(found) = TERMINAL.get() {
+        // A terminal that is gone needs nothing.
+        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+    }
+    if io::stderr().is_terminal() {
+        let _ = output::note("\u{1b}[?25h");
+    }
+    std::process::exit(STOPPED)
 }
 
 #[cfg(unix)]

@@ -46,6 +46,9 @@ impl Table {
             Form::Bordered => {
                 table.load_style(presets::UTF8_FULL_CONDENSED);
                 table.set_content_arrangement(ContentArrangement::Dynamic);
+                if let Some(width) = terminal_width() {
+                    table.set_width(width);
+                }
             }
             Form::Plain => {
                 table.load_style(presets::NOTHING);

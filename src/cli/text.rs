@@ -12,6 +12,18 @@ pub fn one_line(text: &str) -> String {
     text.trim_end().chars().map(shown).collect()
 }
 
+/// On one line, what a terminal would obey told as it would be written.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_obeyed(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
 /// With its line breaks, each line moved in by `indent` spaces, and otherwise as [`one_line`].
 pub fn indented(text: &str, indent: usize) -> String {
     let space = " ".repeat(indent);

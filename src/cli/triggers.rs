@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::Context;
 use super::exit::Result;
@@ -11,7 +10,8 @@ use super::flows::told_notices;
 use super::runs::account;
 use super::table::{Form, Table};
 use super::text::one_line;
-use crate::app::{Time, flows, open, triggers};
+use crate::app::triggers::Known;
+use crate::app::{Time, open, triggers};
 
 /// The words of `triggers`.
 #[derive(Debug, Subcommand)]
@@ -62,16 +62,6 @@ pub struct From {
     all: bool,
 }
 
-/// A trigger with what a person should know about its flow.
-#[derive(Serialize)]
-struct Known {
-    #[serde(flatten)]
-    trigger: triggers::Row,
-    notices: Vec<flows::Notice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exchange: Option<serde_json::Value>,
-}
-
 impl Triggers {
     pub async fn perform(self, context: Context) -> Result {
         let view = open::view(&context.place).await?;
@@ -81,10 +71,8 @@ impl Triggers {
                 context.output.rows(&triggers::list(&view).await?, empty, |rows| table(rows))?;
             }
             Triggers::Show { flow, exchanges } => {
-                let trigger = triggers::show(&view, &flow).await?;
-                let notices = flows::show(&view, &flow).await?.notices;
-                let exchange = if exchanges { triggers::exchange(&view, &flow).await? } else { None };
-                context.output.one(&Known { trigger, notices, exchange }, |known, _| describe(known))?;
+                let known = triggers::known(&view, &flow, exchanges).await?;
+                context.output.one(&known, |known, _| describe(known))?;
             }
             Triggers::Rewind { flow, from } => {
                 let row = triggers::rewind(&view, &flow, from.to.as_deref()).await?;
@@ -166,6 +154,7 @@ fn at(time: Option<Time>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::flows;
 
     #[test]
     fn a_trigger_is_told_with_its_gaps_apart() {

@@ -168,6 +168,6 @@ async fn log_events(mut events: broadcast::Receiver<Event>) {
 
 fn summarise(summary: &up::Summary, _: Form) -> String {
     let runs: Vec<String> = summary.runs.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let runs = if runs.is_empty() { "no runs".to_owned() } else { format!("runs: {}", runs.join(", ")) };
-    format!("worked for {}; {runs}\n", elapsed(summary.elapsed_ms))
+    let runs = if runs.is_empty() { "none".to_owned() } else { runs.join(", ") };
+    format!("worked for {}; runs in the store: {runs}\n", elapsed(summary.elapsed_ms))
 }

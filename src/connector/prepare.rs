@@ -133,9 +133,10 @@ impl Prepared {
         let action = call.action;
         if !connection.active {
             let message = format!("the connection `{}` is switched off", connection.name);
-            return Err(
-                Failure::not_sent("connection_inactive", message).with_help("set `active: true` in tidegate.yaml")
-            );
+            return Err(Failure::not_sent("connection_inactive", message).with_help(format!(
+                "set `active: true` in tidegate.yaml; a stored one: `tidegate connections activate {}`",
+                connection.name
+            )));
         }
         super::composite::refuse(action)?;
         let mut scope = call.scope()?;

@@ -1,9 +1,10 @@
-//! Text measures that manifests name as `format`: `tweet`, `long_tweet`, `sms`, `phone`, `sender`, `instant`, `file`; and who signed
-//! a callback. The only per-service Rust there is. Pure; schemas, templates and the sandbox ask it.
+//! Text measures that manifests name as `format`: `tweet`, `long_tweet`, `sms`, `phone`, `sender`, `instant`, `file`,
+//! `jmespath`; and who signed a callback. The only per-service Rust there is. Pure; schemas, templates and the sandbox ask it.
 
 pub mod callback;
 pub mod date;
 mod instant;
+pub mod jmespath;
 mod links;
 pub mod phone;
 mod sender;
@@ -12,7 +13,7 @@ pub mod tweet;
 
 /// The names that `format` may have beyond those of JSON Schema.
 pub fn names() -> &'static [&'static str] {
-    &["tweet", "long_tweet", "sms", "phone", "sender", "instant", "file"]
+    &["tweet", "long_tweet", "sms", "phone", "sender", "instant", "file", "jmespath"]
 }
 
 /// Whether a text is what the format asks for; the error says why not, without quoting the text. A format that
@@ -26,6 +27,7 @@ pub fn validate(format: &str, text: &str) -> Result<(), String> {
         "file" => path(text),
         "sender" => sender::validate(text),
         "instant" => instant::validate(text),
+        "jmespath" => jmespath::validate(text),
         _ => Err(format!("there is no format `{format}`: there are `{}`", names().join("`, `"))),
     }
 }
@@ -37,7 +39,7 @@ pub fn measure(format: &str, text: &str) -> Option<usize> {
         "tweet" | "long_tweet" => Some(tweet::weighted_length(text)),
         "sms" => Some(sms::measure(text).segments),
         "phone" => Some(text.chars().filter(char::is_ascii_digit).count()),
-        "sender" | "instant" | "file" => Some(text.chars().count()),
+        "sender" | "instant" | "file" | "jmespath" => Some(text.chars().count()),
         _ => None,
     }
 }
@@ -52,6 +54,7 @@ pub fn checker(format: &str) -> Option<fn(&str) -> bool> {
         "file" => Some(|text| path(text).is_ok()),
         "sender" => Some(|text| sender::validate(text).is_ok()),
         "instant" => Some(|text| instant::validate(text).is_ok()),
+        "jmespath" => Some(|text| jmespath::validate(text).is_ok()),
         _ => None,
     }
 }

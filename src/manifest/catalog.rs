@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file;
 use super::folder::Folder;
 use super::loader::Loader;
 use super::{Connector, Diagnostic, Flow, Severity, Source};
@@ -142,6 +143,13 @@ impl Catalog {
     /// The connectors as written, by name.
     pub fn manifests(&self) -> BTreeMap<String, Arc<Connector>> {
         self.connectors.iter().map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.value))).collect()
+    }
+
+    /// That the folder is no project's, where nothing in it says that it is one.
+    pub fn no_project(&self) -> Option<Diagnostic> {
+        let is_there = |name: &&str| self.directory.join(name).exists();
+        let is_one = ["tidegate.yaml", "tidegate.yml", "flows", "connectors"].iter().any(is_there);
+        (self.directory.is_dir() && !is_one).then(|| file::no_project(&self.directory))
     }
 
     /// The text of a file that a diagnostic names.

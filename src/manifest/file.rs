@@ -53,6 +53,13 @@ pub fn passed_over(path: &Path, message: &str, help: &str) -> Diagnostic {
     Diagnostic { severity: Severity::Warning, ..whole_file(path, "passed_over", message.to_owned(), Some(help)) }
 }
 
+/// A folder that holds nothing of a project.
+pub fn no_project(folder: &Path) -> Diagnostic {
+    let message = "there is no tidegate.yaml, flows/ or connectors/ here: this is no project's folder".to_owned();
+    let help = Some("name the project's folder, or write a flow to flows/");
+    Diagnostic { severity: Severity::Warning, ..whole_file(folder, "no_project", message, help) }
+}
+
 /// A finding about a file or folder as a whole.
 pub fn whole_file(path: &Path, code: &'static str, message: String, help: Option<&str>) -> Diagnostic {
     Diagnostic {

@@ -234,7 +234,10 @@ impl Loader {
                     Vec::new()
                 }
                 (false, _) if is_yaml(&path) => vec![path.clone()],
-                (false, _) => Vec::new(),
+                (false, _) => {
+                    self.misnamed(&path);
+                    Vec::new()
+                }
             };
             let name = if is_folder { path.file_name() } else { path.file_stem() };
             if let (Some(name), false) = (name, files.is_empty()) {
@@ -263,6 +266,7 @@ impl Loader {
         let (files, others): (Vec<_>, Vec<_>) = self.list(folder).into_iter().partition(|path| is_yaml(path));
         let mut has_more = false;
         for path in others {
+            self.misnamed(&path);
             has_more |= self.folder.is_folder(&path)
                 && self.below(&path, "a connector's files are directly in its folder: none of these is read");
         }
@@ -271,6 +275,18 @@ impl Loader {
             self.found(file::passed_over(folder, "there is no YAML file in this folder: it is no connector", help));
         }
         files
+    }
+
+    /// Tells of a file that was meant to be read: on other systems `C.YAML` is the same name.
+    fn misnamed(&mut self, path: &Path) {
+        let is_meant = path.extension().is_some_and(|ending| {
+            let ending = ending.to_string_lossy();
+            ["yaml", "yml"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+        });
+        if is_meant && !is_yaml(path) && !self.folder.is_folder(path) {
+            let help = "let its name end in `.yaml`";
+            self.found(file::passed_over(path, "its name does not end in `.yaml` or `.yml`: it is not read", help));
+        }
     }
 
     /// Tells of a folder that has YAML files which are not looked at.

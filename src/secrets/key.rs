@@ -66,7 +66,20 @@ impl KeyPlace {
     /// # Errors
     /// As [`KeyPlace::read`].
     pub fn read_or_make(&self) -> Result<Key, Error> {
-        let KeyPlace::Beside(path) = self else { return self.read() };
+        let path = match self {
+            KeyPlace::Beside(path) => path,
+            KeyPlace::Environment(_) => return self.read(),
+            // Nothing was ever sealed: there is none to put back.
+            KeyPlace::Named(path) => {
+                return self.read().map_err(|error| match error.code {
+                    "key_missing" => {
+                        let help = format!("make one: `(umask 077; openssl rand -base64 32 > {})`", path.display());
+                        Error { help, ..error }
+                    }
+                    _ => error,
+                });
+            }
+        };
         if let Some(key) = read(path)? {
             return Ok(key);
         }
@@ -250,7 +263,10 @@ mod tests {
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
         // A named file is never made, and what is there is never written over.
-        assert_eq!(KeyPlace::Named(folder.path().join("other")).read_or_make().unwrap_err().code, "key_missing");
+        let named = KeyPlace::Named(folder.path().join("other"));
+        let error = named.read_or_make().unwrap_err();
+        assert!(error.code == "key_missing" && error.help.contains("openssl rand"), "{error:?}");
+        assert!(named.find("a").unwrap_err().help.contains("put it back"));
         fs::write(&path, "no key").unwrap();
         assert_eq!(place.read_or_make().unwrap_err().code, "key_invalid");
         assert_eq!(fs::read_to_string(&path).unwrap(), "no key");

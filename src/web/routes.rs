@@ -48,7 +48,7 @@ fn api() -> Router<Live> {
         .route(
             "/triggers/{flow}",
             get(async |State(live): State<Live>, Path(flow): Path<String>| {
-                told(triggers::show(&live.view(), &flow).await)
+                told(triggers::known(&live.view(), &flow, false).await)
             }),
         )
         .route("/runs", get(listed_runs))
@@ -167,7 +167,7 @@ async fn only_read() -> Response {
 
 async fn nothing_here() -> Response {
     let error = Error::problem("path_unknown", "there is nothing here").with_help(
-        "there are /health, /api/flows, /api/triggers, /api/runs, /api/approvals, /api/connections and /api/connectors, each also with a name behind it",
+        "there are /health and /api/connections, and /api/flows, /api/triggers, /api/runs, /api/approvals and /api/connectors, these also with a name behind them",
     );
     refuse(StatusCode::NOT_FOUND, &error)
 }

@@ -70,7 +70,10 @@ impl Accounts {
         };
         if !settings.active {
             return Err(Failure::not_sent("connection_inactive", format!("connection `{name}` is switched off"))
-                .with_help("set `active: true` in tidegate.yaml"));
+                .with_help(match settings.is_stored {
+                    true => format!("switch it on: `tidegate connections activate {name}`"),
+                    false => "set `active: true` in tidegate.yaml".to_owned(),
+                }));
         }
         let connection = Connection::bind(name, Arc::clone(compiled), settings, &self.secrets).map_err(|problems| {
             let told: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();

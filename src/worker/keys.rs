@@ -49,7 +49,12 @@ impl Keys {
             return Ok(Some(Arc::clone(held)));
         }
         let key = self.place.find(&id).map_err(|error| {
-            let help = format!("the store's connections are sealed under the key {id}; {}", error.help);
+            // A new key would open nothing of what is there.
+            let advice = match error.code {
+                "key_invalid" => "put that key back: no other opens them",
+                _ => &error.help,
+            };
+            let help = format!("the store's connections are sealed under the key {id}; {advice}");
             Error { help, ..Error::from(error) }
         })?;
         self.store.check_key(&key).await.map_err(|error| {

@@ -17,6 +17,7 @@ const OAUTH1: &str = "cerb.service.provider.oauth1";
 /// A service, read.
 struct Service<'a> {
     uid: &'a str,
+    name: &'a str,
     connector: String,
     key: String,
     secret: String,
@@ -26,6 +27,28 @@ struct Service<'a> {
 /// Fields of a connection, by name.
 type Tokens = Vec<(&'static str, String)>;
 
+/// Names that have been given, each with what has it: of two that come to the same, one would be lost.
+struct Taken {
+    what: &'static str,
+    names: BTreeMap<String, String>,
+}
+
+impl Taken {
+    fn of(what: &'static str) -> Taken {
+        Taken { what, names: BTreeMap::new() }
+    }
+
+    fn take(&mut self, name: &str, title: &str) -> Result<()> {
+        match self.names.insert(name.to_owned(), title.to_owned()) {
+            None => Ok(()),
+            Some(other) => {
+                let message = format!("the {} `{other}` and `{title}` would both be `{name}` here", self.what);
+                Err(invalid(&message).with_help("rename one of them in the package; nothing was added"))
+            }
+        }
+    }
+}
+
 /// Reads what Cerb wrote.
 ///
 /// # Errors
@@ -33,40 +56,49 @@ type Tokens = Vec<(&'static str, String)>;
 pub fn convert(written: &Value) -> Result<Package> {
     let title = text(written, "/package/name").unwrap_or("Cerb package");
     let mut package = Package { package: name_of(title), title: Some(title.to_owned()), ..Package::default() };
-    let prompts = written.pointer("/package/configure/prompts").and_then(Value::as_array);
-    for prompt in prompts.into_iter().flatten() {
+    let mut prompts = Taken::of("prompts");
+    for prompt in list(written, "/package/configure/prompts")? {
         let key = text(prompt, "/key").ok_or_else(|| invalid("a prompt has no `key`"))?;
+        prompts.take(key, text(prompt, "/label").unwrap_or(key))?;
         package.prompts.insert(key.to_owned(), asked(prompt, key));
     }
-    let records = written.pointer("/records").and_then(Value::as_array);
-    let records: Vec<&Value> = records.into_iter().flatten().collect();
-    let mut services = Vec::new();
-    for record in &records {
+    let records = list(written, "/records")?;
+    let (mut services, mut uids) = (Vec::new(), Taken::of("services"));
+    for record in records {
         match context(record) {
-            SERVICE => services.push(service(record)?),
+            SERVICE => {
+                let service = service(record)?;
+                if !service.uid.is_empty() {
+                    uids.take(service.uid, service.name)?;
+                }
+                services.push(service);
+            }
             ACCOUNT => {}
             other => return Err(invalid(&format!("records of the kind `{other}` are not understood"))),
         }
     }
-    for service in &services {
-        if service.connector != "x" {
-            package.connectors.insert(service.connector.clone(), connector(service)?);
-        }
+    let mut connectors = Taken::of("services");
+    for service in services.iter().filter(|service| service.connector != "x") {
+        connectors.take(&service.connector, service.name)?;
+        package.connectors.insert(service.connector.clone(), connector(service)?);
     }
-    let mut accounts: Vec<(&Service<'_>, String, Tokens)> = Vec::new();
+    let mut accounts: Vec<(&Service<'_>, &str, Tokens)> = Vec::new();
     for record in records.iter().filter(|record| context(record) == ACCOUNT) {
         let of = text(record, "/service_id").unwrap_or_default();
-        let named = services.iter().find(|service| of.contains(&format!("uid.{}", service.uid)));
+        let named = services.iter().find(|service| uid(of) == Some(service.uid));
         let service = named.ok_or_else(|| invalid(&format!("the account's service `{of}` is not in the package")))?;
-        accounts.push((service, name_of(text(record, "/name").unwrap_or(&service.connector)), tokens(record)));
+        accounts.push((service, text(record, "/name").unwrap_or(&service.connector), tokens(record)));
     }
     // A service alone is connected as itself.
     for service in &services {
         if !accounts.iter().any(|(of, ..)| of.uid == service.uid) {
-            accounts.push((service, service.connector.clone(), Vec::new()));
+            accounts.push((service, &service.connector, Vec::new()));
         }
     }
-    for (service, name, tokens) in accounts {
+    let mut names = Taken::of("accounts");
+    for (service, title, tokens) in accounts {
+        let name = name_of(title);
+        names.take(&name, title)?;
         let field = |value: &str| Source::Value(Value::from(value));
         let mut fields = BTreeMap::from([
             ("consumer_key".to_owned(), field(&service.key)),
@@ -129,6 +161,7 @@ fn service(record: &Value) -> Result<Service<'_>> {
     });
     Ok(Service {
         uid: text(record, "/uid").unwrap_or_default(),
+        name,
         connector: if is_x { "x".to_owned() } else { name_of(text(record, "/uri").unwrap_or(name)) },
         key: ours(one_of(&["client_id", "consumer_key"])?),
         secret: ours(one_of(&["client_secret", "consumer_secret"])?),
@@ -173,6 +206,21 @@ fn connector(service: &Service<'_>) -> Result<Value> {
         },
         "defaults": {"host": "api", "auth": ["user"]},
     }))
+}
+
+// What should be a list and is something else was not meant to be nothing.
+fn list<'a>(written: &'a Value, pointer: &str) -> Result<&'a [Value]> {
+    match written.pointer(pointer) {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(elements)) => Ok(elements),
+        Some(_) => Err(invalid(&format!("`{}` is no list", pointer.trim_start_matches('/').replace('/', ".")))),
+    }
+}
+
+// The uid in `{{{uid.service_twitter}}}`.
+fn uid(reference: &str) -> Option<&str> {
+    let inner = reference.trim().trim_start_matches('{').trim_end_matches('}').trim();
+    inner.strip_prefix("uid.").filter(|uid| !uid.is_empty())
 }
 
 // `cerberusweb.contexts.connected_service`, or the short form of newer versions.

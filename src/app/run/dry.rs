@@ -50,10 +50,10 @@ pub async fn run(
         let Decision { entries, next, .. } = advance(&definition.flow, &mut run, event, now_ms);
         for entry in entries {
             let is_request = matches!(entry.form.as_ref(), "action" | "http") && entry.state == EntryState::Succeeded;
-            // Requests are shown as they are made; a failed one is told with its reason. Composites are shown by
-            // the requests of their steps, and by what comes of them.
-            let has_just_begun = entry.form == "composite" && entry.state == EntryState::Running;
-            if is_request || has_just_begun || entry.state == EntryState::Sending {
+            // Requests are shown as they are made; a failed one is told with its reason. What has others in it, or
+            // waits, is shown once it is over.
+            let is_under_way = matches!(entry.state, EntryState::Running | EntryState::Sending | EntryState::Waiting);
+            if is_request || is_under_way {
                 continue;
             }
             previews.push(Preview {
