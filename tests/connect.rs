@@ -390,3 +390,16 @@ fn the_advice_about_a_key_fits_what_is_sealed() {
     let told = project.refused(&connect, 3);
     assert!(told.contains("key_invalid") && told.contains("put that key back") && !told.contains("openssl"), "{told}");
 }
+
+#[test]
+fn a_second_account_says_which_flows_it_leaves_in_doubt() {
+    let project = Project::new();
+    let flow = "flow: news\ntrigger: {poll: json.new_item, with: {path: /x}}\nsteps: [{action: log.write, with: {message: a}}]\n";
+    project.write("flows/news.yaml", flow);
+    let connect = |name: &str| {
+        project.done(&["connect", "json", "--name", name, "--set", "url=https://feed.example.com", "--untested"])
+    };
+    assert!(!connect("one").contains("warning"));
+    let told = connect("two");
+    assert!(told.contains("warning") && told.contains("flows/news.yaml") && told.contains("tidegate check"), "{told}");
+}

@@ -86,6 +86,9 @@ pub struct Connected {
     pub key: Option<String>,
     /// Whether that key was made just now.
     pub is_new_key: bool,
+    /// Files of flows that name none of the connector's accounts, of which there are several by now: they stop until
+    /// they do.
+    pub in_doubt: Vec<String>,
 }
 
 /// Reads what was given, and says what is missing: see [`Draft::questions`].
@@ -246,6 +249,9 @@ impl Draft {
         let view = open::view(place).await?;
         connections::record(&view, &store, &name, &asked.result).await?;
         store.close().await?;
+        let in_doubt = view.project.diagnostics.iter().filter(|found| found.code == "connection_ambiguous");
+        let mut in_doubt: Vec<String> = in_doubt.map(|found| found.file.display().to_string()).collect();
+        in_doubt.dedup();
         let told = connections::tell(&name, asked.action, &asked.result, 0);
         Ok(Connected {
             connector: connection.connector,
@@ -254,6 +260,7 @@ impl Draft {
             is_change,
             key: has_secrets.then(|| keys.place().to_string()),
             is_new_key: is_new_key && has_secrets,
+            in_doubt,
             name,
         })
     }

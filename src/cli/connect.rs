@@ -65,6 +65,14 @@ impl Connect {
         // Before anybody signed in there is nothing to test; after it, that is done.
         let connected = draft.store(&context.place, untested || sign_in.is_some()).await?;
         context.output.one(&connected, |connected, _| show(connected))?;
+        if !connected.in_doubt.is_empty() {
+            output::note(&format!(
+                "warning: `{}` has several connections by now, and nothing works until these name theirs (`tidegate \
+                 check` says how): {}",
+                connected.connector,
+                connected.in_doubt.join(", ")
+            ))?;
+        }
         if let (true, Some(key)) = (connected.is_new_key, &connected.key) {
             output::note(&format!(
                 "its secrets are sealed with the key in {}: keep a copy of it elsewhere",
