@@ -79,13 +79,14 @@ static TERMINAL: OnceLock<rustix::termios::Termios> = OnceLock::new();
 
 /// Ends the program as an interrupt does.
 pub fn interrupted() -> ! {
+    if io::stderr().is_terminal() {
+        let _ = output::note("\u{1b}[?25h");
+    }
+    // Last: a question that is just being asked may change it in this moment.
     #[cfg(unix)]
     if let Some(found) = TERMINAL.get() {
         // A terminal that is gone needs nothing.
         let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
-    }
-    if io::stderr().is_terminal() {
-        let _ = output::note("\u{1b}[?25h");
     }
     std::process::exit(STOPPED)
 }

@@ -13,6 +13,8 @@ struct Terminal {
     screen: ChildStdout,
     shown: String,
     seen: usize,
+    /// `/dev/pts/7`
+    name: String,
 }
 
 impl Terminal {
@@ -26,14 +28,17 @@ impl Terminal {
         let folder = project.folder.path().display().to_string();
         let words: Vec<String> = [&[PROGRAM], words, &["--dir", &folder]].concat().into_iter().map(quoted).collect();
         let mut command = Command::new("script");
-        let line = format!("trap : INT; {}{after}", words.join(" "));
+        let line = format!("tty; trap : INT; {}{after}", words.join(" "));
         command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
         for name in ["TIDEGATE_STORE", "TIDEGATE_KEY", "TIDEGATE_KEY_FILE", "COLUMNS"] {
             command.env_remove(name);
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Terminal { child, keys, screen, shown: String::new(), seen: 0 }
+        let mut terminal = Terminal { child, keys, screen, shown: String::new(), seen: 0, name: String::new() };
+        terminal.wait("\n");
+        terminal.name = terminal.shown.lines().next().unwrap().trim().to_owned();
+        terminal
     }
 
     /// Waits until `text` is shown, after what was waited for before.
@@ -47,7 +52,15 @@ impl Terminal {
         self.seen += self.shown[self.seen..].find(text).unwrap() + text.len();
     }
 
+    /// Presses keys once the question is listening: what is typed before would be seen, or thrown away.
     fn press(&mut self, keys: &str) {
+        let is_listening = || {
+            let said = Command::new("stty").args(["-F", &self.name, "-a"]).output().unwrap();
+            String::from_utf8(said.stdout).unwrap().contains("-echo ")
+        };
+        while !is_listening() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
@@ -96,7 +109,6 @@ fn a_package_asks_at_a_terminal_for_what_it_needs() {
     terminal.press("\n");
     terminal.wait("Add all of it?");
     terminal.press("y");
-    terminal.press("\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("hunter2"), "a secret is not echoed: {shown}");
