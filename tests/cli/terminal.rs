@@ -58,9 +58,7 @@ impl Terminal {
             let said = Command::new("stty").args(["-F", &self.name, "-a"]).output().unwrap();
             String::from_utf8(said.stdout).unwrap().contains("-echo ")
         };
-        while !is_listening() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        crate::processes::wait_for("the question", is_listening);
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
