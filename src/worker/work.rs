@@ -28,6 +28,8 @@ const PRUNE_EVERY_MS: i64 = 600_000;
 /// The store's, when even the first look at it fails, and `store_damaged` or `store_moved` whenever that is found:
 /// waiting mends everything else.
 pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Result<()> {
+    // Before the first look: what another process writes during it is looked at again.
+    let mut version = host.store.database().data_version().await?;
     take_up(&host).await?;
     // The damage, where that is the end.
     let mut end = std::pin::pin!(async {
@@ -36,7 +38,6 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
             damage = host.refusals.damage() => Some(damage),
         }
     });
-    let mut version = host.store.database().data_version().await?;
     let mut prune_at = host.now_ms();
     let mut tend_at = prune_at;
     let mut others = Others::default();
