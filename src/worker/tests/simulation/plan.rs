@@ -59,8 +59,7 @@ impl Plan {
         let trigger = random.one_of(&["new", "dated", "dated", "any"]);
         let has_outage = trigger == "dated" && random.chance(200);
         let burst = if is_calm { 0 } else { random.one_of(&[0, 0, 0, 0, 90]) };
-        let asks = random.chance(250);
-        Plan {
+        let mut plan = Plan {
             trigger,
             order: random.one_of(&["asc", "desc"]),
             page: match (is_calm, burst) {
@@ -71,11 +70,10 @@ impl Plan {
             },
             effect: random.one_of(&["none", "natural", "key", "lookup", "proof"]),
             is_deep: random.chance(600),
-            // One at a time would wait for one answer after another, for longer than the simulation lasts.
-            limit: if asks { 16 } else { random.one_of(&[1, 16]) },
+            limit: random.one_of(&[1, 16]),
             is_filtered: random.chance(250),
             has_receivers: random.chance(250),
-            asks,
+            asks: false,
             skew_ms: random.one_of(&[0, 0, -2_400_000, 2_400_000]),
             jumps: random.one_of(&[0, 0, 0, 50]),
             latency_ms: random.one_of(&[0, 0, 1_500]),
@@ -91,7 +89,14 @@ impl Plan {
             pauses: if is_calm { 0 } else { random.one_of(&[0, 0, 100]) },
             slips: if is_calm { 15 } else { random.one_of(&[0, 15, 60]) },
             has_outage,
+        };
+        // Drawn beside the others, so that those which ask nobody are what they were.
+        plan.asks = random.clone().chance(250);
+        if plan.asks {
+            // One at a time would wait for one answer after another, for longer than the simulation lasts.
+            plan.limit = 16;
         }
+        plan
     }
 
     /// The connector's file.
