@@ -77,18 +77,22 @@ impl Crashes {
         for (point, at) in WHILE_POLLING {
             self.crash(point, *at);
         }
-        for round in 0..rounds {
-            for point in POINTS.iter().filter(|point| WHILE_POLLING.iter().all(|(polling, _)| polling != *point)) {
-                let at = match point.split('.').next() {
-                    Some("deploy") => 1,
-                    Some("match") => {
+        // What is looked up is due after all that was found before it: those points are met when that is done.
+        for is_match in [false, true] {
+            for round in 0..rounds {
+                let points = POINTS.iter().filter(|point| point.starts_with("match.") == is_match);
+                for point in points.filter(|point| WHILE_POLLING.iter().all(|(polling, _)| polling != *point)) {
+                    if is_match {
                         // Otherwise only crashes leave something to look up.
-                        self.sandbox.as_ref().unwrap().tear("order", 20);
-                        5 + round
+                        self.sandbox.as_ref().unwrap().tear("order", 100);
                     }
-                    _ => 40 + 70 * round,
-                };
-                self.crash(point, at);
+                    let at = match point.split('.').next() {
+                        Some("deploy") => 1,
+                        Some("match") => 1 + round,
+                        _ => 40 + 70 * round,
+                    };
+                    self.crash(point, at);
+                }
             }
         }
         let began = Instant::now();
@@ -121,7 +125,7 @@ impl Crashes {
                 recovered_s = Some(began.elapsed().as_secs_f64());
             }
             let is_time = looked.elapsed().as_secs() >= 2;
-            if is_time && (self.is_done() || began.elapsed().as_secs() > 180) {
+            if is_time && (self.is_done() || began.elapsed().as_secs() > 600) {
                 let _ = child.kill();
                 let _ = child.wait();
                 panic!("{point} was not passed {at} times in {:?}: {}", began.elapsed(), self.project.log());
@@ -132,6 +136,11 @@ impl Crashes {
             pause(5);
         };
         assert_eq!(status.code(), None, "{point}: the process ended by itself: {}", self.project.log());
+        println!(
+            "{point}, {at}: after {:.1} s and {} requests",
+            began.elapsed().as_secs_f64(),
+            self.requests() - before
+        );
         self.lives.push(Life { began_ms, ended_ms: Clock::System.now_ms(), recovered_s });
     }
 
