@@ -48,7 +48,6 @@ pub const BUGS_AMONG_HOSTS: &[(&str, &str)] = &[
     ("claim_outlives_host", "what a killed host had claimed stays its own"),
     ("pause_taken_for_death", "a host that stands still counts as one that was killed"),
     ("asking_stays_claimed", "a run that waits for answers is its host's, which claims nothing twice"),
-    ("absence_since_mark", "what a host sent late, as it stood still after its mark, is looked up as if sent then"),
 ];
 
 /// Whether this bug is planted.

@@ -73,10 +73,7 @@ impl<'a> Walk<'a> {
             }
             Judgement::LookUp { refused: true } => self.begin_look_up(step, self.now_ms, self.now_ms, true),
             // A process may stand still between its mark and its request: all that is sure is that it was sent by now.
-            Judgement::LookUp { refused: false } if !bug("absence_since_mark") => {
-                self.begin_look_up(step, sent_ms, self.now_ms, false);
-            }
-            Judgement::LookUp { refused: false } => self.begin_look_up(step, sent_ms, sent_ms, false),
+            Judgement::LookUp { refused: false } => self.begin_look_up(step, sent_ms, self.now_ms, false),
             Judgement::Park => self.park(step),
         }
     }
