@@ -41,7 +41,7 @@ const FREE: &str = "(claimed_by IS NULL OR claimed_by = $N OR claimed_by NOT IN 
                     WHERE lease_until > NOW OR STARTED > NOW - 2 * $L))";
 
 impl Store {
-    /// Claims due runs of a flow, oldest first.
+    /// Claims due runs of a flow, begun ones and oldest first.
     pub async fn claim_runs(&self, wanted: Wanted) -> Result<Due> {
         let Some(presence) = self.presence().cloned() else {
             // Those that are claimed are found again, and told apart by whoever asks.
@@ -219,22 +219,29 @@ fn claim_runs(sql: &mut dyn Sql, presence: &Presence, wanted: &Wanted) -> Result
         }
     }
     let slots = serde_json::Value::from(busy.clone()).to_string();
-    let text = format!(
-        "SELECT {}, claimed_by FROM runs WHERE {} AND (claimed_by IS NULL OR claimed_by <> $5) AND {} \
-         ORDER BY due_at, position LIMIT $3{}",
-        due::COLUMNS,
-        due::conditions(sql, true),
-        free(sql, 5, 6),
-        sql.dialect().for_update_skip_locked,
-    );
     let mut runs: Vec<DueRun> = Vec::new();
     let mut owners: Vec<Option<String>> = Vec::new();
-    let params = params![flow, *now_ms, *limit, slots, presence.id(), presence.lease_ms()];
-    sql.query(&text, params, &mut |row| {
-        runs.push(due::from_row(row)?);
-        owners.push(row.opt_text(14)?.map(str::to_owned));
-        Ok(())
-    })?;
+    for picks_begun in [true, false] {
+        let conditions = if picks_begun { due::BEGUN.to_owned() } else { due::not_begun(sql, 6) };
+        let text = format!(
+            "SELECT {}, claimed_by FROM runs WHERE {conditions} AND (claimed_by IS NULL OR claimed_by <> $4) AND {} \
+             ORDER BY due_at, position LIMIT $3{}",
+            due::COLUMNS,
+            free(sql, 4, 5),
+            sql.dialect().for_update_skip_locked,
+        );
+        let room = due::room(*limit, &runs);
+        if room == 0 {
+            break;
+        }
+        let params = params![flow, *now_ms, room, presence.id(), presence.lease_ms(), &slots];
+        let params = if picks_begun { &params[..5] } else { params };
+        sql.query(&text, params, &mut |row| {
+            runs.push(due::from_row(row)?);
+            owners.push(row.opt_text(14)?.map(str::to_owned));
+            Ok(())
+        })?;
+    }
     take(sql, presence, &mut runs)?;
     let mut alive: Vec<(String, bool)> = Vec::new();
     for (run, owner) in runs.iter_mut().zip(&owners) {
@@ -248,7 +255,7 @@ fn claim_runs(sql: &mut dyn Sql, presence: &Presence, wanted: &Wanted) -> Result
             }
         };
     }
-    runs.sort_by_key(|run| (run.due_at, run.position));
+    runs.sort_by_key(|run| (!run.has_begun, run.due_at, run.position));
     let due = due::whole(sql, runs, flow, *now_ms, *limit)?;
     Ok(Due { is_new_lane, ..due })
 }

@@ -2,7 +2,7 @@
 //! worker's claims: where there is one host a claim is a set in its memory, among several it is in the row
 //! (`claims`).
 
-use super::database::{Row, Sql, params};
+use super::database::{Param, Row, Sql, params};
 use super::{Result, Store, blobs};
 use crate::planted::bug;
 
@@ -111,7 +111,9 @@ fn live_flows(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
            UNION ALL \
            SELECT (SELECT MIN(flow) FROM runs WHERE state IN ('queued', 'running') AND flow > live.flow) \
            FROM live WHERE live.flow IS NOT NULL) \
-         SELECT flow, (SELECT MIN(due_at) FROM runs WHERE runs.flow = live.flow AND state IN ('queued', 'running')) \
+         SELECT flow, (SELECT MIN(due_at) FROM ( \
+           SELECT MIN(due_at) AS due_at FROM runs WHERE runs.flow = live.flow AND state = 'running' UNION ALL \
+           SELECT MIN(due_at) FROM runs WHERE runs.flow = live.flow AND state = 'queued') AS earliest) \
          FROM live WHERE flow IS NOT NULL",
         &[],
         &mut |row| {
@@ -126,15 +128,15 @@ fn live_flows(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
 pub(super) const COLUMNS: &str = "id, definition, state, position, due_at, slot, item, frames, created_at, started_at, retry_of, root, epoch, \
      replay_of";
 
-/// The conditions on a run of flow `$1` that is due at `$2`: with `busy`, a list of slots as JSON in `$4`, those
-/// that have not begun are left out while their slot is in it.
-pub(super) fn conditions(sql: &dyn Sql, has_busy: bool) -> String {
-    let due = "flow = $1 AND state IN ('queued', 'running') AND due_at <= $2";
-    if !has_busy {
-        return due.to_owned();
-    }
-    let slots = sql.dialect().json_texts.replace('?', "$4");
-    format!("{due} AND (state = 'running' OR COALESCE(slot, '') NOT IN ({slots}))")
+/// The conditions on runs of flow `$1` that waited between two steps and are due at `$2`. They come before those that
+/// have not begun: what has begun is finished before more begins, however long the backlog is.
+pub(super) const BEGUN: &str = "flow = $1 AND state = 'running' AND due_at <= $2";
+
+/// The conditions on runs of flow `$1` that wait for their first step and are due at `$2`, without those whose slot is
+/// in parameter `busy`, a list as JSON.
+pub(super) fn not_begun(sql: &dyn Sql, busy: usize) -> String {
+    let slots = sql.dialect().json_texts.replace('?', &format!("${busy}"));
+    format!("flow = $1 AND state = 'queued' AND due_at <= $2 AND COALESCE(slot, '') NOT IN ({slots})")
 }
 
 pub(super) fn from_row(row: &dyn Row) -> Result<DueRun> {
@@ -160,20 +162,29 @@ pub(super) fn from_row(row: &dyn Row) -> Result<DueRun> {
 
 fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[String]) -> Result<Due> {
     let mut runs = Vec::new();
-    let conditions = conditions(sql, !busy.is_empty());
+    let begun = format!("SELECT {COLUMNS} FROM runs WHERE {BEGUN} ORDER BY due_at, position LIMIT $3");
+    select(sql, &begun, params![flow, now_ms, limit], &mut runs)?;
     let position = if bug("newest_first") { "position DESC" } else { "position" };
-    let text = format!("SELECT {COLUMNS} FROM runs WHERE {conditions} ORDER BY due_at, {position} LIMIT $3");
-    let mut collect = |row: &dyn Row| {
-        runs.push(from_row(row)?);
-        Ok(())
-    };
-    if busy.is_empty() {
-        sql.query(&text, params![flow, now_ms, limit], &mut collect)?;
-    } else {
-        let busy = serde_json::Value::from(busy.to_vec()).to_string();
-        sql.query(&text, params![flow, now_ms, limit, busy], &mut collect)?;
+    let conditions = not_begun(sql, 4);
+    let queued = format!("SELECT {COLUMNS} FROM runs WHERE {conditions} ORDER BY due_at, {position} LIMIT $3");
+    let busy = serde_json::Value::from(busy.to_vec()).to_string();
+    let room = room(limit, &runs);
+    if room > 0 {
+        select(sql, &queued, params![flow, now_ms, room, busy], &mut runs)?;
     }
     whole(sql, runs, flow, now_ms, limit)
+}
+
+fn select(sql: &mut dyn Sql, text: &str, params: &[Param<'_>], runs: &mut Vec<DueRun>) -> Result<()> {
+    sql.query(text, params, &mut |row| {
+        runs.push(from_row(row)?);
+        Ok(())
+    })
+}
+
+/// How many more a claim may take.
+pub(super) fn room(limit: u32, runs: &[DueRun]) -> u32 {
+    limit.saturating_sub(u32::try_from(runs.len()).unwrap_or(u32::MAX))
 }
 
 /// With the items that are kept apart, and when the next run is due.
@@ -185,7 +196,9 @@ pub(super) fn whole(sql: &mut dyn Sql, mut runs: Vec<DueRun>, flow: &str, now_ms
     let mut next_due_at = None;
     if !has_more {
         sql.query(
-            "SELECT MIN(due_at) FROM runs WHERE flow = $1 AND state IN ('queued', 'running') AND due_at > $2",
+            "SELECT MIN(due_at) FROM ( \
+               SELECT MIN(due_at) AS due_at FROM runs WHERE flow = $1 AND state = 'running' AND due_at > $2 UNION ALL \
+               SELECT MIN(due_at) FROM runs WHERE flow = $1 AND state = 'queued' AND due_at > $2) AS later",
             params![flow, now_ms],
             &mut |row| {
                 next_due_at = row.opt_int(0)?;

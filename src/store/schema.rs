@@ -8,6 +8,7 @@ use super::database::{Change, Dialect, Migration};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "foundation", change: Change::Expands, sql: foundation },
     Migration { version: 2, name: "age of matches", change: Change::Expands, sql: age_of_matches },
+    Migration { version: 3, name: "begun runs first", change: Change::Expands, sql: begun_runs_first },
 ];
 
 // Keys are text (UUIDv7 where we make them, so that they are in order of time), times are UTC epoch
@@ -318,6 +319,13 @@ CREATE TABLE blocks (
 // Every action that can be looked up leaves a match: those that are too old are found by their age.
 fn age_of_matches(_: &Dialect) -> String {
     "CREATE INDEX matches_age ON matches (made_at)".to_owned()
+}
+
+// Runs are claimed by state, begun ones first. Older programs find theirs by this index as well.
+fn begun_runs_first(_: &Dialect) -> String {
+    "CREATE INDEX runs_live ON runs (flow, state, due_at, position) WHERE state IN ('queued', 'running'); \
+     DROP INDEX runs_due"
+        .to_owned()
 }
 
 #[cfg(test)]

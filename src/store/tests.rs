@@ -359,3 +359,37 @@ async fn a_slot_that_is_taken_hides_only_runs_that_did_not_begin(#[values(On::Sq
     assert_eq!(due.runs.iter().filter_map(|run| run.slot.as_deref()).collect::<Vec<_>>(), ["y"]);
     assert_eq!(store.live_flows().await.unwrap(), [("f".to_owned(), NOW)]);
 }
+
+#[rstest]
+#[tokio::test]
+async fn what_has_begun_goes_on_before_the_backlog_begins(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let (_folder, store) = open(on);
+    let mut ids = Vec::new();
+    for (position, key) in ["a", "b", "c"].into_iter().enumerate() {
+        let new = NewRun { state: State::Queued, walk: None, ..run(key, i64::try_from(position).unwrap(), &walk()) };
+        ids.push(new.id.clone());
+        store.insert_run(new, NOW).await.unwrap();
+    }
+    // The last of them waited, for longer than the others have been due.
+    let wait = Change::Wait { frames: "[]".to_owned(), due_at: NOW + 50 };
+    let settlement = Settlement {
+        epoch: 0,
+        run: ids[2].clone(),
+        steps: Vec::new(),
+        change: wait,
+        made: Vec::new(),
+        approvals: Changes::default(),
+        started_at: NOW,
+        now_ms: NOW,
+    };
+    assert!(store.settle(Arc::new(settlement)).await.unwrap());
+    let early = store.due_runs("f".to_owned(), NOW + 49, 2, Vec::new()).await.unwrap();
+    assert_eq!(early.runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [&ids[0], &ids[1]]);
+    let due = store.due_runs("f".to_owned(), NOW + 50, 2, Vec::new()).await.unwrap();
+    assert_eq!(due.runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [&ids[2], &ids[0]]);
+    assert!(due.has_more);
+    assert_eq!(early.next_due_at, None, "there may be more that are due now");
+    let all = store.due_runs("f".to_owned(), NOW + 49, 10, Vec::new()).await.unwrap();
+    assert_eq!(all.next_due_at, Some(NOW + 50));
+    assert_eq!(store.live_flows().await.unwrap(), [("f".to_owned(), NOW)]);
+}

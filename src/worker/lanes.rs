@@ -141,7 +141,7 @@ impl Lanes {
         for run in runs {
             if !finished.contains(&run.id) && lane.claimed.insert(run.id.clone()) {
                 lane.waiting.remove(&run.id);
-                lane.buffer.push_back(run);
+                lane.enqueue(run);
                 is_new = true;
             } else {
                 left_out.push(run);
@@ -280,6 +280,15 @@ impl Lane {
     fn stir(&mut self) {
         self.has_more = true;
         self.is_urgent |= !self.waiting.is_empty() && !bug("full_buffer");
+    }
+
+    // Begun runs go on before others begin.
+    fn enqueue(&mut self, run: DueRun) {
+        let first_new = self.buffer.iter().position(|other| !other.has_begun);
+        match first_new.filter(|_| run.has_begun) {
+            Some(at) => self.buffer.insert(at, run),
+            None => self.buffer.push_back(run),
+        }
     }
 
     fn is_hungry(&self) -> bool {

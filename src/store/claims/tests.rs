@@ -80,6 +80,18 @@ async fn old_enough(database: &Database) {
 }
 
 #[tokio::test]
+async fn what_has_begun_is_claimed_before_the_backlog() {
+    let database = server::database();
+    let store = host(&database);
+    add_runs(&store, 3).await;
+    database.sql(&format!("UPDATE runs SET state = 'running', due_at = {} WHERE position = 2", NOW + 50));
+    let early = store.claim_runs(wanted(1)).await.unwrap();
+    assert_eq!(early.runs.iter().map(|run| run.position).collect::<Vec<_>>(), [0]);
+    let due = store.claim_runs(Wanted { now_ms: NOW + 50, ..wanted(2) }).await.unwrap();
+    assert_eq!(due.runs.iter().map(|run| (run.position, run.has_begun)).collect::<Vec<_>>(), [(2, true), (1, false)]);
+}
+
+#[tokio::test]
 async fn every_run_is_claimed_by_one_host_and_settled_under_its_claim() {
     let database = server::database();
     let (one, other) = (host(&database), host(&database));

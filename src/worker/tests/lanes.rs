@@ -40,3 +40,16 @@ fn a_run_that_another_host_has_begun_keeps_its_slot_when_the_stale_claim_of_it_e
     lanes.keep_held("f", &[]);
     assert_eq!(lanes.next(64, |_| ONE).map(|(_, run)| run.id).as_deref(), Some("b"));
 }
+
+#[test]
+fn a_begun_run_goes_on_before_those_that_were_claimed_earlier_begin() {
+    let mut lanes = Lanes::default();
+    lanes.begin_claim("f", false);
+    lanes.claim("f", vec![run("a"), run("b")], true, None);
+    lanes.begin_claim("f", false);
+    let begun = |id: &str| DueRun { has_begun: true, ..run(id) };
+    lanes.claim("f", vec![begun("x"), begun("y"), run("c")], false, None);
+    let order: Vec<String> =
+        std::iter::from_fn(|| lanes.next(64, |_| Bounds { limit: 16 })).map(|(_, run)| run.id).collect();
+    assert_eq!(order, ["x", "y", "a", "b", "c"]);
+}
