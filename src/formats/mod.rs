@@ -3,7 +3,7 @@
 
 pub mod callback;
 pub mod date;
-mod instant;
+pub mod instant;
 pub mod jmespath;
 mod links;
 pub mod phone;

@@ -1,5 +1,5 @@
-//! Times. They go in as epoch milliseconds, RFC 3339 or RFC 2822 text, and come out as RFC 3339 text in UTC.
-//! Calendar arithmetic happens in a time zone, UTC unless `timezone=` names another.
+//! Times. They go in as epoch milliseconds, as RFC 3339 or RFC 2822 text or as seen from now, and come out as RFC 3339
+//! text in UTC. Calendar arithmetic happens in a time zone, UTC unless `timezone=` names another.
 
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use super::signature::{one, optional};
 use super::{Arguments, Helper, Signature, Type};
 use crate::clock;
 use crate::formats::date::rfc2822;
+use crate::formats::instant::from_now;
 
 const TIME: &[super::Parameter] = &[one("time", Type::Time)];
 const ZONE: super::Parameter = optional("timezone", Type::String);
@@ -45,7 +46,7 @@ pub(super) const HELPERS: &[Helper] = &[
             "parse_date",
             &[one("text", Type::Time)],
             Type::Time,
-            "a time out of RFC 3339 or RFC 2822 text or epoch milliseconds, or by a strftime format=",
+            "a time out of RFC 3339 or RFC 2822 text, text such as `3 days ago` or epoch milliseconds, or by a strftime format=",
         )
         .with_options(&[optional("format", Type::String), ZONE]),
         parse_date,
@@ -55,7 +56,7 @@ pub(super) const HELPERS: &[Helper] = &[
             "date_of",
             &[one("value", Type::Any)],
             Type::Any,
-            "the same as `parse_date`, but null for what is no time: for data that nobody vouches for",
+            "the same as `parse_date`, but null for what is no time, or seen from now: for data that nobody vouches for",
         )
         .with_options(&[optional("format", Type::String), ZONE]),
         date_of,
@@ -116,8 +117,8 @@ fn parse_date(a: &Arguments<'_>) -> Result<Value, Error> {
 fn date_of(a: &Arguments<'_>) -> Result<Value, Error> {
     // A zone or a format that cannot be is the template's mistake, whatever the value.
     zone(a)?;
-    a.text_option("format")?;
-    Ok(parse_date(a).unwrap_or(Value::Null))
+    let is_from_now = a.text_option("format")?.is_none() && a.value(0).as_str().is_some_and(|t| from_now(t).is_some());
+    Ok(parse_date(a).ok().filter(|_| !is_from_now).unwrap_or(Value::Null))
 }
 
 fn snowflake_time(a: &Arguments<'_>) -> Result<Value, Error> {
@@ -160,10 +161,14 @@ fn time(a: &Arguments<'_>) -> Result<Timestamp, Error> {
     if let Some(time) = rfc2822(text) {
         return Ok(time);
     }
+    if let (Some(span), Some(now)) = (from_now(text), a.scope.now_ms()) {
+        let now = Timestamp::from_millisecond(now).map_err(|_| outside(a))?.to_zoned(zone(a)?);
+        return Ok(now.checked_add(span).map_err(|_| outside(a))?.timestamp());
+    }
     match text.parse::<civil::DateTime>() {
         Ok(local) => Ok(local.to_zoned(zone(a)?).map_err(|_| outside(a))?.timestamp()),
         Err(_) => Err(a.fail(format!("{} is not a time", a.expression(0))).with_help(
-            "a time is RFC 3339 or RFC 2822 text or epoch milliseconds as a number; other forms are read with `parse_date x format='…'`",
+            "a time is RFC 3339 or RFC 2822 text, text such as `3 days ago` or epoch milliseconds as a number; other forms are read with `parse_date x format='…'`",
         )),
     }
 }
