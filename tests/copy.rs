@@ -9,52 +9,11 @@ use serde_json::Value;
 
 use crate::postgres::server::{Database, database};
 use crate::processes::{Project, Sandbox, wait_for};
+use crate::shop;
 
 const ITEMS: u64 = 200;
 // `worker.runs`, unless it is given: what can be in flight at a kill.
 const IN_FLIGHT: usize = 64;
-
-const CONNECTOR: &str = r#"connector: shop
-title: Shop
-hosts: {api: "URL"}
-defaults: {host: api, auth: [open], timeout: 30s}
-connection:
-  auth: {open: {type: none}}
-parts:
-  items:
-    response: {records: items, schema: {type: object, required: [id], properties: {id: {type: integer}}}}
-actions:
-  list:
-    effect: read
-    use: items
-    request: {method: GET, path: /items, query: {limit: 20}}
-    paginate: {type: page, into: {query: page}, size: 20}
-  follow:
-    effect: read
-    use: items
-    request: {method: GET, path: /chained, query: {limit: 20}}
-    paginate: {type: next_url, url: next_url}
-  send:
-    effect: none
-    inputs: {id: {type: integer, required: true}, step: {type: string, required: true}}
-    request: {method: POST, path: /sink, json: {id: "{{inputs.id}}", step: "{{inputs.step}}"}}
-  note:
-    effect: natural
-    inputs: {id: {type: integer, required: true}, step: {type: string, required: true}}
-    request: {method: POST, path: /sink, json: {id: "{{inputs.id}}", step: "{{inputs.step}}"}}
-  lose:
-    effect: natural
-    request: {method: POST, path: /nowhere, json: {}}
-triggers:
-  new:
-    poll: list
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-  followed:
-    poll: follow
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-"#;
 
 const FLOWS: [(&str, &str); 4] = [
     (
@@ -86,7 +45,7 @@ const SETTINGS: &str =
     "egress: {allow: [\"127.0.0.1:*\"]}\nworker: {lease: 1s}\nconnections: {shop: {connector: shop}}\n";
 
 fn project(sandbox: &Sandbox) -> Project {
-    let connector = CONNECTOR.replace("URL", &sandbox.url);
+    let connector = shop::connector(sandbox);
     let mut files = vec![("connectors/shop.yaml", connector.as_str()), ("tidegate.yaml", SETTINGS)];
     files.extend(FLOWS);
     Project::new(&files)

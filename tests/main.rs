@@ -27,6 +27,7 @@ mod processes;
 mod public;
 mod reference;
 mod response;
+mod shop;
 mod sign_in;
 mod stop;
 mod stores;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, pause, wait_for};
 use crate::public::health;
+use crate::shop;
 
 const UNFINISHED: &str = "SELECT count(*) FROM runs WHERE state IN ('held', 'queued', 'running')";
 const SUCCEEDED: &str = "SELECT count(*) FROM runs WHERE state = 'succeeded'";
@@ -18,53 +19,18 @@ const UNKNOWN: &str = "SELECT count(*) FROM runs WHERE state = 'unknown'";
 const SENDING: &str = "SELECT count(*) FROM steps WHERE state = 'sending'";
 const WALKS: &str = "SELECT count(*) FROM walks";
 
-const CONNECTOR: &str = r#"connector: shop
-title: Shop
-hosts: {api: "URL"}
-defaults: {host: api, auth: [open], timeout: 120s}
-connection:
-  auth: {open: {type: none}}
-parts:
-  items:
-    response: {records: items, schema: {type: object, required: [id], properties: {id: {type: integer}}}}
-actions:
-  list:
-    effect: read
-    use: items
-    request: {method: GET, path: /items, query: {limit: 20}}
-    paginate: {type: page, into: {query: page}, size: 20}
-  follow:
-    effect: read
-    use: items
-    request: {method: GET, path: /chained, query: {limit: 20}}
-    paginate: {type: next_url, url: next_url}
-  send:
-    effect: none
-    inputs: {id: {type: integer, required: true}, text: {type: string, required: true}}
-    request: {method: POST, path: /sink, json: {id: "{{inputs.id}}", text: "{{inputs.text}}"}}
-triggers:
-  new:
-    poll: list
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-  followed:
-    poll: follow
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-"#;
-
 const SETTINGS: &str = "egress: {allow: [\"127.0.0.1:*\"]}\nconnections: {shop: {connector: shop}}\n";
 
 fn flow(name: &str, trigger: &str, every: &str, text: &str) -> String {
     format!(
         "flow: {name}\ntrigger: {{poll: shop.{trigger}, every: {every}, start: all}}\nsteps:\n  \
-         - action: shop.send\n    with: {{id: \"{{{{item.id}}}}\", text: {text}}}\n"
+         - action: shop.send\n    with: {{id: \"{{{{item.id}}}}\", step: {text}}}\n"
     )
 }
 
 fn project(sandbox: &Sandbox) -> Project {
     let flow = flow("ship", "new", "1h", "first");
-    let connector = CONNECTOR.replace("URL", &sandbox.url);
+    let connector = shop::connector(sandbox);
     Project::new(&[("connectors/shop.yaml", &connector), ("flows/ship.yaml", &flow), ("tidegate.yaml", SETTINGS)])
 }
 
@@ -267,7 +233,7 @@ fn changed_files_are_taken_up_and_broken_ones_are_not() {
         });
         let of_it: Vec<&Value> = sunk.iter().map(|(body, _)| body).filter(|body| body["id"] == shipped).collect();
         assert_eq!(of_it.len(), 1, "{of_it:?}");
-        of_it[0]["text"].clone()
+        of_it[0]["step"].clone()
     };
     assert_eq!(ship(), "first");
 
@@ -303,9 +269,9 @@ fn changed_files_are_taken_up_and_broken_ones_are_not() {
     project.write("flows/ship.yaml", &flow("ship", "new", "1s", "back"));
     wait_for("it is polled again", || sandbox.requests("list_items") > listed);
     sandbox.add_items(1);
-    wait_for("the newest item is sent", || sandbox.sunk().iter().any(|(body, _)| body["text"] == "back"));
+    wait_for("the newest item is sent", || sandbox.sunk().iter().any(|(body, _)| body["step"] == "back"));
     assert!(host.ended().is_none(), "{}", project.log());
     assert_eq!(host.stop(), Some(0));
-    let back = sandbox.sunk().iter().filter(|(body, _)| body["text"] == "back").count();
+    let back = sandbox.sunk().iter().filter(|(body, _)| body["step"] == "back").count();
     assert_eq!(back, 1, "what was sent before the file went was sent again");
 }

@@ -13,29 +13,7 @@ use rusqlite::Connection;
 use crate::ports::free_port;
 use crate::processes::{Host, Project, Sandbox, pause, wait_for};
 use crate::public::health;
-
-const CONNECTOR: &str = r#"connector: shop
-title: Shop
-hosts: {api: "URL"}
-defaults: {host: api, auth: [open], timeout: 30s}
-connection:
-  auth: {open: {type: none}}
-actions:
-  list:
-    effect: read
-    request: {method: GET, path: /items, query: {limit: 50, order: asc}}
-    response: {records: items, schema: {type: object, required: [id], properties: {id: {type: integer}}}}
-    paginate: {type: page, into: {query: page}, size: 50}
-  send:
-    effect: none
-    inputs: {id: {type: integer, required: true}}
-    request: {method: POST, path: /sink, json: {id: "{{inputs.id}}"}}
-triggers:
-  new:
-    poll: list
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-"#;
+use crate::shop;
 
 const SHIP: &str = "flow: ship\ntrigger: {poll: shop.new, every: 1s, start: all}\nsteps:\n  \
     - {action: shop.send, with: {id: \"{{item.id}}\"}}\n";
@@ -57,7 +35,7 @@ impl World {
     fn new(before: impl FnOnce(&Project) -> Vec<String>) -> World {
         let sandbox = Sandbox::start();
         sandbox.add_items(5);
-        let connector = CONNECTOR.replace("URL", &sandbox.url);
+        let connector = shop::connector(&sandbox);
         let project = Project::new(&[
             ("connectors/shop.yaml", &connector),
             ("flows/ship.yaml", SHIP),

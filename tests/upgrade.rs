@@ -3,29 +3,7 @@
 
 use crate::postgres::server::{Database, database};
 use crate::processes::{Project, Sandbox, wait_for};
-
-const CONNECTOR: &str = r#"connector: shop
-title: Shop
-hosts: {api: "URL"}
-defaults: {host: api, auth: [open], timeout: 30s}
-connection:
-  auth: {open: {type: none}}
-actions:
-  list:
-    effect: read
-    request: {method: GET, path: /items, query: {limit: 20, order: asc}}
-    response: {records: items, schema: {type: object, required: [id], properties: {id: {type: integer}}}}
-    paginate: {type: page, into: {query: page}, size: 20}
-  send:
-    effect: none
-    inputs: {id: {type: integer, required: true}}
-    request: {method: POST, path: /sink, json: {id: "{{inputs.id}}"}}
-triggers:
-  new:
-    poll: list
-    cursor: {field: id, type: integer, order: asc}
-    key: id
-"#;
+use crate::shop;
 
 const FLOW: &str = r#"flow: ship
 trigger: {poll: shop.new, every: 1s, start: all}
@@ -46,7 +24,7 @@ const BREAKS: &str =
     "INSERT INTO migrations (version, name, checksum, needs, applied_at_ms) VALUES (99, 'stricter', 'def', 99, 0)";
 
 fn project(sandbox: &Sandbox) -> Project {
-    let connector = CONNECTOR.replace("URL", &sandbox.url);
+    let connector = shop::connector(sandbox);
     Project::new(&[("connectors/shop.yaml", &connector), ("flows/ship.yaml", FLOW), ("tidegate.yaml", SETTINGS)])
 }
 
