@@ -139,6 +139,7 @@ fn expression_shape(
 
 fn unreadable(findings: &mut Findings<'_>, pointer: &str, error: CompileError) {
     findings.within(Severity::Error, error.code, pointer, (error.offset, error.length), error.message, error.help);
+    error.others.into_iter().for_each(|other| unreadable(findings, pointer, other));
 }
 
 struct Reader<'r, 'a> {

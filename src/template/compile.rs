@@ -39,8 +39,23 @@ pub(super) fn template(source: &str) -> Result<(Body, Vec<Read>), CompileError> 
         return Ok((Body::Lone(literal), Vec::new()));
     }
     let parsed = handlebars::Template::compile(source).map_err(|error| grammar::refusal(source, &error))?;
-    let mut compiler = Compiler { source, tags: tags.into_iter(), blocks: Vec::new(), reads: Vec::new(), forgiving: 0 };
-    let mut nodes = compiler.nodes(&parsed.elements)?;
+    let mut compiler = Compiler {
+        source,
+        tags: tags.into_iter(),
+        blocks: Vec::new(),
+        reads: Vec::new(),
+        forgiving: 0,
+        errors: Vec::new(),
+    };
+    let nodes = compiler.nodes(&parsed.elements);
+    let mut errors = std::mem::take(&mut compiler.errors);
+    let mut nodes = nodes.unwrap_or_else(|error| {
+        errors.push(error);
+        Vec::new()
+    });
+    if let Some(error) = CompileError::first(errors) {
+        return Err(error);
+    }
     let body = match (nodes.len(), nodes.pop()) {
         (0, _) => Body::Literal(String::new()),
         (1, Some(Node::Insert(shape))) => Body::Lone(shape),
@@ -67,15 +82,12 @@ pub(super) fn expression(source: &str) -> Result<(ExpressionShape, Vec<Read>), C
         offset: leading.min(width),
         length: trimmed.chars().count().max(1),
         help: Some("write for example `eq item.lang 'en'`".to_owned()),
+        others: Vec::new(),
     };
     if trimmed.is_empty() {
         return Err(not_one);
     }
-    let (body, mut reads) = template(&braced).map_err(|mut error| {
-        error.offset = shift(error.offset);
-        error.length = error.length.min(width.saturating_sub(error.offset)).max(1);
-        error
-    })?;
+    let (body, mut reads) = template(&braced).map_err(|error| error.moved(&shift, width))?;
     let Body::Lone(mut shape) = body else {
         return Err(not_one);
     };
@@ -123,6 +135,8 @@ pub(super) struct Compiler<'s> {
     pub(super) reads: Vec<Read>,
     /// How many `maybe`, `default` and `coalesce` are around the place that is read.
     pub(super) forgiving: usize,
+    /// Expressions that could not be read, so far.
+    errors: Vec<CompileError>,
 }
 
 impl Compiler<'_> {
@@ -135,7 +149,15 @@ impl Compiler<'_> {
                 TemplateElement::Comment(_) => {}
                 TemplateElement::Expression(expression) => {
                     let mut words = Words::of(self.tag(Kind::Expression)?);
-                    nodes.push(Node::Insert(self.invocation(expression, &mut words)?));
+                    let forgiving = self.forgiving;
+                    match self.invocation(expression, &mut words) {
+                        Ok(shape) => nodes.push(Node::Insert(shape)),
+                        // The others of this text are read all the same, so that every mistake is told at once.
+                        Err(error) => {
+                            self.forgiving = forgiving;
+                            self.errors.push(error);
+                        }
+                    }
                 }
                 TemplateElement::HelperBlock(block) => {
                     let opening = self.tag(Kind::Open)?;

@@ -18,6 +18,26 @@ pub struct CompileError {
     pub length: usize,
     /// What to write instead, where that is known.
     pub help: Option<String>,
+    /// What is wrong with further expressions of the same source.
+    pub others: Vec<CompileError>,
+}
+
+impl CompileError {
+    /// The first of several, which holds the others.
+    pub(super) fn first(errors: Vec<CompileError>) -> Option<CompileError> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.others.extend(errors);
+        Some(first)
+    }
+
+    /// The same at places that `shift` moves; `width` is how many characters there are.
+    pub(super) fn moved(mut self, shift: &impl Fn(usize) -> usize, width: usize) -> CompileError {
+        self.offset = shift(self.offset);
+        self.length = self.length.min(width.saturating_sub(self.offset)).max(1);
+        self.others = self.others.into_iter().map(|other| other.moved(shift, width)).collect();
+        self
+    }
 }
 
 /// Why a template could not be evaluated.

@@ -24,6 +24,7 @@ pub(super) fn refusal(source: &str, error: &TemplateError) -> CompileError {
         offset: offset.min(width.saturating_sub(1)),
         length: 1,
         help: help(source, offset).map(str::to_owned),
+        others: Vec::new(),
     }
 }
 

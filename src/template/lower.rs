@@ -148,6 +148,7 @@ impl<'s> Compiler<'s> {
                     offset: argument.offset,
                     length: argument.length,
                     help: None,
+                    others: Vec::new(),
                 })?;
                 pattern = Some(compiled);
             }

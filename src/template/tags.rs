@@ -102,6 +102,7 @@ pub(super) fn failure(
         offset: characters(source, start),
         length: source.get(start..end).map_or(1, |text| text.chars().count()).max(1),
         help: help.map(str::to_owned),
+        others: Vec::new(),
     }
 }
 

@@ -183,5 +183,6 @@ fn key_error(key: &str) -> CompileError {
         offset: 0,
         length: key.chars().count().max(1),
         help: Some("build an object with a key of your choice in a step with `transform`".to_owned()),
+        others: Vec::new(),
     }
 }
