@@ -61,6 +61,17 @@ fn secret_inputs(findings: &mut Findings<'_>, flow: &Flow) -> BTreeSet<String> {
                 "write `type: string`",
             );
         }
+        if input.default_value().and_then(|value| value.as_str()).is_some_and(|text| !text.is_empty()) {
+            findings.warning(
+                "secret_in_clear",
+                &below(&below("/inputs", name), "secret"),
+                "its default stands in this file in clear",
+                format!(
+                    "give it in tidegate.yaml, as in `flows: {{{}: {{inputs: {{{name}: {{env: NAME}}}}}}}}`",
+                    flow.flow
+                ),
+            );
+        }
     }
     secret.map(|(name, _)| name.clone()).collect()
 }
