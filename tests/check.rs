@@ -102,8 +102,7 @@ fn cases() -> Vec<Case> {
 fn found(catalog: &Catalog) -> Vec<Diagnostic> {
     let is_set = |name: &str| name == "SHOP_TOKEN";
     let is_there = |path: &str| path == "shop-token";
-    let schedule = |trigger: &_| Schedule::of_trigger(trigger).err();
-    check::catalog(catalog, &Surroundings { is_set: &is_set, is_there: &is_there, schedule: &schedule })
+    check::catalog(catalog, &Surroundings { is_set: &is_set, is_there: &is_there, schedule: &Schedule::problems })
 }
 
 fn print(catalog: &Catalog, found: &[Diagnostic]) -> String {
@@ -216,6 +215,7 @@ const NO_CODES: &[&str] = &[
     "not_ready_for",
     "save_to",
     "scheduled_at",
+    "service_code",
     "snake_case",
     "started_at",
     "token_secret",

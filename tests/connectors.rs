@@ -245,7 +245,7 @@ async fn act(
         let listing = connection.connector.action(&reconcile.action).unwrap();
         let sent = executor.call(Call::new(connection, listing, reconcile.inputs(&scope)?)).await;
         let candidates = reconcile.candidates(sent.result?.records, &mut scope)?;
-        let ids: Vec<Value> = candidates.into_iter().map(|candidate| candidate.id.into()).collect();
+        let ids: Vec<Value> = candidates.candidates.into_iter().map(|candidate| candidate.id.into()).collect();
         return Ok(BTreeMap::from([("candidates".to_owned(), ids.into())]));
     }
     let page: Option<PageToken> = case.page.clone().map(|page| serde_json::from_value(page).unwrap());

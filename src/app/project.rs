@@ -134,7 +134,7 @@ impl Project {
         let surroundings = Surroundings {
             is_there: &|file| directory.join(file).exists(),
             is_set: &|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()),
-            schedule: &|trigger| Schedule::of_trigger(trigger).err(),
+            schedule: &Schedule::problems,
         };
         let mut diagnostics = check::catalog(&catalog, &surroundings);
         diagnostics.extend(wrong);

@@ -152,14 +152,16 @@ fn trigger(
         ),
         _ => {}
     }
-    if let Some(problem) = (surroundings.schedule)(trigger) {
+    let problems = (surroundings.schedule)(trigger);
+    if problems.is_empty() {
+        interval(findings, "/trigger/every", trigger.every);
+    }
+    for problem in problems {
         let pointer = problem.pointer;
         match problem.within {
             Some(span) => findings.within(Severity::Error, problem.code, &pointer, span, problem.message, problem.help),
             None => findings.error(problem.code, &pointer, problem.message, problem.help),
         }
-    } else {
-        interval(findings, "/trigger/every", trigger.every);
     }
     start(findings, &trigger.start);
     match &trigger.poll {

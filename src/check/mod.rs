@@ -67,7 +67,7 @@ pub struct Surroundings<'a> {
     /// Whether a file is there; its path as `{file: PATH}` has it.
     pub is_there: &'a dyn Fn(&str) -> bool,
     /// What is wrong with when a trigger fires; the engine knows schedules, and stands above this module.
-    pub schedule: &'a dyn Fn(&written::Trigger) -> Option<Problem>,
+    pub schedule: &'a dyn Fn(&written::Trigger) -> Vec<Problem>,
 }
 
 /// Everything that is found in a project, what reading it found included: sorted by file, line and column,

@@ -72,7 +72,7 @@ fn alert(findings: &mut Findings<'_>, catalog: &Catalog, pointer: &str, alert: &
 pub fn alone(catalog: &Catalog, name: &str, connection: &Connection) -> Vec<Diagnostic> {
     let mut findings = Findings::new(&catalog.settings.source);
     // Whether a file or a variable is there shows when it is read.
-    let surroundings = Surroundings { is_set: &|_| true, is_there: &|_| true, schedule: &|_| None };
+    let surroundings = Surroundings { is_set: &|_| true, is_there: &|_| true, schedule: &|_| Vec::new() };
     self::connection(&mut findings, catalog, name, connection, &surroundings);
     findings.into_diagnostics()
 }

@@ -43,7 +43,7 @@ pub fn shape(connector: &Connector, action: &Action) -> Shape {
         (Some(schema), _) => Type::of_schema(schema, &connector.schemas),
         (None, Format::Text) => Type::text(),
         (None, Format::Binary) => saved(),
-        (None, Format::Json) => Type::any(),
+        (None, Format::Json | Format::Any) => Type::any(),
     };
     if record.can_be(Kinds::OBJECT) && !record.is_any() {
         // What the schema says of a member that is joined or set is taken at its word.

@@ -259,6 +259,9 @@ fn failure(of_run: bool) -> Type {
         ("code", Member::always(Type::text())),
         ("message", Member::always(Type::text())),
         ("status", Member::always(Type::of(Kinds::INTEGER | Kinds::NULL))),
+        ("service_code", Member::always(Type::of(Kinds::STRING | Kinds::NULL))),
+        ("outcome", Member::always(Type::text())),
+        ("help", Member::always(Type::of(Kinds::STRING | Kinds::NULL))),
     ]);
     // A step without an id is named by its place.
     if of_run { of.with("step", Member::always(Type::text())) } else { of }

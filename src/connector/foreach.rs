@@ -53,7 +53,7 @@ impl ForEach {
                     json!({self.name.as_str(): element, "status": "successful", "output": output})
                 }
                 Err(failure) => {
-                    json!({self.name.as_str(): element, "status": "failed", "error": failure})
+                    json!({self.name.as_str(): element, "status": "failed", "error": failure.told()})
                 }
             })
             .collect();

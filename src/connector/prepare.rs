@@ -171,7 +171,7 @@ impl Prepared {
                 }
                 match action.format {
                     Format::Binary => Work::Download(request, download(action, &scope, files.folders())?),
-                    Format::Json | Format::Text => Work::Request(request),
+                    Format::Json | Format::Text | Format::Any => Work::Request(request),
                 }
             }
         };

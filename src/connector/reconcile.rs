@@ -38,6 +38,15 @@ pub struct Candidate {
     pub record: Value,
 }
 
+/// What of a list may be the attempt's own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matching {
+    /// Those that have an id, in the list's order.
+    pub candidates: Vec<Candidate>,
+    /// Whether one without an id matches, too: it can be given to no step, and may be this one's.
+    pub has_nameless: bool,
+}
+
 impl Reconcile {
     /// From when on a record can be of the making of an attempt at `since_ms` by our clock, by the service's, which
     /// is `ahead_ms` ahead.
@@ -67,9 +76,13 @@ impl Reconcile {
         }
     }
 
-    /// Whether a list goes back to before the attempt, so that there is nothing on its further pages.
+    /// Whether a list goes back to before the attempt, so that there is nothing on its further pages: from the newest
+    /// down to one that is older.
     pub fn goes_back_to(&self, records: &[Value], earliest_ms: i64) -> bool {
-        records.iter().any(|record| self.time_ms(record).is_some_and(|time_ms| time_ms < earliest_ms))
+        let time_of = |record: Option<&Value>| record.and_then(|record| self.time_ms(record));
+        let (Some(first_ms), Some(last_ms)) = (time_of(records.first()), time_of(records.last())) else { return false };
+        let times = records.iter().filter_map(|record| self.time_ms(record));
+        last_ms < earliest_ms && last_ms < first_ms && times.is_sorted_by(|newer, older| newer >= older)
     }
 
     /// The id of what an action made, by its own answer.
@@ -104,10 +117,10 @@ impl Reconcile {
         self.with.evaluate_pruned(scope).map_err(|error| template_failure(&error))
     }
 
-    /// The records that match and are not older than the scope's `now`. A record without an id is none.
-    pub fn candidates(&self, records: Vec<Value>, scope: &mut Scope) -> Result<Vec<Candidate>, Failure> {
+    /// The records that match and are not older than the scope's `now`.
+    pub fn candidates(&self, records: Vec<Value>, scope: &mut Scope) -> Result<Matching, Failure> {
         let earliest_ms = scope.now_ms().unwrap_or(i64::MIN);
-        let mut found = Vec::new();
+        let mut found = Matching::default();
         // An action that is not told to give many gives a list as its one record.
         let single = records.into_iter().flat_map(|record| match record {
             Value::Array(records) => records,
@@ -123,8 +136,9 @@ impl Reconcile {
             if !matches.map_err(|error| template_failure(&error))? {
                 continue;
             }
-            if let Some(id) = self.id_of(&record)? {
-                found.push(Candidate { id, record });
+            match self.id_of(&record)? {
+                Some(id) => found.candidates.push(Candidate { id, record }),
+                None => found.has_nameless = true,
             }
         }
         Ok(found)

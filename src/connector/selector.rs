@@ -22,8 +22,10 @@ pub struct Selector {
     pub(super) records: PathSource,
     /// Whether the output is a list.
     pub many: bool,
-    /// Whether there must be a record.
+    /// Whether there must be a record; of a list, whether an answer without anything is none.
     pub(super) required: bool,
+    /// What tells records apart that several pages repeat.
+    pub(super) unique: Option<JmesPath>,
     /// The connector's shapes, one of which each record takes first.
     pub(super) shapes: Arc<Shapes>,
     pub(super) shape: Option<usize>,
@@ -39,8 +41,9 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// The records of a body. `scope` holds `inputs`; `record` and `body` are put in while it works.
-    pub fn select(&self, body: Value, scope: &mut Scope) -> Result<Vec<Value>, Failure> {
+    /// The records of a body; none where those that there must be are missing. `scope` holds `inputs`; `record` and
+    /// `body` are put in while it works.
+    pub fn select(&self, body: Value, scope: &mut Scope) -> Result<Option<Vec<Value>>, Failure> {
         let own = Sides::gather(&self.sides, &body)?;
         let needs_shapes = self.shape.is_some() || self.own.expand.iter().any(|expand| expand.shape.is_some());
         let shared = Sides::gather(if needs_shapes { &self.shapes.sides } else { &[] }, &body)?;
@@ -48,7 +51,7 @@ impl Selector {
             Some(raw) => raw.is_true(scope).map_err(|error| template_failure(&error))?,
             None => false,
         };
-        let records = self.list(body, scope)?;
+        let Some(records) = self.list(body, scope)? else { return Ok(None) };
         let mut kept = Vec::with_capacity(records.len());
         for mut record in records {
             let raw = keeps_raw.then(|| record.clone());
@@ -65,7 +68,13 @@ impl Selector {
             kept.push(record);
         }
         scope.take("body");
-        Ok(kept)
+        Ok(Some(kept))
+    }
+
+    /// What tells a record apart, where repeats are left out.
+    pub(super) fn identity(&self, record: &Value) -> Result<Option<Value>, Failure> {
+        let Some(unique) = &self.unique else { return Ok(None) };
+        Ok(Some(unique.search(record)?.into_owned()).filter(|identity| !identity.is_null()))
     }
 
     /// Whether `set` or `where` reads a root.
@@ -79,8 +88,9 @@ impl Selector {
         self.records.resolve(scope).is_ok_and(|path| path.source() != "@")
     }
 
-    fn list(&self, body: Value, scope: &mut Scope) -> Result<Vec<Value>, Failure> {
+    fn list(&self, body: Value, scope: &mut Scope) -> Result<Option<Vec<Value>>, Failure> {
         let path = self.records.resolve(scope)?.into_owned();
+        let is_blank = body.is_null() || body.as_object().is_some_and(serde_json::Map::is_empty);
         let found = if self.keeps_body {
             let found = path.search(&body)?.into_owned();
             scope.set("body", body);
@@ -89,9 +99,10 @@ impl Selector {
             path.take(body)?
         };
         Ok(match found {
-            Value::Null => Vec::new(),
-            Value::Array(records) if self.many => records,
-            record => vec![record],
+            Value::Null if self.required && (is_blank || !self.many) => None,
+            Value::Null => Some(Vec::new()),
+            Value::Array(records) if self.many => Some(records),
+            record => Some(vec![record]),
         })
     }
 

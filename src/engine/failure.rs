@@ -1,6 +1,7 @@
 //! Why an attempt failed, shaped by what is done next. Made by `connector`, judged by `engine`, kept by `store`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Whether the service may have done what was asked (design section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,15 @@ impl Failure {
             status: None,
             service_code: None,
         }
+    }
+
+    /// As templates, tables and the results of a list's elements see it.
+    pub fn told(&self) -> Value {
+        let Failure { code, message, help, outcome, verdict: _, status, service_code } = self;
+        json!({
+            "code": code, "message": message, "status": status, "service_code": service_code,
+            "outcome": outcome, "help": help,
+        })
     }
 
     /// The same with what to do about it.

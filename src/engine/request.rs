@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use super::frame::{ElementResult, Phase, Underway};
 use super::retry::idempotency_key;
-use super::run::describe;
 use super::walk::Walk;
 use super::{Call, Effect, EntryState, Failure, LookUp, Next, Outcome, Reason, Verdict};
 use crate::manifest::connector::OnPartial;
@@ -238,7 +237,7 @@ fn gather(elements: Vec<Value>, results: Vec<ElementResult>, failed: usize) -> V
         .map(|(element, result)| {
             let (status, name, value) = match result {
                 Ok(output) => ("successful", "output", output),
-                Err(failure) => ("failed", "error", describe(&failure)),
+                Err(failure) => ("failed", "error", failure.told()),
             };
             let mut told = Map::new();
             told.insert("element".to_owned(), element);

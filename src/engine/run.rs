@@ -183,7 +183,7 @@ impl Run {
             told.insert("output".to_owned(), output);
         }
         if let Some(failure) = error {
-            told.insert("error".to_owned(), describe(failure));
+            told.insert("error".to_owned(), failure.told());
         }
         if let Some(Value::Object(steps)) = self.scope.get_mut("steps") {
             steps.insert(id.to_owned(), Value::Object(told));
@@ -219,9 +219,4 @@ impl Run {
             };
         }
     }
-}
-
-/// A failure as templates see it.
-pub(super) fn describe(failure: &Failure) -> Value {
-    json!({"code": failure.code, "message": failure.message, "status": failure.status})
 }

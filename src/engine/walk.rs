@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::approval::Ask;
 use super::frame::{Frame, Phase, Section, Underway, step};
-use super::run::describe;
 use super::{Ending, Entry, EntryState, Failure, Flow, Next, Reason, Run, StepFailure};
 use crate::manifest::flow::OnError;
 use crate::steps::approval::with_code;
@@ -259,7 +258,7 @@ impl<'a> Walk<'a> {
 impl Run {
     /// Turns to the steps of `on_failure`, which see what failed as `error`.
     pub(super) fn begin_on_failure(&mut self, failed: StepFailure) {
-        let mut error = describe(&failed.failure);
+        let mut error = failed.failure.told();
         if let Value::Object(members) = &mut error {
             members.insert("step".to_owned(), Value::from(failed.step.as_str()));
         }

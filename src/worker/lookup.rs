@@ -9,7 +9,7 @@ use super::deployment::Deployment;
 use super::host::Host;
 use super::secret_inputs::SecretInputs;
 use super::send;
-use crate::connector::reconcile::{CLOCK_TOLERANCE_MS, Candidate, Reconcile};
+use crate::connector::reconcile::{CLOCK_TOLERANCE_MS, Candidate, Matching, Reconcile};
 use crate::connector::{Call, Executor};
 use crate::crash;
 use crate::engine::{self, Effect, Event, Failure, LookUp, Target};
@@ -135,15 +135,15 @@ pub async fn listed(
             ahead_ms = told_ms;
             continue;
         }
-        let is_partial = page.cut_short.is_some() || page.next.is_some();
-        let doubt = match is_partial && !reconcile.goes_back_to(&page.records, earliest_ms) {
-            true => Some("there is more than was listed, so that absence proves nothing".to_owned()),
-            false => reconcile.doubt(told_ms),
+        let is_partial = page.cut_short.is_some() || page.next.is_some() || page.is_truncated;
+        let is_enough = !is_partial || reconcile.goes_back_to(&page.records, earliest_ms);
+        let Matching { candidates, has_nameless } = reconcile.candidates(page.records, &mut scope)?;
+        let doubt = match page.problems.first() {
+            Some(problem) => Some(format!("not all could be listed ({problem}), so that absence proves nothing")),
+            None if !is_enough => Some("there is more than was listed, so that absence proves nothing".to_owned()),
+            None if has_nameless => Some("what was listed matches, and has no id".to_owned()),
+            None => reconcile.doubt(told_ms),
         };
-        return Ok(Listed {
-            list: list(&connection.name, connector, reconcile),
-            candidates: reconcile.candidates(page.records, &mut scope)?,
-            doubt,
-        });
+        return Ok(Listed { list: list(&connection.name, connector, reconcile), candidates, doubt });
     }
 }

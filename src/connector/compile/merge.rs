@@ -91,6 +91,7 @@ fn lay_response(below: &mut Response, above: &Response) {
     below.many = above.many.or(below.many);
     below.required = above.required.or(below.required);
     replace(&mut below.records, &above.records);
+    replace(&mut below.unique, &above.unique);
     replace(&mut below.condition, &above.condition);
     replace(&mut below.schema, &above.schema);
     replace(&mut below.save_to, &above.save_to);

@@ -28,6 +28,7 @@ pub fn selector(
         records: path_source(written.records.as_deref().unwrap_or("@"), &format!("{pointer}/records"), problems),
         many: written.many.unwrap_or(has_pages),
         required: written.required.unwrap_or_default(),
+        unique: written.unique.as_ref().map(|unique| path(unique, &format!("{pointer}/unique"), problems)),
         shape: shape.and_then(|name| named(name, &shapes.names, &format!("{pointer}/shape"), problems)),
         shapes: Arc::clone(shapes),
         keeps_body: own.set.as_ref().is_some_and(|set| set.reads().any(|(_, read)| read.root() == "body")),

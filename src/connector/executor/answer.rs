@@ -25,6 +25,8 @@ pub struct Page {
     pub problems: Vec<String>,
     /// Why there is no next page although the service named one.
     pub cut_short: Option<String>,
+    /// Whether records beyond the action's limit were left out.
+    pub is_truncated: bool,
 }
 
 impl Page {
@@ -53,7 +55,9 @@ impl Prepared {
             // What was not saved is an error, and those are told in JSON.
             Format::Binary if response.saved.is_some() => Ok(Value::Null),
             Format::Binary => serde_json::from_slice(&response.body),
-            Format::Text => Ok(Value::from(String::from_utf8_lossy(&response.body))),
+            Format::Text => Ok(text(response)),
+            Format::Any if response.body.iter().all(u8::is_ascii_whitespace) => Ok(Value::Null),
+            Format::Any => Ok(serde_json::from_slice(&response.body).unwrap_or_else(|_| text(response))),
         };
         let json = parsed.as_ref().ok().filter(|_| self.action.format != Format::Text);
         let host = response.url.host_str().unwrap_or_default();
@@ -119,10 +123,9 @@ impl Prepared {
             _ => Following::default(),
         };
         problems.extend(following.problem.clone());
-        let records = action.selector.select(body, &mut self.scope)?;
-        if records.is_empty() && action.selector.required {
-            return Err(empty(response));
-        }
+        let Some(records) = action.selector.select(body, &mut self.scope)? else {
+            return Err(empty(response, action.is_list()));
+        };
         Ok(Page {
             is_list: action.is_list(),
             records,
@@ -130,17 +133,21 @@ impl Prepared {
             server_ms: response.date_ms,
             problems,
             cut_short: following.problem,
+            is_truncated: false,
         })
     }
 }
 
 /// `{status, headers, body}` of an ad-hoc request: JSON where it is JSON, else text.
 fn whole(response: &HttpResponse) -> Value {
-    let body =
-        serde_json::from_slice(&response.body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&response.body)));
+    let body = serde_json::from_slice(&response.body).unwrap_or_else(|_| text(response));
     let headers: Map<String, Value> =
         response.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     json!({"status": response.status, "headers": headers, "body": body})
+}
+
+fn text(response: &HttpResponse) -> Value {
+    Value::from(String::from_utf8_lossy(&response.body))
 }
 
 /// A success that cannot be read: what was asked may well have been done.
@@ -159,11 +166,12 @@ fn unreadable(response: &HttpResponse, host: &str, error: &serde_json::Error) ->
 }
 
 /// A success that says nothing of what it gave or did.
-fn empty(response: &HttpResponse) -> Failure {
+fn empty(response: &HttpResponse, is_list: bool) -> Failure {
+    let lacks = if is_list { "the list" } else { "the record" };
     let host = response.url.host_str().unwrap_or_default();
     Failure {
         code: "answer_empty".to_owned(),
-        message: format!("{host} answered {} without the record that its answer should have", response.status),
+        message: format!("{host} answered {} without {} that its answer should have", response.status, lacks),
         help: None,
         outcome: Outcome::Unknown,
         verdict: Verdict::Retry { after_ms: None },

@@ -1,6 +1,8 @@
 //! A whole action in one go, for the command line, tests and connection checks: pages are followed up to the
 //! limit, elements done in order, short waits for permits waited out.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::paginator::MAX_PAGES;
@@ -67,6 +69,7 @@ impl Executor {
         let mut token = call.page.cloned();
         let mut read = 0;
         let mut is_again = false;
+        let mut seen = HashSet::new();
         loop {
             let one = Call { page: token.as_ref(), ..call.clone() };
             let sent = self.one(one).await;
@@ -77,6 +80,7 @@ impl Executor {
                 Err(failure) if failure.verdict == Verdict::CursorExpired && read > 0 && !is_again => {
                     is_again = true;
                     (whole, token, read) = (nothing(), call.page.cloned(), 0);
+                    seen.clear();
                     continue;
                 }
                 Err(failure) => {
@@ -87,13 +91,22 @@ impl Executor {
             whole.server_ms = whole.server_ms.or(page.server_ms);
             whole.problems.extend(page.problems);
             whole.cut_short = page.cut_short.or(whole.cut_short);
-            whole.records.extend(page.records);
+            for record in page.records {
+                let identity = match call.action.selector.identity(&record) {
+                    Ok(identity) => identity,
+                    Err(failure) => return Sent::failed(sent.exchange, failure),
+                };
+                if identity.is_none_or(|identity| seen.insert(identity.to_string())) {
+                    whole.records.push(record);
+                }
+            }
             let is_enough = most.is_some_and(|most| whole.records.len() >= most);
             let is_long = read >= max_pages && page.next.is_some();
             if is_long && !is_enough {
                 whole.problems.push(format!("reading stopped after {read} pages; there are more"));
             }
             if is_enough || is_long || page.next.is_none() {
+                whole.is_truncated = most.is_some_and(|most| whole.records.len() > most);
                 whole.records.truncate(most.unwrap_or(usize::MAX));
                 whole.records.drain(..skipped.min(whole.records.len()));
                 whole.next = page.next;

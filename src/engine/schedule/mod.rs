@@ -55,6 +55,15 @@ impl Schedule {
         }
     }
 
+    /// All that is wrong with what a flow's trigger says: an unknown zone hides no mistake of the expression.
+    pub fn problems(trigger: &Trigger) -> Vec<Problem> {
+        let Err(problem) = Schedule::of_trigger(trigger) else { return Vec::new() };
+        let is_of_zone = problem.code == "unknown_timezone";
+        let in_utc = is_of_zone.then(|| Trigger { timezone: None, ..trigger.clone() });
+        let others = in_utc.and_then(|trigger| Schedule::of_trigger(&trigger).err());
+        std::iter::once(problem).chain(others).collect()
+    }
+
     /// The first time after `after_ms` at which the flow called `name` is due, UTC epoch milliseconds; `None`
     /// beyond the calendar.
     pub fn next_due(&self, after_ms: i64, name: &str) -> Option<i64> {

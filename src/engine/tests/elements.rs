@@ -24,7 +24,7 @@ fn each_element_is_a_request_and_an_entry_of_its_own() {
         world.output("0"),
         json!({"status": "partially_successful", "results": [
             {"element": "1", "status": "successful", "output": {"element": "1"}},
-            {"element": "2", "status": "failed", "error": {"code": "http_400", "message": "it failed with http_400", "status": null}},
+            {"element": "2", "status": "failed", "error": {"code": "http_400", "message": "it failed with http_400", "status": null, "service_code": null, "outcome": "not_done", "help": null}},
             {"element": "3", "status": "successful", "output": {"element": "3"}},
         ]})
     );

@@ -89,9 +89,13 @@ pub struct Response {
     /// Whether the output is a list of records; unless given: whether the action has `paginate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub many: Option<bool>,
-    /// Whether a success without a record is a failure; what became of a write is then not known.
+    /// Whether a success without a record is a failure; of a list, one with nothing in its body at all. What became of a
+    /// write is then not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
+    /// A member that tells records apart: of those that several pages repeat, the first is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<String>,
     /// A condition over `record` and `inputs`; other records are dropped.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
@@ -135,6 +139,8 @@ pub enum Format {
     Json,
     /// Text.
     Text,
+    /// JSON where it is JSON, else text.
+    Any,
     /// Anything: streamed into a file; the record is `{path, bytes, type, sha256}`.
     Binary,
 }

@@ -28,9 +28,9 @@ pub(super) const HELPERS: &[Helper] = &[
     Helper::function(Signature::new("last", LIST, Type::Any, "the last element, or null"), |a| Ok(a.array(0)?.last().cloned().unwrap_or_default())),
     Helper::function(Signature::new("pluck", &[one("list", Type::Array), one("key", Type::String)], Type::Array, "one key of every element; dots lead into objects"), pluck),
     Helper::function(Signature::new("where_eq", &[one("list", Type::Array), one("key", Type::String), one("value", Type::Any)], Type::Array, "the elements of which a key equals a value"), where_eq),
-    Helper::function(Signature::new("unique", LIST, Type::Array, "the elements without repeats, in their order").with_options(&[optional("by", Type::String)]), unique),
+    Helper::function(Signature::new("unique", LIST, Type::Array, "the elements without repeats, in their order; with by='key' one element per value of that key, and all that have none").with_options(&[optional("by", Type::String)]), unique),
     Helper::function(
-        Signature::new("sort", LIST, Type::Array, "the elements in order, by='key' by one of their keys, order='desc' the other way round").with_options(&[optional("by", Type::String), optional("order", Type::String)]),
+        Signature::new("sort", LIST, Type::Array, "the elements in order, by='key' by one of their keys, order='desc' the other way round; those without it come last").with_options(&[optional("by", Type::String), optional("order", Type::String)]),
         sort,
     ),
     Helper::function(Signature::new("reverse", LIST, Type::Array, "the elements from the last to the first"), |a| Ok(a.array(0)?.iter().rev().cloned().collect())),
@@ -92,12 +92,10 @@ fn where_eq(a: &Arguments<'_>) -> Result<Value, Error> {
 }
 
 fn unique(a: &Arguments<'_>) -> Result<Value, Error> {
-    let by = a.text_option("by")?;
     let mut seen = std::collections::HashSet::new();
     let mut kept = Vec::new();
-    for (index, element) in a.array(0)?.iter().enumerate() {
-        let value = sorting_value(a, index, element, by)?;
-        if seen.insert(canonical(value)) {
+    for (key, element) in by_key(a)? {
+        if key.is_none_or(|key| seen.insert(canonical(key))) {
             kept.push(element.clone());
         }
     }
@@ -105,14 +103,13 @@ fn unique(a: &Arguments<'_>) -> Result<Value, Error> {
 }
 
 fn sort(a: &Arguments<'_>) -> Result<Value, Error> {
-    let by = a.text_option("by")?;
     let descending = a.choice("order", &["asc", "desc"])? == "desc";
-    let mut keyed = Vec::new();
-    for (index, element) in a.array(0)?.iter().enumerate() {
-        keyed.push((sorting_value(a, index, element, by)?, element));
-    }
+    let mut keyed = by_key(a)?;
     let mut failure = None;
     keyed.sort_by(|(one, _), (other, _)| {
+        let (Some(one), Some(other)) = (one, other) else {
+            return one.is_none().cmp(&other.is_none());
+        };
         let order = logic::order(one, other).unwrap_or_else(|message| {
             failure.get_or_insert(message);
             Ordering::Equal
@@ -175,15 +172,18 @@ fn member<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     })
 }
 
-fn sorting_value<'v>(
-    a: &Arguments<'_>,
-    index: usize,
-    element: &'v Value,
-    by: Option<&str>,
-) -> Result<&'v Value, Error> {
-    match by {
-        None => Ok(element),
-        Some(key) => member(element, key).ok_or_else(|| lacking(a, index, element, key)),
+/// The elements, each with what it is told apart by: itself, or what it has at `by=`, unless that is null or absent. A
+/// key that none of several has is a mistake.
+fn by_key<'a>(a: &'a Arguments<'_>) -> Result<Vec<(Option<&'a Value>, &'a Value)>, Error> {
+    let by = a.text_option("by")?;
+    let elements = a.array(0)?;
+    let Some(key) = by else {
+        return Ok(elements.iter().map(|element| (Some(element), element)).collect());
+    };
+    let known: Vec<_> = elements.iter().map(|element| (member(element, key), element)).collect();
+    match known.as_slice() {
+        [(None, first), _, ..] if known.iter().all(|(value, _)| value.is_none()) => Err(lacking(a, 0, first, key)),
+        _ => Ok(known.into_iter().map(|(value, element)| (value.filter(|value| !value.is_null()), element)).collect()),
     }
 }
 

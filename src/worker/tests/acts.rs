@@ -33,6 +33,43 @@ async fn what_is_answered_after_the_request_was_taken_sends_nothing_again() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_cut_off_proves_nothing() {
+    let board = Board::new(&lookup("retry").replace("action: list", "action: list_two"), ADD, &[]).await;
+    board.notes.list_oldest_first();
+    for text in ["one", "two"] {
+        board.start_and_work(text).await;
+    }
+    board.work_for_minutes(5).await;
+    board.notes.next(&[Fate::Torn]);
+    let run = board.start_and_work("mine").await;
+    board.work_for_minutes(5).await;
+    assert_eq!(
+        (board.state(&run).await.as_str(), board.notes.posts()),
+        ("unknown", 3),
+        "it was there, behind the limit"
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_which_a_part_could_not_be_read_proves_nothing() {
+    let board = Board::new(&lookup("retry"), ADD, &[]).await;
+    board.notes.list_a_part();
+    board.notes.next(&[Fate::Torn]);
+    let run = board.start_and_work("mine").await;
+    board.work_for_minutes(5).await;
+    assert_eq!((board.state(&run).await.as_str(), board.notes.posts()), ("unknown", 1));
+}
+
+#[tokio::test]
+async fn a_record_that_matches_and_has_no_id_proves_nothing() {
+    let board = Board::new(&lookup("retry"), ADD, &[Value::Null]).await;
+    board.notes.next(&[Fate::Torn]);
+    let run = board.start_and_work("mine").await;
+    board.work_for_minutes(5).await;
+    assert_eq!((board.state(&run).await.as_str(), board.notes.posts()), ("unknown", 1));
+}
+
+#[tokio::test]
 async fn a_record_that_another_step_made_by_its_services_word_is_not_found_for_this_one() {
     for ids in [[json!("msg_1"), json!("msg_2")], [json!(1), json!(2)], [json!("50%"), json!("5")]] {
         let board = Board::new(&lookup("retry"), ADD, &ids).await;

@@ -42,6 +42,12 @@ actions:
     effect: read
     request: {{path: /notes}}
     response: {{records: notes, many: true}}
+  list_two:
+    effect: read
+    request: {{path: /notes}}
+    response: {{records: notes}}
+    paginate: {{type: page, into: {{query: page}}, size: 100}}
+    limit: 2
   add:
     effect: {effect}
     inputs: {{text: {{type: string, required: true}}}}

@@ -45,6 +45,8 @@ struct Books {
     fates: VecDeque<Fate>,
     notes: Vec<Value>,
     is_listing: bool,
+    lists_oldest_first: bool,
+    lists_a_part: bool,
     posts: usize,
     looks: usize,
 }
@@ -61,6 +63,8 @@ impl Notes {
             fates: VecDeque::new(),
             notes: Vec::new(),
             is_listing: true,
+            lists_oldest_first: false,
+            lists_a_part: false,
             posts: 0,
             looks: 0,
         };
@@ -87,6 +91,16 @@ impl Notes {
     /// Whether what was added is listed.
     pub fn list(&self, is_listing: bool) {
         self.books.lock().is_listing = is_listing;
+    }
+
+    /// From now on the oldest are listed first.
+    pub fn list_oldest_first(&self) {
+        self.books.lock().lists_oldest_first = true;
+    }
+
+    /// From now on nothing is listed, and that not all can be listed is told beside it.
+    pub fn list_a_part(&self) {
+        self.books.lock().lists_a_part = true;
     }
 
     /// How many requests to add something came.
@@ -122,8 +136,15 @@ impl Notes {
             let notes: Vec<Value> = {
                 let mut books = self.books.lock();
                 books.looks += 1;
-                let listed = books.notes.iter().rev().filter(|_| books.is_listing);
-                listed.cloned().collect()
+                if books.lists_a_part {
+                    drop(books);
+                    return Some(self.written(200, &json!({"notes": [], "message": "a part could not be read"})));
+                }
+                let mut listed: Vec<Value> = books.notes.iter().rev().filter(|_| books.is_listing).cloned().collect();
+                if books.lists_oldest_first {
+                    listed.reverse();
+                }
+                listed
             };
             return Some(self.written(200, &json!({"notes": notes})));
         }
