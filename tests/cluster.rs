@@ -45,10 +45,11 @@ const ROUNDS: [Disturbance; 12] = [
 fn nothing_is_lost_and_nothing_doubled_whatever_is_done_to_three_hosts() {
     let server = Server::start();
     let database = server.database();
-    let sandbox = Sandbox::start();
+    let project = Project::new(&[("flows/ship.yaml", FLOW), ("tidegate.yaml", SETTINGS)]);
+    let sandbox = Sandbox::start_with_ledger(&project.path(LEDGER));
+    project.write("connectors/shop.yaml", &CONNECTOR.replace("URL", &sandbox.url));
     sandbox.slow("sink", ANSWER_MS);
     let mut work = Work { database: &database, sandbox: &sandbox, items: 0 };
-    let project = project(&sandbox);
     let mut kills = 0;
     let mut lives = 0;
     let mut begin = || {
@@ -91,7 +92,8 @@ fn nothing_is_lost_and_nothing_doubled_whatever_is_done_to_three_hosts() {
     for host in hosts {
         assert_eq!(host.stop(), Some(0), "{}", project.log());
     }
-    work.compare();
+    let told = std::fs::read_to_string(project.path(LEDGER)).unwrap();
+    work.compare(&done(&told));
 }
 
 #[test]
@@ -166,7 +168,7 @@ impl Work<'_> {
         self.items - self.database.sql(query).parse::<u64>().unwrap()
     }
 
-    fn compare(&self) {
+    fn compare(&self, done: &Done) {
         let keys = self.database.sql("SELECT item_key FROM runs");
         let mut keys: Vec<u64> = keys.lines().map(|key| key.parse().unwrap()).collect();
         keys.sort_unstable();
@@ -174,34 +176,33 @@ impl Work<'_> {
         assert_eq!(self.database.sql("SELECT count(*) FROM ledger"), self.items.to_string(), "keys in the ledger");
         assert_eq!(self.database.sql("SELECT count(*) FROM steps WHERE state = 'sending'"), "0");
 
-        let mut sent: BTreeMap<(String, u64), usize> = BTreeMap::new();
-        for (body, _) in self.sandbox.sunk() {
-            let step = body["step"].as_str().unwrap().to_owned();
-            *sent.entry((step, body["id"].as_u64().unwrap())).or_default() += 1;
-        }
+        // How each step ended; those that are repeated have a row per attempt.
         let journal = self.database.sql(
-            "SELECT runs.item_key, steps.step, steps.state, runs.state, count(*) OVER (PARTITION BY runs.id, steps.step) \
-             FROM steps JOIN runs ON runs.id = steps.run",
+            "SELECT DISTINCT ON (runs.id, steps.step) runs.item_key, steps.step, steps.state, runs.state \
+             FROM steps JOIN runs ON runs.id = steps.run ORDER BY runs.id, steps.step, steps.attempt DESC",
         );
-        let (mut unknown, mut steps) = (0, 0);
+        let (mut unknown, mut ended) = (0, BTreeMap::new());
         for line in journal.lines() {
             let columns: Vec<&str> = line.split('|').collect();
-            let [item, step, state, run, rows] = columns[..] else { panic!("{line}") };
-            assert_eq!(rows, "1", "{line}");
-            let times = sent.get(&(step.to_owned(), item.parse().unwrap())).copied().unwrap_or(0);
-            steps += 1;
+            let [item, step, state, run] = columns[..] else { panic!("{line}") };
+            let item: u64 = item.parse().unwrap();
+            let times = done.get(&(step.to_owned(), item)).copied().unwrap_or(0);
+            ended.insert(item, run.to_owned());
             match (step, state) {
-                ("safe", "succeeded") => assert!(times >= 1, "{line}: it was lost"),
-                ("unsafe", "succeeded") => assert_eq!((times, run), (1, "succeeded"), "{line}"),
-                ("unsafe", "unknown") => {
+                ("natural", "succeeded") => assert!(times >= 1, "{line}: it was lost"),
+                ("key" | "lookup", "succeeded") => assert_eq!(times, 1, "{line}"),
+                ("none", "succeeded") => assert_eq!((times, run), (1, "succeeded"), "{line}"),
+                ("lookup" | "none", "unknown") => {
                     assert!(times <= 1 && run == "unknown", "{line}: sent {times} times");
                     unknown += 1;
                 }
                 _ => panic!("{line}: sent {times} times"),
             }
         }
-        assert_eq!(steps, 2 * self.items, "two steps per item");
-        let repeated: usize = sent.iter().filter(|((step, _), _)| step == "safe").map(|(_, times)| times - 1).sum();
+        assert!(ended.values().all(|run| run == "succeeded" || run == "unknown"), "{ended:?}");
+        let all_of = |step: &str| (1..=self.items).all(|item| done.contains_key(&(step.to_owned(), item)));
+        assert!(all_of("natural") && all_of("key"), "one was lost");
+        let repeated: usize = done.iter().filter(|((step, _), _)| step == "natural").map(|(_, times)| times - 1).sum();
         // What was in flight at a kill; and what a host had in hand that was not heard of, and said so when it
         // was back: a pause does that, and a machine so busy that a lease runs out.
         let told = "SELECT count(DISTINCT told.run) FROM notices, json_array_elements_text(details::json -> 'runs') \
@@ -214,13 +215,22 @@ impl Work<'_> {
     }
 }
 
-fn project(sandbox: &Sandbox) -> Project {
-    Project::new(&[
-        ("connectors/shop.yaml", &CONNECTOR.replace("URL", &sandbox.url)),
-        ("flows/ship.yaml", FLOW),
-        ("tidegate.yaml", SETTINGS),
-    ])
+/// How often the provider did what a step wants of an item, by step and item.
+type Done = BTreeMap<(String, u64), usize>;
+
+fn done(ledger: &str) -> Done {
+    let mut done = Done::new();
+    let receipts = ledger.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    // What a key came a second time for was not done again, and has no id.
+    for receipt in receipts.filter(|receipt| receipt["id"].is_string()) {
+        let body: serde_json::Value = serde_json::from_str(receipt["fingerprint"].as_str().unwrap()).unwrap();
+        let step = body["class"].as_str().unwrap().to_owned();
+        *done.entry((step, body["item"].as_u64().unwrap())).or_default() += 1;
+    }
+    done
 }
+
+const LEDGER: &str = "ledger.jsonl";
 
 const CONNECTOR: &str = r#"connector: shop
 title: Shop
@@ -235,14 +245,29 @@ actions:
     request: {method: GET, path: /items, query: {limit: 100, order: asc, since: "{{maybe inputs.since}}"}}
     response: {records: items, schema: {type: object, required: [id], properties: {id: {type: integer}}}}
     paginate: {type: page, into: {query: page}, size: 100}
-  send_safe:
+  put:
     effect: natural
-    inputs: {id: {type: integer, required: true}}
-    request: {method: POST, path: /sink, json: {step: safe, id: "{{inputs.id}}"}}
-  send_unsafe:
+    inputs: {item: {type: integer, required: true}}
+    request: {method: POST, path: /sink, json: {class: natural, item: "{{inputs.item}}"}}
+  pay:
+    effect: {class: key, header: Idempotency-Key}
+    inputs: {item: {type: integer, required: true}}
+    request: {method: POST, path: /keyed, json: {class: key, item: "{{inputs.item}}"}}
+  order:
+    effect:
+      class: lookup
+      reconcile: {action: orders, with: {ref: "{{inputs.item}}"}, after: 500ms, within: 5s, match: "eq record.item inputs.item", absent: retry}
+    inputs: {item: {type: integer, required: true}}
+    request: {method: POST, path: /orders, json: {class: lookup, item: "{{inputs.item}}", ref: "r{{inputs.item}}"}}
+  orders:
+    effect: read
+    inputs: {ref: {type: integer, required: true}}
+    request: {method: GET, path: /orders, query: {ref: "r{{inputs.ref}}"}}
+    response: {records: orders, many: true, schema: {type: object, required: [id, item], properties: {id: {type: string}, item: {type: integer}}}}
+  send:
     effect: none
-    inputs: {id: {type: integer, required: true}}
-    request: {method: POST, path: /sink, json: {step: unsafe, id: "{{inputs.id}}"}}
+    inputs: {item: {type: integer, required: true}}
+    request: {method: POST, path: /sink, json: {class: none, item: "{{inputs.item}}"}}
 triggers:
   new:
     poll: list
@@ -255,12 +280,10 @@ const FLOW: &str = r#"flow: ship
 trigger: {poll: shop.new, every: 1s, start: all}
 concurrency: {limit: 64}
 steps:
-  - id: safe
-    action: shop.send_safe
-    with: {id: "{{item.id}}"}
-  - id: unsafe
-    action: shop.send_unsafe
-    with: {id: "{{item.id}}"}
+  - {id: natural, action: shop.put, with: {item: "{{item.id}}"}}
+  - {id: key, action: shop.pay, with: {item: "{{item.id}}"}}
+  - {id: lookup, action: shop.order, with: {item: "{{item.id}}"}}
+  - {id: none, action: shop.send, with: {item: "{{item.id}}"}}
 "#;
 
 const SETTINGS: &str = r#"egress: {allow: ["127.0.0.1:*"]}

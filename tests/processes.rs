@@ -37,7 +37,6 @@ impl Sandbox {
     }
 
     /// One that writes all that it does to a file, synced.
-    #[cfg(feature = "crash-points")]
     pub fn start_with_ledger(ledger: &Path) -> Self {
         Sandbox::begin(Command::new(PROGRAM).arg("sandbox").arg("--ledger").arg(ledger))
     }
