@@ -209,8 +209,9 @@ async fn deployed(view: &View, name: &str) -> Result<TriggerRow> {
 
 /// A flow that has a file, and that no host has taken up yet.
 pub(super) fn never_deployed(name: &str) -> Error {
-    Error::problem("flow_new", format!("flow `{name}` was never deployed"))
-        .with_help("start the host with `tidegate up`: it takes up every flow whose file has no errors")
+    Error::problem("flow_new", format!("flow `{name}` was never deployed")).with_help(
+        "start the host with `tidegate up`: it takes up every flow, once nothing of the project has an error",
+    )
 }
 
 fn row(name: &str, stored: Option<TriggerRow>, runs: Option<BTreeMap<String, i64>>) -> Row {

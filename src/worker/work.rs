@@ -122,10 +122,16 @@ pub async fn work(host: Arc<Host>, stop: impl Future<Output = ()>) -> store::Res
 
 // Runs that another process queued, of whatever flow: one that is not deployed here has runs, too.
 async fn look_for_live(host: &Host) {
-    match host.store.live_flows().await {
-        Ok(live) => live.iter().for_each(|(flow, due_ms)| host.lanes.lock().wake_at(flow, *due_ms)),
-        Err(error) => host.store_refused(&error),
+    if let Err(error) = try_look_for_live(host).await {
+        host.store_refused(&error);
     }
+}
+
+async fn try_look_for_live(host: &Host) -> store::Result<()> {
+    host.backlog.store(host.store.backlog().await?, Ordering::Relaxed);
+    let live = host.store.live_flows().await?;
+    live.iter().for_each(|(flow, due_ms)| host.lanes.lock().wake_at(flow, *due_ms));
+    Ok(())
 }
 
 /// Works off everything that is due by the host's clock, and returns when nothing is: for tests, and for

@@ -166,9 +166,8 @@ impl Drive<'_> {
     }
 
     fn over(&self, state: State, message: Option<String>, now_ms: i64) {
-        if state != State::Unknown {
-            self.host.ended();
-        }
+        // One that waits for a person's word is none that polls wait for: it counts again once that is given.
+        self.host.ended();
         if state == State::Failed {
             tracing::warn!(
                 flow = self.flow.name,
