@@ -89,6 +89,10 @@ pub fn limits(findings: &mut Findings<'_>, connector: &Connector, pointer: &str,
                 "give it `rate`, `concurrent` or `headers`",
             );
         }
+        if limit.burst.is_some() && limit.rate.is_none() {
+            let place = below(&pointer, "burst");
+            findings.key_error("setting_without_effect", &place, "`burst` does nothing here", "it belongs to a `rate`");
+        }
         known_names(
             findings,
             ("unknown_action", "action"),

@@ -111,9 +111,12 @@ mod tests {
         while limits.acquire(if permitted % 2 == 0 { &search } else { &me }, 0).is_ok() {
             permitted += 1;
         }
-        // A tenth of them at once; then they are spread.
-        assert_eq!(permitted, 60);
-        assert!(limits.acquire(&post, 0).is_ok(), "posts have a limit of their own");
-        assert!(limits.acquire(&me, 6_655).is_ok(), "the 540 others are spread over the hour");
+        // They are counted by the hour, and not spread over it.
+        assert_eq!(permitted, 600);
+        for _ in 0..12 {
+            assert!(limits.acquire(&post, 0).is_ok(), "a thread is posted at once, by a limit of its own");
+        }
+        assert_eq!(limits.acquire(&post, 1_000).unwrap_err().until_ms, 3_600_000);
+        assert!(limits.acquire(&me, 3_600_000).is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::log::Log;
 use super::rate::{Cell, Rate};
 use super::reset;
 use crate::connector::message::HttpResponse;
@@ -18,6 +19,8 @@ const LONGEST_BLOCK_MS: i64 = 86_400_000;
 pub struct Shape {
     /// Requests per time.
     pub rate: Option<Rate>,
+    /// Whether all of them may come at once; else a tenth, and the rest is spread.
+    pub at_once: bool,
     /// Requests under way at once.
     pub concurrent: Option<u32>,
     /// Where the service says how much is left; names in lower case.
@@ -40,6 +43,7 @@ pub struct Bucket {
     /// Told when something under way ends.
     pub freed: Arc<Notify>,
     cell: Cell,
+    log: Log,
     under_way: u32,
     window: Option<Window>,
 }
@@ -70,6 +74,7 @@ impl Bucket {
             blocked_until_ms: 0,
             freed: Arc::default(),
             cell: Cell::default(),
+            log: Log::default(),
             under_way: 0,
             window: None,
         }
@@ -86,7 +91,10 @@ impl Bucket {
             Some(_) => {}
             None => {
                 let rate = self.shape.rate.map(|rate| rate.share(shares));
-                let until = rate.and_then(|rate| self.cell.blocked_until_ms(rate, now_ms));
+                let until = rate.and_then(|rate| match self.shape.at_once {
+                    true => self.log.blocked_until_ms(rate, now_ms),
+                    false => self.cell.blocked_until_ms(rate, now_ms),
+                });
                 if let Some(until_ms) = until {
                     return Some(Wait::Until(until_ms));
                 }
@@ -107,7 +115,10 @@ impl Bucket {
             window.left = window.left.saturating_sub(1);
         }
         if let Some(rate) = self.shape.rate {
-            self.cell.count(rate.share(shares), now_ms);
+            match self.shape.at_once {
+                true => self.log.count(rate.share(shares), now_ms),
+                false => self.cell.count(rate.share(shares), now_ms),
+            }
         }
     }
 

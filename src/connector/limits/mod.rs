@@ -2,6 +2,7 @@
 //! `restore`. Nothing here waits: `acquire` gives a permit or says until when there is none.
 
 pub mod bucket;
+pub mod log;
 pub mod rate;
 pub mod reset;
 
@@ -14,7 +15,7 @@ use tokio::sync::futures::OwnedNotified;
 
 use self::bucket::{Bucket, Shape, Wait};
 use super::message::HttpResponse;
-use crate::manifest::connector::errors::{Limit, LimitHeaders, Scope};
+use crate::manifest::connector::errors::{Burst, Limit, LimitHeaders, Scope};
 
 /// Who waits for a place among those under way looks again after this at the latest.
 const BUSY_MS: i64 = 1_000;
@@ -292,6 +293,7 @@ fn shape(limit: &Limit) -> Result<Shape, String> {
     }
     Ok(Shape {
         rate: limit.rate.as_deref().map(str::parse).transpose()?,
+        at_once: limit.burst == Some(Burst::All),
         concurrent: limit.concurrent,
         headers: limit.headers.as_ref().map(|headers| LimitHeaders {
             remaining: headers.remaining.to_ascii_lowercase(),

@@ -101,6 +101,9 @@ pub struct Limit {
     /// Requests per time: `300/15m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
+    /// How many of `rate` may come at once: a tenth where this is left out, and the rest is spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
     /// Requests under way at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<u32>,
@@ -119,6 +122,14 @@ pub struct Limit {
     /// Where the service says how much is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<LimitHeaders>,
+}
+
+/// How many requests of a rate may come at once.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Burst {
+    /// The whole count: the service counts what came in the time, however it was spread.
+    All,
 }
 
 /// Who shares a limit.
