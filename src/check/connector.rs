@@ -28,6 +28,8 @@ pub fn connector(catalog: &Catalog, loaded: &Loaded<Connector>) -> Vec<Diagnosti
     hosts(&mut findings, connector);
     auth(&mut findings, connector);
     tests(&mut findings, connector);
+    let apps = connector.connection.app.as_slice();
+    known_names(&mut findings, ("unknown_field", "field"), "/connection/app", apps, &connector.connection.fields);
     defaults(&mut findings, connector);
     parts(&mut findings, connector);
     output::shapes(&mut findings, connector);

@@ -95,6 +95,7 @@ fn shared(written: &manifest::Connector, problems: &mut Vec<Problem>) -> Connect
         hosts,
         fields: Inputs::compile(&own.fields, &written.schemas, "field", "/connection/fields", problems),
         secret_fields: own.fields.iter().filter(|(_, field)| field.secret).map(|(name, _)| name.clone()).collect(),
+        app_fields: own.app.as_slice().to_vec(),
         schemes: Schemes::compile(written, problems),
         default_schemes: match written.defaults.auth.is_empty() {
             true => own.auth.keys().cloned().collect(),

@@ -1,6 +1,7 @@
 //! A configured account: fields read and checked, hosts known, the credentials of every scheme ready. Secrets
 //! are readable in `auth` and `hosts` templates only; requests see the other fields.
 
+mod app;
 mod schemes;
 mod usable;
 
@@ -63,6 +64,8 @@ pub struct Connection {
     restrictions: Vec<Arc<Restriction>>,
     /// The others.
     secret: SecretFields,
+    /// What it has in common with the connections of the same app.
+    app: Option<String>,
     /// By action, found when it is first called.
     limit_keys: RwLock<BTreeMap<String, Keys>>,
     credentials: BTreeMap<String, Result<Arc<Credentials>, String>>,
@@ -108,6 +111,7 @@ impl Connection {
             .iter()
             .filter_map(|field| super::selector::scalar_text(fields.get(field)?))
             .collect();
+        let app = app::of(&connector.app_fields, &fields);
         let mut scope = Scope::new();
         scope.set("connection", Value::Object(fields));
         let hosts = resolve_hosts(&connector, settings, &scope, &pointer, &mut problems);
@@ -126,6 +130,7 @@ impl Connection {
             fingerprint: places.fingerprint(),
             mask,
             restrictions,
+            app,
             limit_keys: RwLock::default(),
             proxy: settings.proxy.clone(),
             allowed: HostSet::new(hosts.values().cloned()),
@@ -152,7 +157,12 @@ impl Connection {
         if let Some(keys) = self.limit_keys.read().get(&action.name) {
             return Ok(keys.clone());
         }
-        let asker = Asker { connector: &self.connector.name, connection: &self.name, action: &action.name };
+        let asker = Asker {
+            connector: &self.connector.name,
+            connection: &self.name,
+            app: self.app.as_deref(),
+            action: &action.name,
+        };
         let scheme = self.scheme(action);
         let counts = |limit: &&Limit| {
             limit.auth.is_empty() || limit.auth.as_slice().iter().any(|auth| Some(auth.as_str()) == scheme)

@@ -73,6 +73,8 @@ pub struct Connector {
     pub(crate) hosts: Vec<(String, Template)>,
     pub(crate) fields: Inputs,
     pub(crate) secret_fields: Vec<String>,
+    /// The fields that name the app, best first.
+    pub(crate) app_fields: Vec<String>,
     pub(crate) schemes: Schemes,
     pub(crate) default_schemes: Vec<String>,
     /// The actions that prove a connection, best first.

@@ -209,7 +209,7 @@ impl Prepared {
             // What a 429 blocks is the host that gave it.
             None => {
                 let host = request.url.host_str().unwrap_or_default();
-                let asker = Asker { connector: &action.name, connection: &action.name, action: host };
+                let asker = Asker { connector: &action.name, connection: &action.name, app: None, action: host };
                 limits.keys(asker, &[]).map_err(|message| Failure::not_sent("limit_invalid", message))?
             }
         };

@@ -104,7 +104,7 @@ mod tests {
         let restriction = &held.connector.restrictions["microsoft"];
         let limits = Limits::new();
         let keys = |action: &str| {
-            limits.keys(Asker { connector: "x", connection: "brand", action }, &restriction.limits).unwrap()
+            limits.keys(Asker { connector: "x", connection: "brand", app: None, action }, &restriction.limits).unwrap()
         };
         let (search, me, post) = (keys("search_tweets"), keys("get_me"), keys("create_tweet"));
         let mut permitted = 0;

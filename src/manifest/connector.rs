@@ -107,6 +107,10 @@ pub struct ConnectionSpec {
     /// Named schemes; one can be used when every `connection` field that it reads is given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub auth: BTreeMap<String, Auth>,
+    /// The fields that name the app which its requests are counted for: the first that is given. Connections whose
+    /// field has the same value share the limits of `scope: app`; without such a field all of the connector do.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub app: OneOrMany<String>,
     /// The actions that prove a connection: the first that the connection's auth allows.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub test: OneOrMany<String>,

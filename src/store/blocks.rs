@@ -11,7 +11,7 @@ pub struct Blocked {
     pub limit: String,
     /// The connector.
     pub connector: String,
-    /// None where all connections of the connector share the limit.
+    /// None where the connections of one app share the limit.
     pub connection: Option<String>,
     /// UTC epoch milliseconds.
     pub until_ms: i64,

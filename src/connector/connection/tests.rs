@@ -80,3 +80,31 @@ fn every_mistake_is_placed() {
         assert_eq!(problems, [("/connections/main/hosts/api".to_owned(), "host_invalid")], "{host}");
     }
 }
+
+#[test]
+fn windows_of_an_app_are_shared_by_its_connections_alone() {
+    let bind = |name: &str, fields: serde_json::Value| {
+        let written = &crate::manifest::Catalog::embedded().connectors["x"].value;
+        let connector = std::sync::Arc::new(Connector::compile(written).unwrap());
+        let settings = serde_json::from_value(serde_json::json!({"connector": "x", "fields": fields})).unwrap();
+        Connection::bind(name, connector, &settings, &Secrets::new("")).unwrap()
+    };
+    let limits = Limits::new();
+    let through = |connection: &Connection| {
+        let action = connection.connector.action("search_tweets").unwrap();
+        let keys = connection.limit_keys(action, &limits).unwrap();
+        (0..1_000).filter(|_| limits.acquire(&keys, 0).is_ok()).count()
+    };
+    let first = bind("first", serde_json::json!({"bearer_token": "token-one"}));
+    let second = bind("second", serde_json::json!({"bearer_token": "token-one"}));
+    let other = bind("other", serde_json::json!({"bearer_token": "token-two"}));
+    assert_eq!((through(&first), through(&second), through(&other)), (45, 0, 45));
+    // What is stored of it names the app and not its token.
+    let action = first.connector.action("search_tweets").unwrap();
+    limits.block(&first.limit_keys(action, &limits).unwrap(), 5_000);
+    let blocked = limits.blocked(0);
+    assert_eq!((blocked.len(), blocked[0].connection.as_deref()), (1, None));
+    assert!(blocked[0].name.starts_with("all x of ") && !blocked[0].name.contains("token-one"), "{}", blocked[0].name);
+    let keys = second.limit_keys(action, &limits).unwrap();
+    assert_eq!(limits.acquire(&keys, 0).unwrap_err().until_ms, 5_000);
+}

@@ -32,7 +32,7 @@ pub struct Shape {
 pub struct Bucket {
     /// Unique and stable over restarts.
     pub name: String,
-    /// None where all connections of the connector share it.
+    /// None where the connections of one app share it.
     pub connection: Option<String>,
     /// The connector.
     pub connector: String,

@@ -52,6 +52,8 @@ pub struct Asker<'a> {
     pub connector: &'a str,
     /// The connection's name.
     pub connection: &'a str,
+    /// What the connections of one app have in common; none where all of the connector count as one.
+    pub app: Option<&'a str>,
     /// The action's name.
     pub action: &'a str,
 }
@@ -82,7 +84,7 @@ pub struct Block {
     pub name: String,
     /// The connector.
     pub connector: String,
-    /// None where all connections of the connector share the limit.
+    /// None where the connections of one app share the limit.
     pub connection: Option<String>,
     /// UTC epoch milliseconds.
     pub until_ms: i64,
@@ -306,7 +308,10 @@ fn shape(limit: &Limit) -> Result<Shape, String> {
 fn name(asker: Asker<'_>, limit: &Limit) -> String {
     let owner = match limit.scope {
         Scope::Connection => asker.connection.to_owned(),
-        Scope::App => format!("all {}", asker.connector),
+        Scope::App => match asker.app {
+            Some(app) => format!("all {} of {app}", asker.connector),
+            None => format!("all {}", asker.connector),
+        },
     };
     let actions = match (limit.actions.as_slice(), limit.except.as_slice()) {
         ([], []) => asker.action.to_owned(),

@@ -10,7 +10,7 @@ use crate::manifest::OneOrMany;
 const NOW_MS: i64 = 1_800_000_000_000;
 
 fn asker<'a>(connection: &'a str, action: &'a str) -> Asker<'a> {
-    Asker { connector: "x", connection, action }
+    Asker { connector: "x", connection, app: None, action }
 }
 
 fn rate(text: &str) -> Limit {
@@ -68,6 +68,19 @@ fn each_action_and_connection_has_its_own_unless_they_share_it() {
     let two = limits.keys(asker("b", "list"), &[app]).unwrap();
     assert_eq!(let_through(&limits, &one, NOW_MS), 1);
     assert_eq!(let_through(&limits, &two, NOW_MS), 0);
+}
+
+#[test]
+fn connections_of_one_app_share_and_those_of_another_do_not() {
+    let limits = Limits::new();
+    let shared = [Limit { scope: Scope::App, ..rate("1/1h") }];
+    let keys = |connection, app| limits.keys(Asker { app, ..asker(connection, "list") }, &shared).unwrap();
+    let (one, two, other, unknown) =
+        (keys("a", Some("1f")), keys("b", Some("1f")), keys("c", Some("2e")), keys("d", None));
+    assert_eq!(let_through(&limits, &one, NOW_MS), 1);
+    assert_eq!(let_through(&limits, &two, NOW_MS), 0);
+    assert_eq!(let_through(&limits, &other, NOW_MS), 1);
+    assert_eq!(let_through(&limits, &unknown, NOW_MS), 1);
 }
 
 #[test]

@@ -139,7 +139,7 @@ pub enum Scope {
     /// Every connection has its own.
     #[default]
     Connection,
-    /// All connections of the connector share it.
+    /// The connections of one app share it: see `connection.app`.
     App,
 }
 
