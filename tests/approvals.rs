@@ -398,6 +398,29 @@ fn all_of_several_have_to_answer_each_by_a_link_of_their_own() {
     assert_eq!(answers[0]["by"], PHONE);
 }
 
+#[test]
+fn two_approvers_at_one_number_are_not_two_people() {
+    let send = r#"{action: twilio.send_sms, with: {to: "{{approver.phone}}", body: "{{approval.code}} {{approval.url}} please"}}"#;
+    let approvers = format!("[{{name: ann, phone: \"{PHONE}\"}}, {{name: ben, phone: \"{PHONE}\"}}]");
+    let terms = format!("{TERMS}\n      approvers: {approvers}\n      needed: all\n      on_expire: reject");
+    let world = World::new(send, &terms);
+    world.sandbox.add_items(1);
+    let decided = world.await_decided(1).remove(0);
+    assert_eq!((&decided["choice"], &decided["how"]), (&json!("reject"), &json!("unreachable")));
+    assert_eq!(decided["unreached"][0]["code"], "approval_invalid", "{decided}");
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
+fn a_choice_that_would_never_arrive_is_refused_before_anybody_is_asked() {
+    let world = World::new(SEND, "      choices: \"{{parse_json '[\\\"go\\\", {\\\"name\\\": \\\"stop\\\"}]'}}\"");
+    world.sandbox.add_items(1);
+    world.project.await_number("SELECT count(*) FROM runs WHERE state = 'failed'", 1);
+    let error: String = world.project.rows("SELECT error FROM runs", |row| row.get(0)).remove(0);
+    assert!(error.contains("approval_choice_swallowed"), "{error}");
+    assert_eq!(world.sent(), []);
+}
+
 /// A slow reader of a page must not keep others waiting.
 #[test]
 fn a_page_is_shown_beside_somebody_who_does_not_read() {

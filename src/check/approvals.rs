@@ -1,6 +1,6 @@
 //! Approvals: that what sends them can send, that a link can be made, and that every choice can be answered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use super::steps::{Steps, hide_all};
 use super::types::{Kinds, Member, Type};
 use crate::manifest::composite::{action_name, all_steps};
 use crate::manifest::connector::Action;
-use crate::manifest::flow::approval::{Choice, Choices, Flag, Needed, Reminding};
+use crate::manifest::flow::approval::{Choice, Choices, Flag, Needed, Reminding, said};
 use crate::manifest::flow::{Approval, Step};
 use crate::manifest::{Connector, Duration};
 
@@ -101,34 +101,42 @@ fn choices(findings: &mut Findings<'_>, approval: &Approval, pointer: &str) -> O
         Some(Choices::Template(_)) => return None,
         Some(Choices::List(list)) => list,
     };
-    let mut names = BTreeSet::new();
-    for (position, choice) in list.iter().enumerate() {
-        let name = name_of(choice);
-        let place = below(&below(pointer, "choices"), position);
-        if names.iter().any(|known: &String| known.eq_ignore_ascii_case(name)) {
-            let message = format!("the choice `{name}` is there twice");
-            findings.error("approval_choices", &place, message, "leave one out");
+    distinct(findings, list, &below(pointer, "choices"));
+    Some(list.iter().map(|choice| choice.name().to_owned()).collect())
+}
+
+/// That no two choices have a name, a title or a word in common: an answer would mean either.
+fn distinct(findings: &mut Findings<'_>, choices: &[Choice], pointer: &str) {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for (position, choice) in choices.iter().enumerate() {
+        let name = choice.name();
+        let place = below(pointer, position);
+        for word in choice.answers().into_iter().filter(|word| !is_template(word)) {
+            let other = taken.insert(said(word), position).filter(|other| *other != position);
+            let Some(other) = other.and_then(|other| choices.get(other)) else { continue };
+            match said(other.name()) == said(name) {
+                true => {
+                    let message = format!("the choice `{name}` is there twice");
+                    findings.error("approval_choices", &place, message, "leave one out");
+                }
+                false => {
+                    let message = format!("`{word}` answers both `{}` and `{name}`", other.name());
+                    findings.error("approval_choices", &place, message, "give each choice words of its own");
+                }
+            }
+            break;
         }
-        names.insert(name.to_owned());
     }
-    Some(names)
 }
 
 fn needed(findings: &mut Findings<'_>, approval: &Approval, pointer: &str) {
     let asked = match &approval.approvers {
         None => Some(1),
-        Some(Value::Array(approvers)) => Some(approvers.len()),
-        Some(_) => None,
+        Some(approvers) => distinct_approvers(approvers),
     };
     let place = below(pointer, "needed");
     match &approval.needed {
-        Some(Needed::Number(number)) => {
-            let most = asked.unwrap_or(usize::MAX);
-            if *number == 0 || usize::try_from(*number).is_ok_and(|number| number > most) {
-                let help = "write `first`, `all`, or a number of those who are asked";
-                findings.error("approval_needed", &place, format!("{number} of {most} cannot answer"), help);
-            }
-        }
+        Some(Needed::Number(number)) => enough(findings, *number, asked, &place),
         Some(Needed::Word(word)) if !is_template(word) && !matches!(word.as_str(), "first" | "all") => {
             let help = "write `first`, `all`, or a number of those who are asked";
             findings.error("approval_needed", &place, format!("`{word}` says nothing of how many"), help);
@@ -137,16 +145,39 @@ fn needed(findings: &mut Findings<'_>, approval: &Approval, pointer: &str) {
     }
 }
 
+/// That so many are asked as have to answer alike.
+fn enough(findings: &mut Findings<'_>, needed: u32, asked: Option<usize>, place: &str) {
+    let most = asked.unwrap_or(usize::MAX);
+    if needed == 0 || usize::try_from(needed).is_ok_and(|needed| needed > most) {
+        let help = "write `first`, `all`, or a number of those who are asked; who is listed twice is asked once";
+        findings.error("approval_needed", place, format!("{needed} of {most} cannot answer"), help);
+    }
+}
+
+/// How many people a list names; none where that is not known before it is evaluated.
+fn distinct_approvers(written: &Value) -> Option<usize> {
+    let Value::Array(approvers) = written else { return None };
+    if approvers.iter().any(holds_template) {
+        // Templates may name the same people: more than these there are not.
+        return Some(approvers.len());
+    }
+    let named = approvers
+        .iter()
+        .map(|approver| approver.as_str().map_or_else(|| approver.to_string(), |text| text.trim().to_owned()));
+    Some(named.collect::<BTreeSet<String>>().len())
+}
+
 /// Choices that are answered over a connector by which they would never arrive.
 fn swallowed(steps: &mut Steps<'_, '_, '_>, action: Option<&str>, approval: &Approval, pointer: &str) {
     let (Some(action), Some(Choices::List(choices))) = (action, &approval.choices) else { return };
-    let Some((connector, _)) = action_name(action, steps.names.home().map(|home| home.connector.as_str())) else {
+    let Some((connector, sent)) = action_name(action, steps.names.home().map(|home| home.connector.as_str())) else {
         return;
     };
     let Some(connector) = steps.names.catalog().connectors.get(connector).map(|loaded| loaded.value.as_ref()) else {
         return;
     };
-    let Some(replies) = connector.replies.as_ref() else { return };
+    let replies = connector.replies.as_ref().filter(|replies| replies.asks.contains_key(sent));
+    let Some(replies) = replies else { return };
     for (position, choice) in choices.iter().enumerate() {
         let place = below(&below(pointer, "choices"), position);
         let written: Vec<&str> = match choice {
@@ -154,7 +185,7 @@ fn swallowed(steps: &mut Steps<'_, '_, '_>, action: Option<&str>, approval: &App
             Choice::Described { name, words, .. } => std::iter::once(name).chain(words).map(String::as_str).collect(),
         };
         for word in written {
-            if replies.swallowed.iter().any(|swallowed| swallowed.eq_ignore_ascii_case(word.trim())) {
+            if replies.swallowed.iter().any(|swallowed| said(swallowed) == said(word)) {
                 let message = format!("carriers take `{word}` for a command: such a reply never arrives");
                 let help = "use another word, for example approve and reject";
                 steps.findings.error("approval_choice_swallowed", &place, message, help);
@@ -186,6 +217,9 @@ pub fn of_composite(
     let (mut asks, mut is_sent) = (false, holds(&Value::Object(with.clone())));
     all_steps(action.steps.as_deref().unwrap_or_default(), &mut |step| {
         asks |= step.approval.is_some();
+        if let Some(approval) = &step.approval {
+            given(steps.findings, approval, with, pointer);
+        }
         let sends = step.approval.as_ref().map(|approval| approval.sends()).unwrap_or_default();
         is_sent |= sends.iter().any(sends_link);
     });
@@ -196,6 +230,37 @@ pub fn of_composite(
         no_url(steps, pointer);
     }
     Some(Type::object([("url", Member::always(Type::text())), ("code", Member::always(Type::text()))]))
+}
+
+/// What a step gives for an approval within the action that it calls, where it is written out and handed on as it is.
+/// Words that never arrive are refused by the action's own inputs, before anybody is asked.
+fn given(findings: &mut Findings<'_>, approval: &Approval, with: &Map<String, Value>, pointer: &str) {
+    let step = pointer.strip_suffix("/action").unwrap_or(pointer);
+    let place = |name: &str| below(&below(step, "with"), name);
+    if let Some(Choices::Template(written)) = &approval.choices
+        && let Some((name, value)) = handed_on(written, with)
+        && let Ok(choices) = serde_json::from_value::<Vec<Choice>>(value.clone())
+    {
+        distinct(findings, &choices, &place(name));
+    }
+    let asked = approval.approvers.as_ref().and_then(Value::as_str).and_then(|written| handed_on(written, with));
+    if let Some(Needed::Word(written)) = &approval.needed
+        && let Some((name, value)) = handed_on(written, with)
+        && let Some(needed) = value.as_u64().and_then(|needed| u32::try_from(needed).ok())
+        && let Some((_, approvers)) = asked
+    {
+        let asked = match approvers {
+            Value::String(text) if !is_template(text) => Some(1),
+            other => distinct_approvers(other),
+        };
+        enough(findings, needed, asked, &place(name));
+    }
+}
+
+/// The input that a template is, and what a step gives for it.
+fn handed_on<'v>(template: &str, with: &'v Map<String, Value>) -> Option<(&'v str, &'v Value)> {
+    let name = template.trim().strip_prefix("{{inputs.")?.strip_suffix("}}")?;
+    with.get_key_value(name).map(|(name, value)| (name.as_str(), value))
 }
 
 fn lacks_url(steps: &Steps<'_, '_, '_>) -> bool {
@@ -225,12 +290,6 @@ fn holds(value: &Value) -> bool {
         Value::Array(elements) => elements.iter().any(holds),
         Value::Object(members) => members.values().any(holds),
         _ => false,
-    }
-}
-
-fn name_of(choice: &Choice) -> &str {
-    match choice {
-        Choice::Name(name) | Choice::Described { name, .. } => name,
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Block, Compiler, EndOfTurn, Entered, Error, Form, Keyword, Move, Step};
 use crate::manifest::flow::OnError;
-use crate::manifest::{Problem, flow};
+use crate::manifest::{Problem, composite, flow};
 use crate::template::{Scope, Tree};
 
 pub(super) const KEYWORD: Keyword = Keyword { name: "approval", compile };
@@ -33,6 +33,8 @@ const NOTHING: usize = 2;
 #[derive(Debug)]
 struct Approval {
     terms: Tree,
+    /// The words that never arrive as an answer over what sends the question.
+    swallowed: Vec<String>,
     blocks: [Block; 3],
 }
 
@@ -48,7 +50,7 @@ impl Form for Wait {
 
 impl Form for Approval {
     fn enter(&self, scope: &Scope) -> Result<Entered, Error> {
-        let terms = written::terms(&self.terms.evaluate_pruned(scope)?)?;
+        let terms = written::terms(&self.terms.evaluate_pruned(scope)?, &self.swallowed)?;
         Ok(Entered { input: json!(terms), then: Move::Blocks })
     }
 
@@ -209,5 +211,16 @@ fn compile(step: &flow::Step, compiler: &mut Compiler) -> Option<Box<dyn Form>> 
         form: Box::new(Wait),
     };
     let waits = Block { label: "", steps: vec![wait], ids: vec![WAIT.to_owned()] };
-    Some(Box::new(Approval { terms, blocks: [sends, waits, Block::default()] }))
+    let swallowed = swallowed(approval, compiler);
+    Some(Box::new(Approval { terms, swallowed, blocks: [sends, waits, Block::default()] }))
+}
+
+fn swallowed(approval: &flow::Approval, compiler: &Compiler) -> Vec<String> {
+    let actions = approval.sends().iter().filter_map(|send| send.action.as_deref());
+    let replies = actions.filter_map(|written| {
+        let (connector, action) = composite::action_name(written, compiler.home.as_deref())?;
+        let replies = compiler.connectors.get(connector)?.replies.as_ref()?;
+        replies.asks.contains_key(action).then_some(&replies.swallowed)
+    });
+    replies.flatten().cloned().collect()
 }

@@ -85,6 +85,21 @@ pub fn asked(host: &Host, definition: &Definition, call: &Call) -> Option<Asked>
     })
 }
 
+/// Why somebody is not asked: another approver of the same approval was, at the same address. With two codes one
+/// person could decide alone.
+///
+/// # Errors
+/// The store's.
+pub async fn asked_twice(host: &Host, asked: Option<&Asked>) -> store::Result<Option<Failure>> {
+    let Some(asked) = asked else { return Ok(None) };
+    if !host.store.is_asked_as_another(asked.clone()).await? {
+        return Ok(None);
+    }
+    let message = format!("{} is asked already, for another of the approvers", asked.address);
+    let failure = Failure::not_sent("approval_invalid", message);
+    Ok(Some(failure.with_help("give each approver a number of their own, or name one of them only")))
+}
+
 fn resolution(approval: Approval, end: End) -> Resolution {
     let answers = approval.approvers.into_iter().filter_map(|approver| {
         let at = approver.at.map(rfc3339)?;

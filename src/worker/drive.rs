@@ -204,7 +204,12 @@ impl Drive<'_> {
                             }
                             Ready::Now(sending) => {
                                 let note = sending.note();
-                                self.pending.approvals.asked.extend(answers::asked(self.host, &self.flow, &call));
+                                let asked = answers::asked(self.host, &self.flow, &call);
+                                if let Some(failure) = answers::asked_twice(self.host, asked.as_ref()).await? {
+                                    event = Event::Failed(failure);
+                                    continue;
+                                }
+                                self.pending.approvals.asked.extend(asked);
                                 if !self.commit_before(&call, note).await? {
                                     return Ok(Left::Over);
                                 }

@@ -114,6 +114,31 @@ fn once() -> u32 {
     1
 }
 
+/// A word as replies are compared: letters and digits alone, in lower case; a word without any as it is.
+pub fn said(word: &str) -> String {
+    let letters: String = word.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    if letters.is_empty() { word.trim().to_owned() } else { letters }
+}
+
+impl Choice {
+    /// What the output says of it.
+    pub fn name(&self) -> &str {
+        match self {
+            Choice::Name(name) | Choice::Described { name, .. } => name,
+        }
+    }
+
+    /// What a reply can say for it: its name, what people see, its words.
+    pub fn answers(&self) -> Vec<&str> {
+        match self {
+            Choice::Name(name) => vec![name],
+            Choice::Described { name, title, words } => {
+                std::iter::once(name).chain(title).chain(words).map(String::as_str).collect()
+            }
+        }
+    }
+}
+
 impl Approval {
     /// What sends the question, in its order.
     pub fn sends(&self) -> &[Step] {

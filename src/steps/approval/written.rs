@@ -1,12 +1,13 @@
 //! From what a step says, its templates evaluated, to the terms of an approval; everything that makes no sense is
 //! refused before anybody is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::terms::{Choice, Reminders, Terms};
 use crate::manifest::Duration;
+use crate::manifest::flow::approval::said;
 use crate::steps::Error;
 
 /// A day.
@@ -14,12 +15,13 @@ const EXPIRES_MS: i64 = 86_400_000;
 /// More would be a mailing.
 const MOST_APPROVERS: usize = 100;
 
-/// The terms that these values ask for.
-pub(super) fn terms(written: &Value) -> Result<Terms, Error> {
+/// The terms that these values ask for; `swallowed` are the words that never arrive as an answer.
+pub(super) fn terms(written: &Value, swallowed: &[String]) -> Result<Terms, Error> {
     let empty = Map::new();
     let written = written.as_object().unwrap_or(&empty);
     let approvers = approvers(written.get("approvers"))?;
     let choices = choices(written.get("choices"))?;
+    refuse_swallowed(&choices, swallowed)?;
     let text = match written.get("text") {
         None => false,
         Some(Value::Bool(text)) => *text,
@@ -73,6 +75,16 @@ fn approvers(written: Option<&Value>) -> Result<Vec<Value>, Error> {
         Some(Value::Array(list)) => list.clone(),
         Some(single) => vec![single.clone()],
     };
+    // Whoever is listed twice is one: with a code for each mention one person could decide alone.
+    let mut seen = BTreeSet::new();
+    let list: Vec<Value> = list
+        .into_iter()
+        .filter(|approver| match approver {
+            Value::Null => true,
+            Value::String(text) => seen.insert(text.trim().to_owned()),
+            other => seen.insert(other.to_string()),
+        })
+        .collect();
     match list.len() {
         0 => Err(wrong("nobody is asked: the list of approvers is empty", "name at least one")),
         1..=MOST_APPROVERS => Ok(list),
@@ -86,7 +98,7 @@ fn choices(written: Option<&Value>) -> Result<Vec<Choice>, Error> {
         Some(Value::Array(list)) => list,
         Some(_) => return Err(wrong("`choices` is no list", "write for example `choices: [approve, reject]`")),
     };
-    let mut names = BTreeSet::new();
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut choices = Vec::with_capacity(list.len());
     for written in list {
         let choice = match written {
@@ -97,12 +109,32 @@ fn choices(written: Option<&Value>) -> Result<Vec<Choice>, Error> {
         if choice.name.trim().is_empty() {
             return Err(wrong("a choice has no name", "give it one"));
         }
-        if !names.insert(choice.name.to_lowercase()) {
+        if taken.get(&said(&choice.name)).is_some_and(|other| said(other) == said(&choice.name)) {
             return Err(wrong(format!("the choice `{}` is there twice", choice.name), "leave one out"));
+        }
+        let words = [choice.name.as_str(), choice.shown()];
+        for word in words.into_iter().chain(choice.words.iter().map(String::as_str)) {
+            let other = taken.insert(said(word), choice.name.clone()).filter(|other| *other != choice.name);
+            if let Some(other) = other {
+                let message = format!("`{word}` answers both `{other}` and `{}`", choice.name);
+                return Err(wrong(message, "give each choice words of its own"));
+            }
         }
         choices.push(choice);
     }
     Ok(choices)
+}
+
+fn refuse_swallowed(choices: &[Choice], swallowed: &[String]) -> Result<(), Error> {
+    let words = choices.iter().flat_map(|choice| std::iter::once(&choice.name).chain(&choice.words));
+    for word in words {
+        if swallowed.iter().any(|swallowed| said(swallowed) == said(word)) {
+            let message = format!("carriers take `{word}` for a command: such a reply never arrives");
+            let help = "use another word, for example approve and reject";
+            return Err(Error::new("approval_choice_swallowed", message, help));
+        }
+    }
+    Ok(())
 }
 
 fn needed(written: Option<&Value>, approvers: usize) -> Result<u32, Error> {
@@ -118,7 +150,7 @@ fn needed(written: Option<&Value>, approvers: usize) -> Result<u32, Error> {
     match number {
         Some(number) if (1..=all).contains(&number) => Ok(number),
         Some(number) => {
-            let message = format!("`needed` is {number}, and {approvers} are asked");
+            let message = format!("`needed` is {number}, and {approvers} are asked; who is listed twice is asked once");
             Err(wrong(message, "write `first`, `all`, or a number of those who are asked"))
         }
         None => Err(wrong("`needed` says nothing of how many", "write `first`, `all`, or a number")),
@@ -146,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let terms = terms(&json!({"choices": ["approve", {"name": "reject", "words": ["no"]}]})).unwrap();
+        let terms = terms(&json!({"choices": ["approve", {"name": "reject", "words": ["no"]}]}), &[]).unwrap();
         assert_eq!((terms.approvers.len(), terms.needed, terms.expires_ms), (1, 1, EXPIRES_MS));
         assert_eq!((terms.on_expire, terms.reminders, terms.text), (None, None, false));
         assert_eq!(terms.choices[1].words, ["no"]);
@@ -158,10 +190,21 @@ mod tests {
             "choices": ["a", "b"], "approvers": ["x", {"name": "y"}, "z"], "needed": "2", "expires": "90m",
             "on_expire": "b", "reminders": {"every": "10m", "limit": 3}, "text": "true", "question": "Why?",
         });
-        let terms = terms(&written).unwrap();
+        let terms = terms(&written, &["stop".to_owned()]).unwrap();
         assert_eq!((terms.needed, terms.expires_ms, terms.on_expire.as_deref()), (2, 5_400_000, Some("b")));
         assert_eq!(terms.reminders, Some(Reminders { every_ms: 600_000, limit: 3 }));
         assert_eq!(terms.name_of(1), Some("y"));
+    }
+
+    #[test]
+    fn who_is_listed_twice_is_asked_once() {
+        let written = json!({
+            "choices": ["a"], "needed": "all",
+            "approvers": ["+15550199001", " +15550199001", {"name": "y"}, {"name": "y"}, {"name": "z"}],
+        });
+        let terms = terms(&written, &[]).unwrap();
+        assert_eq!(terms.approvers, [json!("+15550199001"), json!({"name": "y"}), json!({"name": "z"})]);
+        assert_eq!(terms.needed, 3);
     }
 
     #[test]
@@ -171,6 +214,13 @@ mod tests {
             (json!({"choices": []}), "nothing can be answered"),
             (json!({"choices": "a"}), "no list"),
             (json!({"choices": ["a", "A"]}), "twice"),
+            (json!({"choices": ["go!", "Go"]}), "twice"),
+            (json!({"choices": [{"name": "a", "words": ["ok"]}, {"name": "b", "words": ["OK."]}]}), "both `a` and `b`"),
+            (json!({"choices": ["a", {"name": "b", "words": ["a"]}]}), "both `a` and `b`"),
+            (json!({"choices": ["go", " Stop"]}), "never arrives"),
+            (json!({"choices": ["go", {"name": "stop"}]}), "never arrives"),
+            (json!({"choices": [{"name": "a", "words": ["STOP!"]}]}), "never arrives"),
+            (json!({"choices": ["a"], "approvers": ["x", "x "], "needed": 2}), "1 are asked"),
             (json!({"choices": [1]}), "no choice"),
             (json!({"choices": [" "]}), "no name"),
             (json!({"choices": ["a"], "on_expire": "b"}), "none of the choices"),
@@ -185,7 +235,7 @@ mod tests {
             (json!({"choices": ["a"], "reminders": {"every": "1h", "limit": "often"}}), "reminders.limit"),
             (json!({"choices": ["a"], "text": 3}), "`text`"),
         ] {
-            let error = terms(&written).unwrap_err();
+            let error = terms(&written, &["stop".to_owned()]).unwrap_err();
             assert!(error.message.contains(word), "{written}: {}", error.message);
         }
     }

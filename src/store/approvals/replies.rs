@@ -59,6 +59,27 @@ pub fn is_for_replies(name: &str) -> bool {
 const PREFIX: &str = "replies:";
 
 impl Store {
+    /// Whether another approver of the same approval was asked at the same address.
+    pub async fn is_asked_as_another(&self, asked: Asked) -> Result<bool> {
+        let link = approval::link_id(&asked.approval, asked.position);
+        self.database
+            .read(move |sql| {
+                let mut is_asked = false;
+                sql.query(
+                    "SELECT 1 FROM asked JOIN approvers ON approvers.link = asked.link \
+                     WHERE asked.connection = $1 AND asked.address = $2 AND approvers.approval = $3 \
+                     AND asked.link <> $4 LIMIT 1",
+                    params![&asked.connection, &asked.address, &asked.approval, &link],
+                    &mut |_| {
+                        is_asked = true;
+                        Ok(())
+                    },
+                )?;
+                Ok(is_asked)
+            })
+            .await
+    }
+
     /// Lets the poll for replies over a connection rest where nobody who was asked over it may still answer; it
     /// is due again when somebody is asked. True when it rests.
     pub async fn rest_unless_awaited(&self, flow: String, connection: String, now_ms: i64) -> Result<bool> {
