@@ -264,6 +264,66 @@ fn nothing_of_a_package_of_cerb_is_lost() {
 }
 
 #[test]
+fn prompts_of_cerb_stand_in_names_and_addresses_too() {
+    let project = Project::new();
+    let mut package = cerb("{{{prompt_host}}}");
+    let prompts = package.pointer_mut("/package/configure/prompts").unwrap().as_array_mut().unwrap();
+    prompts.push(json!({"type": "text", "label": "Host", "key": "prompt_host", "params": {}}));
+    prompts
+        .push(json!({"type": "picklist", "label": "Who", "key": "prompt_who", "params": {"options": ["Ann", "Ben"]}}));
+    package["records"][1]["name"] = json!("{{{prompt_who}}} of {{{ prompt_host }}}");
+    project.write("twitter.json", &package.to_string());
+    let file = project.path("twitter.json").display().to_string();
+    let given = |who: &str| {
+        let key = [("prompt_consumer_key", "the-key"), ("prompt_consumer_secret", "the-s3cret")];
+        sets(&[key.as_slice(), &[("prompt_host", "sign.example.org"), ("prompt_who", who)]].concat())
+    };
+    assert!(project.refused(&import(&file, &given("Eve"), &["--untested"]), 2).contains("prompt_choice"));
+    project.done(&import(&file, &given("Ann"), &["--untested"]));
+    assert_eq!(project.json(&["connections", "show", "ann-of-sign-example-org"])["connector"], "twitter");
+    let written = fs::read_to_string(project.path("connectors/twitter.yaml")).unwrap();
+    let written: Value = serde_yaml::from_str(&written).unwrap();
+    assert_eq!(written["hosts"], json!({"api": "https://sign.example.org"}), "{written}");
+    // A secret is no name.
+    package["records"][1]["name"] = json!("{{{prompt_consumer_secret}}}");
+    project.write("twitter.json", &package.to_string());
+    assert!(project.refused(&import(&file, &given("Ann"), &[]), 1).contains("prompt_misplaced"));
+}
+
+#[test]
+fn what_is_not_understood_of_a_package_of_cerb_is_refused() {
+    let project = Project::new();
+    let file = project.path("twitter.json").display().to_string();
+    let prompt = |written: Value| {
+        let mut package = cerb("sign.example.org");
+        package.pointer_mut("/package/configure/prompts").unwrap().as_array_mut().unwrap().push(written);
+        package
+    };
+    let section = |name: &str, value: Value| {
+        let mut package = cerb("sign.example.org");
+        package[name] = value;
+        package
+    };
+    for (package, told) in [
+        (section("workspaces", json!([{"uid": "w"}])), "`workspaces`"),
+        (section("behaviors", json!({"a": 1})), "`behaviors`"),
+        (
+            prompt(json!({"type": "chooser", "label": "Group", "key": "prompt_group", "params": {"context": "group"}})),
+            "`prompt_group`",
+        ),
+        (prompt(json!({"type": "picklist", "label": "Kind", "key": "prompt_kind"})), "`prompt_kind`"),
+        (prompt(json!({"type": "colour", "label": "Colour", "key": "prompt_colour"})), "`colour`"),
+    ] {
+        project.write("twitter.json", &package.to_string());
+        let said = project.refused(&["package", "import", &file], 1);
+        assert!(said.contains("package_invalid") && said.contains(told), "{said}");
+    }
+    // Empty sections say nothing.
+    project.write("twitter.json", &section("workspaces", json!([])).to_string());
+    assert!(project.refused(&["package", "import", &file], 2).contains("prompt_missing"));
+}
+
+#[test]
 fn no_secret_of_a_flow_is_exported() {
     let project = Project::new();
     project.write(

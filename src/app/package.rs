@@ -46,6 +46,9 @@ pub struct Package {
     /// Flows, by name, as their files would have them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flows: BTreeMap<String, Value>,
+    /// Cerb's, from which all of this is made once more when its prompts are answered.
+    #[serde(skip)]
+    cerb: Option<Value>,
 }
 
 /// What whoever imports a package is asked for.
@@ -101,11 +104,21 @@ impl Package {
         };
         let value = validate::free(&root);
         let package = match value.get("package") {
-            Some(Value::Object(_)) => cerb::convert(&value)?,
+            Some(Value::Object(_)) => Package { cerb: Some(value.clone()), ..cerb::convert(&value, None)? },
             _ => serde_json::from_value(value).map_err(|error| invalid(&format!("{place}: {error}")))?,
         };
         package.check()?;
         Ok(package)
+    }
+
+    // With what was answered, where names and addresses hang on it.
+    fn settle(&mut self, answers: &BTreeMap<String, String>) -> Result<()> {
+        if let Some(written) = &self.cerb {
+            let package = cerb::convert(written, Some(answers))?;
+            package.check()?;
+            *self = package;
+        }
+        Ok(())
     }
 
     // That every placeholder has a prompt, and secrets go into connections alone.

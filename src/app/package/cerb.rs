@@ -1,11 +1,14 @@
 //! Packages of Cerb: its JSON with `package.configure.prompts` and records of connected services (OAuth 1.0a, three
-//! URLs) and accounts becomes a package of ours. A record of another kind is refused, not passed over.
+//! URLs) and accounts becomes a package of ours. What is not understood (records and sections of other kinds) is refused,
+//! not passed over.
+
+mod prompts;
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde_json::{Value, json};
 
+use self::prompts::{Answers, asked, ours};
 use super::{Kind, Package, Prompt, invalid};
 use crate::app::Result;
 use crate::settings::{Connection, Source};
@@ -17,11 +20,11 @@ const OAUTH1: &str = "cerb.service.provider.oauth1";
 /// A service, read.
 struct Service<'a> {
     uid: &'a str,
-    name: &'a str,
+    name: String,
     connector: String,
     key: String,
     secret: String,
-    urls: [&'a str; 3],
+    urls: [String; 3],
 }
 
 /// Fields of a connection, by name.
@@ -49,27 +52,30 @@ impl Taken {
     }
 }
 
-/// Reads what Cerb wrote.
+/// Reads what Cerb wrote, with what was answered to its prompts; before that, names and addresses that they stand in
+/// are provisional.
 ///
 /// # Errors
-/// `package_invalid`.
-pub fn convert(written: &Value) -> Result<Package> {
+/// `package_invalid`, `prompt_unknown`, `prompt_misplaced`.
+pub fn convert(written: &Value, given: Option<&BTreeMap<String, String>>) -> Result<Package> {
+    refuse_others(written)?;
     let title = text(written, "/package/name").unwrap_or("Cerb package");
     let mut package = Package { package: name_of(title), title: Some(title.to_owned()), ..Package::default() };
     let mut prompts = Taken::of("prompts");
     for prompt in list(written, "/package/configure/prompts")? {
         let key = text(prompt, "/key").ok_or_else(|| invalid("a prompt has no `key`"))?;
         prompts.take(key, text(prompt, "/label").unwrap_or(key))?;
-        package.prompts.insert(key.to_owned(), asked(prompt, key));
+        package.prompts.insert(key.to_owned(), asked(prompt, key)?);
     }
+    let answers = Answers { prompts: &package.prompts.clone(), given };
     let records = list(written, "/records")?;
     let (mut services, mut uids) = (Vec::new(), Taken::of("services"));
     for record in records {
         match context(record) {
             SERVICE => {
-                let service = service(record)?;
+                let service = service(record, &answers)?;
                 if !service.uid.is_empty() {
-                    uids.take(service.uid, service.name)?;
+                    uids.take(service.uid, &service.name)?;
                 }
                 services.push(service);
             }
@@ -79,26 +85,27 @@ pub fn convert(written: &Value) -> Result<Package> {
     }
     let mut connectors = Taken::of("services");
     for service in services.iter().filter(|service| service.connector != "x") {
-        connectors.take(&service.connector, service.name)?;
+        connectors.take(&service.connector, &service.name)?;
         package.connectors.insert(service.connector.clone(), connector(service)?);
     }
-    let mut accounts: Vec<(&Service<'_>, &str, Tokens)> = Vec::new();
+    let mut accounts: Vec<(&Service<'_>, String, Tokens)> = Vec::new();
     for record in records.iter().filter(|record| context(record) == ACCOUNT) {
         let of = text(record, "/service_id").unwrap_or_default();
         let named = services.iter().find(|service| uid(of) == Some(service.uid));
         let service = named.ok_or_else(|| invalid(&format!("the account's service `{of}` is not in the package")))?;
-        accounts.push((service, text(record, "/name").unwrap_or(&service.connector), tokens(record)));
+        let title = answers.name(text(record, "/name").unwrap_or(&service.connector))?;
+        accounts.push((service, title, tokens(record)));
     }
     // A service alone is connected as itself.
     for service in &services {
         if !accounts.iter().any(|(of, ..)| of.uid == service.uid) {
-            accounts.push((service, &service.connector, Vec::new()));
+            accounts.push((service, service.connector.clone(), Vec::new()));
         }
     }
     let mut names = Taken::of("accounts");
     for (service, title, tokens) in accounts {
-        let name = name_of(title);
-        names.take(&name, title)?;
+        let name = name_of(&title);
+        names.take(&name, &title)?;
         let field = |value: &str| Source::Value(Value::from(value));
         let mut fields = BTreeMap::from([
             ("consumer_key".to_owned(), field(&service.key)),
@@ -120,27 +127,31 @@ fn tokens(record: &Value) -> Tokens {
     token.zip(secret).map(|(token, secret)| vec![token, secret]).unwrap_or_default()
 }
 
-fn asked(prompt: &Value, key: &str) -> Prompt {
-    let is_secret = ["secret", "token", "password"].iter().any(|word| key.to_ascii_lowercase().contains(word));
-    let default = text(prompt, "/params/default").filter(|default| !default.is_empty());
-    let options = prompt.pointer("/params/options").and_then(Value::as_array);
-    let choices: Vec<String> = options.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    let kind = match (choices.is_empty(), is_secret) {
-        (false, _) => Kind::Choice,
-        (true, true) => Kind::Secret,
-        (true, false) => Kind::Text,
+// Whatever else there is would be lost without a word.
+fn refuse_others(written: &Value) -> Result<()> {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
     };
-    Prompt {
-        kind,
-        title: text(prompt, "/label").map(str::to_owned),
-        description: text(prompt, "/params/placeholder").filter(|text| !text.is_empty()).map(str::to_owned),
-        default: default.map(str::to_owned),
-        choices,
-    }
+    let sections = written.as_object().into_iter().flatten();
+    let other = sections
+        .into_iter()
+        .find(|(name, value)| !matches!(name.as_str(), "package" | "records") && !is_nothing(value));
+    let placeholders = written.pointer("/package/configure/placeholders").filter(|value| !is_nothing(value));
+    let name = match (other, placeholders) {
+        (Some((name, _)), _) => name.as_str(),
+        (None, Some(_)) => "package.configure.placeholders",
+        (None, None) => return Ok(()),
+    };
+    let message = format!("`{name}` of the package is not understood: prompts and `records` are");
+    Err(invalid(&message).with_help("take it out of the package; nothing was added"))
 }
 
-fn service(record: &Value) -> Result<Service<'_>> {
-    let name = text(record, "/name").unwrap_or("service");
+fn service<'a>(record: &'a Value, answers: &Answers<'_>) -> Result<Service<'a>> {
+    let name = answers.name(text(record, "/name").unwrap_or("service"))?;
     let extension = text(record, "/extension_id").unwrap_or_default();
     if extension != OAUTH1 {
         return Err(invalid(&format!("the service `{name}` is one of `{extension}`; `{OAUTH1}` is understood")));
@@ -151,20 +162,23 @@ fn service(record: &Value) -> Result<Service<'_>> {
         found.ok_or_else(|| invalid(&format!("the service `{name}` has no `{}`", names.first().unwrap_or(&""))))
     };
     let urls = [
-        one_of(&["request_token_url"])?,
-        one_of(&["authentication_url", "authorize_url"])?,
-        one_of(&["access_token_url"])?,
+        answers.address(one_of(&["request_token_url"])?)?,
+        answers.address(one_of(&["authentication_url", "authorize_url"])?)?,
+        answers.address(one_of(&["access_token_url"])?)?,
     ];
     let is_x = urls.iter().all(|url| {
         let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         ["twitter.com", "x.com"].iter().any(|known| host == *known || host.ends_with(&format!(".{known}")))
     });
+    let own = answers.name(text(record, "/uri").unwrap_or(&name))?;
+    let (key, secret) =
+        (ours(one_of(&["client_id", "consumer_key"])?), ours(one_of(&["client_secret", "consumer_secret"])?));
     Ok(Service {
         uid: text(record, "/uid").unwrap_or_default(),
         name,
-        connector: if is_x { "x".to_owned() } else { name_of(text(record, "/uri").unwrap_or(name)) },
-        key: ours(one_of(&["client_id", "consumer_key"])?),
-        secret: ours(one_of(&["client_secret", "consumer_secret"])?),
+        connector: if is_x { "x".to_owned() } else { name_of(&own) },
+        key,
+        secret,
         urls,
     })
 }
@@ -174,7 +188,7 @@ fn service(record: &Value) -> Result<Service<'_>> {
 fn connector(service: &Service<'_>) -> Result<Value> {
     let mut hosts: BTreeMap<&str, String> = BTreeMap::new();
     let mut places = Vec::new();
-    for (host, written) in ["api", "authorize", "access_token"].into_iter().zip(service.urls) {
+    for (host, written) in ["api", "authorize", "access_token"].into_iter().zip(&service.urls) {
         let url = url::Url::parse(written).map_err(|error| invalid(&format!("`{written}` is no URL: {error}")))?;
         let origin = url.origin().ascii_serialization();
         let known = hosts.iter().find(|(_, known)| **known == origin).map(|(name, _)| *name);
@@ -227,14 +241,6 @@ fn uid(reference: &str) -> Option<&str> {
 fn context(record: &Value) -> &str {
     let written = text(record, "/_context").unwrap_or_default();
     written.rsplit('.').next().unwrap_or(written)
-}
-
-// `{{{prompt_key}}}` as our placeholder.
-fn ours(text: &str) -> String {
-    match Regex::new(r"\{\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}\}") {
-        Ok(pattern) => pattern.replace_all(text, "{{prompts.$1}}").into_owned(),
-        Err(_) => text.to_owned(),
-    }
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -154,6 +154,7 @@ impl Import {
         if !lacking.is_empty() {
             return Err(missing(&lacking));
         }
+        self.package.settle(&self.answers)?;
         let project = project::settled(place)?;
         let files = self.files(place)?;
         let conflicts: Vec<String> = files
