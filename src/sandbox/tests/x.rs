@@ -302,3 +302,39 @@ async fn a_window_that_is_used_up_answers_429_until_its_reset() {
     bench.clock.advance(reset_s * 1000 - NOW_MS);
     assert_eq!(bench.x(path).await.status, 200);
 }
+
+#[tokio::test]
+async fn what_a_tweet_is_posted_with_stays_with_it() {
+    let bench = Bench::start(|_| {}).await;
+    let beginning = json!({"media_type": "image/png", "total_bytes": 3, "media_category": "tweet_image"});
+    let begun = send(bench.x_signed(Method::POST, "/2/media/upload/initialize", "m1").json(&beginning)).await;
+    let upload = begun.json()["data"].clone();
+    let id = upload["id"].as_str().unwrap();
+    let chunk = "--b\r\nContent-Disposition: form-data; name=\"segment_index\"\r\n\r\n0\r\n--b\r\n\
+                 Content-Disposition: form-data; name=\"media\"; filename=\"a\"\r\n\r\nabc\r\n--b--\r\n";
+    let append = bench.x_signed(Method::POST, &format!("/2/media/upload/{id}/append"), "m2");
+    assert_eq!(send(append.header("content-type", "multipart/form-data; boundary=b").body(chunk)).await.status, 200);
+    let finalize = bench.x_signed(Method::POST, &format!("/2/media/upload/{id}/finalize"), "m3");
+    assert_eq!(send(finalize).await.status, 200);
+    let described = json!({"id": id, "metadata": {"alt_text": {"text": "a tide"}}});
+    assert_eq!(send(bench.x_signed(Method::POST, "/2/media/metadata", "m4").json(&described)).await.status, 200);
+    let posted = bench.post_tweet(&json!({"text": "look", "media": {"media_ids": [id]}})).await.json();
+    bench.post_tweet(&json!({"text": "look elsewhere"})).await;
+
+    let key = upload["media_key"].as_str().unwrap();
+    for query in ["look%20has%3Amedia", "look%20has%3Aimages", "look%20-has%3Avideos%20has%3Amedia"] {
+        let path = format!(
+            "/2/tweets/search/recent?query={query}&media.fields=url,alt_text,width&expansions=attachments.media_keys"
+        );
+        let found = bench.x(&path).await.json();
+        assert_eq!(ids(&found["data"], "id"), [posted["data"]["id"].as_str().unwrap()], "{query}");
+        assert_eq!(found["data"][0]["attachments"], json!({"media_keys": [key]}));
+        let address = format!("https://pbs.twimg.com/media/{key}.jpg");
+        let medium = json!({"media_key": key, "type": "photo", "url": address, "alt_text": "a tide"});
+        assert_eq!(found["includes"]["media"], json!([medium]));
+    }
+    let videos = bench.x("/2/tweets/search/recent?query=look%20has%3Avideos").await.json();
+    assert_eq!(videos["meta"]["result_count"], 0);
+    let near = bench.x("/2/tweets/search/recent?query=look%20point_radius%3A%5B-8.54%2047.37%2016km%5D").await;
+    assert_eq!((near.status, near.json()["meta"]["result_count"].as_u64()), (200, Some(0)));
+}

@@ -1,11 +1,12 @@
 //! X's answer shapes: tweets, users and lists with exactly the fields and expansions that were asked for, in
 //! the names that were used to ask.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::attached::Attached;
 use super::problems;
 use super::selection::Selection;
 use super::store::{Store, Tweet, User};
@@ -104,8 +105,12 @@ fn tweet_value(store: &Store, tweet: &Tweet, selection: &Selection) -> Value {
                 }
             }
             "entities" if !tweet.entities.is_empty() => add(field, entities_value(store, &tweet.entities)),
+            "attachments" if !tweet.media.is_empty() => {
+                let keys: Vec<&str> = tweet.media.iter().map(|medium| medium.key.as_str()).collect();
+                add(field, json!({"media_keys": keys}));
+            }
             "note_tweet" if is_long(tweet) => add(field, json!({"text": tweet.text})),
-            // Media, places, polls and private metrics: nothing in the sandbox has them.
+            // Places, polls and private metrics: nothing in the sandbox has them.
             _ => {}
         }
     }
@@ -169,12 +174,16 @@ fn entities_value(store: &Store, entities: &[Entity]) -> Value {
     Value::Object(lists)
 }
 
-/// The users and tweets that the expansions name, and an error for each that is missing.
+/// The users, tweets and media that the expansions name, and an error for each that is missing.
 fn expand(store: &Store, tweets: &[Arc<Tweet>], selection: &Selection) -> (Map<String, Value>, Vec<Value>) {
     let wants = |expansion| selection.expansions.contains(expansion);
     let mut users = Found::default();
     let mut referenced = Found::default();
+    let mut media: BTreeMap<&str, &Attached> = BTreeMap::new();
     for tweet in tweets {
+        if wants("attachments.media_keys") {
+            media.extend(tweet.media.iter().map(|medium| (medium.key.as_str(), medium)));
+        }
         if wants("author_id") {
             users.look_up("author_id", tweet.author_id, store.user(tweet.author_id).is_some());
         }
@@ -195,6 +204,9 @@ fn expand(store: &Store, tweets: &[Arc<Tweet>], selection: &Selection) -> (Map<S
                     id,
                     target.is_some(),
                 );
+            }
+            if let Some(target) = target.filter(|_| wants("referenced_tweets.id.attachments.media_keys")) {
+                media.extend(target.media.iter().map(|medium| (medium.key.as_str(), medium)));
             }
             if let Some(target) = target.filter(|_| wants("referenced_tweets.id.author_id")) {
                 users.look_up(
@@ -219,6 +231,10 @@ fn expand(store: &Store, tweets: &[Arc<Tweet>], selection: &Selection) -> (Map<S
         .collect();
     if !shown.is_empty() {
         includes.insert(if selection.new_names { "posts" } else { "tweets" }.into(), shown.into());
+    }
+    if !media.is_empty() {
+        let shown: Vec<Value> = media.values().map(|medium| medium.value(&selection.media)).collect();
+        includes.insert("media".into(), shown.into());
     }
     let missing_users =
         users.missing.iter().map(|(parameter, id)| problems::not_found("user", parameter, &id.to_string()));

@@ -22,7 +22,11 @@ pub(super) enum Test {
     IsReply,
     IsQuote,
     Has(Kind),
-    /// `has:media` and its like, `is:verified`: nothing in the sandbox has it.
+    /// `has:media`, or a kind of it.
+    HasMedia(Option<&'static str>),
+    /// `point_radius:`: nothing in the sandbox has a place.
+    Near,
+    /// `has:geo`, `is:verified`: nothing in the sandbox has it.
     Never,
 }
 
@@ -50,7 +54,8 @@ impl Test {
             Test::IsReply => tweet.reply_to.is_some(),
             Test::IsQuote => tweet.quote_of.is_some(),
             Test::Has(kind) => tweet.entities.iter().any(|entity| entity.kind == *kind),
-            Test::Never => false,
+            Test::HasMedia(kind) => tweet.media.iter().any(|medium| kind.is_none_or(|kind| medium.kind == kind)),
+            Test::Near | Test::Never => false,
         }
     }
 
@@ -58,7 +63,13 @@ impl Test {
     pub fn stands_alone(&self) -> bool {
         !matches!(
             self,
-            Test::Language(_) | Test::IsRetweet | Test::IsReply | Test::IsQuote | Test::Has(_) | Test::Never
+            Test::Language(_)
+                | Test::IsRetweet
+                | Test::IsReply
+                | Test::IsQuote
+                | Test::Has(_)
+                | Test::HasMedia(_)
+                | Test::Never
         )
     }
 }
@@ -99,7 +110,14 @@ pub(super) fn read(operator: Option<&str>, value: &str, quoted: bool) -> Result<
         ("has", "mentions") => Test::Has(Kind::Mention),
         ("has", "hashtags") => Test::Has(Kind::Hashtag),
         ("has", "cashtags") => Test::Has(Kind::Cashtag),
-        ("has", "media" | "images" | "video_link" | "videos" | "geo") => Test::Never,
+        ("has", "media") => Test::HasMedia(None),
+        ("has", "images") => Test::HasMedia(Some("photo")),
+        ("has", "videos" | "video_link") => Test::HasMedia(Some("video")),
+        ("has", "geo") => Test::Never,
+        ("point_radius", _) if is_circle(&lower) => Test::Near,
+        ("point_radius", _) => {
+            return Err(format!("invalid value '{value}' for the operator '{operator}'"));
+        }
         ("is" | "has", other) => {
             return Err(format!("invalid value '{other}' for the operator '{operator}'"));
         }
@@ -109,6 +127,16 @@ pub(super) fn read(operator: Option<&str>, value: &str, quoted: bool) -> Result<
             ));
         }
     })
+}
+
+/// `[longitude latitude radius]`, the radius in `km` or `mi`.
+fn is_circle(value: &str) -> bool {
+    let inner = value.strip_prefix('[').and_then(|value| value.strip_suffix(']')).unwrap_or_default();
+    let parts: Vec<&str> = inner.split_whitespace().collect();
+    let [longitude, latitude, radius] = parts.as_slice() else { return false };
+    let within = |text: &str, most: f64| text.parse::<f64>().is_ok_and(|number| number.abs() <= most);
+    let radius = radius.strip_suffix("km").or_else(|| radius.strip_suffix("mi")).unwrap_or_default();
+    within(longitude, 180.0) && within(latitude, 90.0) && radius.parse::<f64>().is_ok_and(|radius| radius > 0.0)
 }
 
 /// Whether `phrase` is in `text` as whole words. Scripts that do not divide words match anywhere.

@@ -2,6 +2,7 @@
 //! Decides who may call what, counts the call against its window, and hands it to the file of its job.
 
 mod answers;
+mod attached;
 mod condition;
 mod media;
 mod messages;
@@ -152,6 +153,7 @@ impl X {
                 reply_to: id(&new.reply_to),
                 quote_of: id(&new.quote_of),
                 retweet_of: id(&new.retweet_of),
+                media: Vec::new(),
             };
             ids.push(store.insert(&draft).id.to_string());
         }

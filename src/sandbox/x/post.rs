@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::attached::Attached;
 use super::media::Uploads;
 use super::store::{Draft, Store, own_id};
 use super::{problems, text};
@@ -112,9 +113,10 @@ fn take(
     now_ms: i64,
 ) -> Result<(String, String), Answer> {
     check_form(body)?;
-    if let Some(media) = &body.media {
-        check_media(media, uploads, now_ms)?;
-    }
+    let media = match &body.media {
+        Some(media) => attached(media, uploads, now_ms)?,
+        None => Vec::new(),
+    };
     let draft = Draft {
         author_id: own_id(),
         text: body.text.as_deref().unwrap_or_default(),
@@ -123,6 +125,7 @@ fn take(
         reply_to: body.reply.as_ref().and_then(|reply| reply.in_reply_to_tweet_id.parse().ok()),
         quote_of: body.quote_tweet_id.as_ref().and_then(|id| id.parse().ok()),
         retweet_of: None,
+        media,
     };
     if draft.reply_to.is_some_and(|id| store.tweet(id).is_none()) {
         let detail = "You attempted to reply to a Tweet that is deleted or not visible to you.";
@@ -179,7 +182,7 @@ fn check_form(body: &Body) -> Result<(), Answer> {
 }
 
 /// Four pictures, or one animation, or one video; each uploaded for a tweet and ready.
-fn check_media(media: &Media, uploads: &Uploads, now_ms: i64) -> Result<(), Answer> {
+fn attached(media: &Media, uploads: &Uploads, now_ms: i64) -> Result<Vec<Attached>, Answer> {
     let ids: Vec<&str> = media.media_ids.iter().map(String::as_str).collect();
     let found: Vec<_> = ids.iter().filter_map(|id| uploads.usable(id, "tweet", now_ms)).collect();
     if found.len() != ids.len() {
@@ -189,7 +192,12 @@ fn check_media(media: &Media, uploads: &Uploads, now_ms: i64) -> Result<(), Answ
         let message = "A Tweet can have at most 4 photos, or 1 animated GIF, or 1 video.";
         return Err(problems::invalid("media.media_ids", &ids, message));
     }
-    Ok(())
+    let attached = found.into_iter().map(|(id, upload)| Attached {
+        key: upload.media_key(id),
+        kind: upload.kind(),
+        alt_text: upload.alt_text().map(str::to_owned),
+    });
+    Ok(attached.collect())
 }
 
 pub(super) fn is_id(text: &str) -> bool {

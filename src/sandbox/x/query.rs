@@ -171,6 +171,13 @@ fn term(rest: &str, position: usize) -> Result<(Token<'_>, usize), Refused> {
         return Ok((Token::Or, end));
     }
     match word.split_once(':') {
+        // A list of numbers has blanks within its brackets.
+        Some((operator, list)) if list.starts_with('[') => {
+            let start = operator.len() + 1;
+            let length = rest[start..].find(']').map_or(end - start, |at| at + 1);
+            let value = &rest[start..start + length];
+            Ok((Token::Term { operator: Some(operator), value, quoted: false }, start + length))
+        }
         Some((operator, "")) if rest[end..].starts_with('"') => {
             let (value, taken) = quoted(&rest[end..], position)?;
             Ok((Token::Term { operator: Some(operator), value, quoted: true }, end + taken))
@@ -233,6 +240,10 @@ mod tests {
             ("down is:reply", false),
             ("down has:links", true),
             ("down has:media", false),
+            ("down -has:images", true),
+            ("point_radius:[-8.54 47.37 16km]", false),
+            ("down -point_radius:[-8.54 47.37 16km]", true),
+            ("point_radius:[-8.54 47.37 16mi] OR (down point_radius:[1 2 3km]) OR down", true),
             ("url:status.example.org", true),
             ("url:\"https://status.example.org\"", true),
             ("at&t", true),
@@ -258,6 +269,9 @@ mod tests {
             ("down OR lang:en", "at least one positive", 1),
             ("down nope:x", "invalid operator 'nope'", 6),
             ("down is:nice", "invalid value 'nice'", 6),
+            ("down point_radius:[-8.54 47.37]", "invalid value '[-8.54 47.37]'", 6),
+            ("point_radius:[181 0 1km]", "invalid value", 1),
+            ("point_radius:[1 2 3km", "invalid value '[1'", 1),
             ("down from:", "needs a value", 6),
             ("conversation_id:x", "not a valid id", 1),
         ] {

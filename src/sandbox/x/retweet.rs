@@ -27,6 +27,7 @@ pub(super) fn make(store: &mut Store, call: &Call<'_>) -> Answer {
                 reply_to: None,
                 quote_of: None,
                 retweet_of: Some(tweet),
+                media: Vec::new(),
             };
             store.insert(&draft).id
         }

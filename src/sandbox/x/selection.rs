@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::attached::MEDIA_FIELDS;
 use super::problems;
 use crate::sandbox::exchange::{Answer, Parameters};
 
@@ -42,6 +43,7 @@ const RENAMED: &[(&str, &str)] = &[
 pub(super) struct Selection {
     pub tweet: BTreeSet<&'static str>,
     pub user: BTreeSet<&'static str>,
+    pub media: BTreeSet<&'static str>,
     pub expansions: BTreeSet<&'static str>,
     /// Whether the names of version 2.167 were used to ask.
     pub new_names: bool,
@@ -54,9 +56,12 @@ impl Selection {
         let mut tweet = read_list(parameters, "post.fields", TWEET_FIELDS, &mut new_names)?;
         tweet.extend(old);
         let user = read_list(parameters, "user.fields", USER_FIELDS, &mut new_names)?;
+        let media = read_list(parameters, "media.fields", MEDIA_FIELDS, &mut new_names)?;
         let expansions = read_list(parameters, "expansions", expansions, &mut new_names)?;
         // What is expanded is shown in the tweet as well.
         for (expansion, field) in [
+            ("attachments.media_keys", "attachments"),
+            ("referenced_tweets.id.attachments.media_keys", "referenced_tweets"),
             ("author_id", "author_id"),
             ("referenced_tweets.id", "referenced_tweets"),
             ("referenced_tweets.id.author_id", "referenced_tweets"),
@@ -67,7 +72,7 @@ impl Selection {
                 tweet.insert(field);
             }
         }
-        Ok(Selection { tweet, user, expansions, new_names })
+        Ok(Selection { tweet, user, media, expansions, new_names })
     }
 
     /// The name that answers use for what the old documents call `old`.

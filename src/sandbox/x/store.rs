@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::attached::Attached;
 use super::text::{self, Entity};
 use crate::sandbox::{X_USER_ID, X_USERNAME};
 
@@ -36,6 +37,7 @@ pub(super) struct Tweet {
     pub quote_of: Option<u64>,
     pub retweet_of: Option<u64>,
     pub retweet_of_username: Option<String>,
+    pub media: Vec<Attached>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +60,7 @@ pub(super) struct Draft<'a> {
     pub reply_to: Option<u64>,
     pub quote_of: Option<u64>,
     pub retweet_of: Option<u64>,
+    pub media: Vec<Attached>,
 }
 
 pub(super) struct Store {
@@ -179,6 +182,7 @@ impl Store {
             quote_of: draft.quote_of,
             retweet_of: draft.retweet_of,
             retweet_of_username: retweeted.map(|retweeted| retweeted.author_username.clone()),
+            media: draft.media.clone(),
         });
         self.tweets.insert(id, tweet.clone());
         self.by_author.entry(draft.author_id).or_default().insert(id);
