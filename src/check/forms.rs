@@ -7,13 +7,14 @@ use url::Url;
 
 use super::expressions::{self, is_template};
 use super::findings::below;
+use super::refused::Called;
 use super::schemas::{is_helper, is_identifier};
 use super::scope::Scope;
 use super::shapes::shape;
 use super::steps::{Steps, hide_all};
 use super::types::{Kinds, Member, Type};
 use super::values::{self, Target};
-use super::{approvals, composites, connector, names, output, repeat};
+use super::{approvals, composites, connector, credentials, names, output, refused, repeat};
 use crate::manifest::connector::PlainEffect;
 use crate::manifest::connector::request::Method;
 use crate::manifest::flow::{Http, Step, Stop, Wait};
@@ -82,7 +83,20 @@ fn action(
         if connection.is_some() || !names::needs_connection(connector) { Severity::Error } else { Severity::Warning };
     let target =
         Target { name: written, inputs: &shape.inputs, definitions: &connector.schemas, given: &given, missing };
+    let before = steps.findings.count();
     values::feed(steps.findings, scope, &place, with, target);
+    if steps.names.home().is_none() {
+        let connection = connection.map(|(_, connection)| connection);
+        let called = Called { name: written, connector, action, inputs: &shape.inputs, with, connection };
+        // What is wrong by itself is no ground for more.
+        if steps.findings.count() == before {
+            refused::restricted(steps.findings, pointer, called);
+            refused::refused(steps.findings, pointer, called);
+        }
+    }
+    if let Some(connection) = connection {
+        credentials::credentials(steps.findings, pointer, (written, connector, action), connection);
+    }
     output
 }
 
