@@ -217,3 +217,26 @@ fn every_kind_of_notice_is_known_and_documented() {
     }
     assert!(found > 8, "only {found} are found: they are told in another way");
 }
+
+/// Each operation has a row of its own, whose test is there; the cases of an action are named as it is.
+#[test]
+fn what_others_offer_is_tested_where_it_says() {
+    let text = fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect()))
+        .filter(|row: &Vec<&str>| row.first().is_some_and(|there| there.contains(": ")))
+        .collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    let mut seen = BTreeSet::new();
+    for row in rows {
+        let [there, here, test] = row.as_slice() else { panic!("{row:?}") };
+        assert!(seen.insert(*there), "{there} has two rows");
+        let test = test.trim_matches('`');
+        assert!(root().join(test).is_file(), "{there}: {test}");
+        if let Some((connector, name)) = here.strip_prefix('`').and_then(|here| here.strip_suffix('`')?.split_once('.'))
+        {
+            assert_eq!(test, format!("tests/connectors/{connector}/{name}.yaml"), "{there}");
+        }
+    }
+}
