@@ -16,7 +16,7 @@ use crate::store::runs::{self, NewRun, State};
 use crate::store::steps::StepRow;
 use crate::store::{Store, id};
 use crate::template::Scope;
-use crate::worker::{Definition, Definitions, SETTLED};
+use crate::worker::{Definition, Definitions, SETTLED, waiting};
 
 // How many rows a list has unless told otherwise.
 const LISTED: u32 = 20;
@@ -222,9 +222,7 @@ pub async fn settle(view: &View, id: &str, said: Settlement) -> Result<Row> {
         Error::problem("run_not_unknown", format!("run {id} waits for nobody: it is {state}"))
             .with_help("`tidegate runs list --state unknown` shows those that do")
     };
-    let Some(waiting) =
-        run.steps.iter().rfind(|step| step.state == "unknown").filter(|_| run.summary.state == "unknown")
-    else {
+    let Some(waiting) = waiting(&run.steps).filter(|_| run.summary.state == "unknown") else {
         return Err(not_unknown(&run.summary.state));
     };
     let now_ms = view.clock.now_ms();

@@ -127,9 +127,11 @@ impl Run {
         self.current.as_ref().is_some_and(|current| current.uncertain_since_ms.is_some())
     }
 
-    /// Whether it waits for a person to say what became of a step.
-    pub fn is_unknown(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.phase == Phase::Unknown)
+    /// The key and the attempt of which it waits for a person to say what became.
+    pub fn unknown(&self) -> Option<(String, u32)> {
+        let current = self.current.as_ref().filter(|current| current.phase == Phase::Unknown)?;
+        let (key, _) = current.place(self.frames.last()?.key(), String::new());
+        Some((key, current.attempt))
     }
 
     /// Where it stands, as small JSON: positions and counters, never a list. To be committed with every

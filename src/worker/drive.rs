@@ -134,7 +134,7 @@ async fn take_up(
         Err(failure) => return Ok(Err(failure)),
     };
     let rows = host.store.steps(due.id.clone(), Some(scopes)).await?;
-    let settled = journal::settlement(&rows);
+    let words = journal::words(&rows);
     let notes = Notes::of(&rows);
     let was_sending = rows.iter().any(|row| row.state == EntryState::Sending.as_str());
     let entries = match journal::entries(rows) {
@@ -147,8 +147,8 @@ async fn take_up(
             true => Event::Crashed,
             false => Event::Due,
         };
-        // What was said of an earlier step has been heeded.
-        let event = settled.filter(|_| run.is_unknown()).map_or(otherwise, Event::Settled);
+        let said = run.unknown().and_then(|(key, attempt)| words.of(&key, attempt));
+        let event = said.map_or(otherwise, Event::Settled);
         Taken { run, event, notes }
     }))
 }

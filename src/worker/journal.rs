@@ -150,20 +150,26 @@ fn entry(row: StepRow) -> Result<Entry, Failure> {
 }
 
 /// Makes `run` go on where the run of this journal stopped. Attempts of which a person said what became of them
-/// were not done, unless they say otherwise.
+/// are what the person says, also where the run was ended before it heeded that.
 ///
 /// # Errors
 /// As [`entries`].
 pub fn go_on(run: &mut Run, rows: Vec<StepRow>) -> Result<(), Failure> {
-    let settled = rows.iter().filter(|row| row.state == SETTLED);
-    let told: Vec<(String, i64)> =
-        settled.filter_map(|row| Some((row.key.rsplit_once('!')?.0.to_owned(), row.started_at))).collect();
+    let words = words(&rows);
     let mut entries = entries(rows)?;
-    for (key, at_ms) in &told {
-        run.is_told(key);
-        for entry in entries.iter_mut().filter(|entry| entry.key == *key && entry.started_ms <= *at_ms) {
-            if let Some(failure) = &mut entry.error {
-                failure.outcome = Outcome::NotDone;
+    for word in words.said {
+        run.is_told(&word.key);
+        for entry in entries.iter_mut().filter(|entry| entry.key == word.key && entry.attempt <= word.attempt) {
+            match &word.what {
+                Settlement::Done(output) if entry.state == EntryState::Unknown && entry.attempt == word.attempt => {
+                    entry.state = EntryState::Succeeded;
+                    entry.output = Some(output.clone());
+                }
+                _ => {
+                    if let Some(failure) = &mut entry.error {
+                        failure.outcome = Outcome::NotDone;
+                    }
+                }
             }
         }
     }
@@ -171,18 +177,59 @@ pub fn go_on(run: &mut Run, rows: Vec<StepRow>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a person said last of a step that nobody knew about.
-pub fn settlement(rows: &[StepRow]) -> Option<Settlement> {
-    let said = rows.iter().filter(|row| row.state == SETTLED).max_by_key(|row| row.started_at)?;
-    match said.form.as_str() {
-        "done" => {
-            let output = said.output.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            Some(Settlement::Done(output.unwrap_or(Value::Null)))
-        }
-        "retry" => Some(Settlement::Retry),
-        "failed" => Some(Settlement::Failed),
-        _ => None,
+/// What people said of attempts that nobody knew about.
+pub struct Words {
+    said: Vec<Word>,
+}
+
+struct Word {
+    key: String,
+    attempt: u32,
+    what: Settlement,
+}
+
+impl Words {
+    /// What was said of this attempt. The words of other steps are not for it, whenever they were said: clocks may
+    /// stand apart.
+    pub fn of(&self, key: &str, attempt: u32) -> Option<Settlement> {
+        let word = self.said.iter().rfind(|word| word.key == key && word.attempt == attempt)?;
+        Some(word.what.clone())
     }
+}
+
+/// What people said, from a journal.
+pub fn words(rows: &[StepRow]) -> Words {
+    let word = |row: &StepRow| {
+        let what = match row.form.as_str() {
+            "done" => {
+                let output = row.output.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                Settlement::Done(output.unwrap_or(Value::Null))
+            }
+            "retry" => Settlement::Retry,
+            "failed" => Settlement::Failed,
+            _ => return None,
+        };
+        Some(Word { key: settled_key(row)?.to_owned(), attempt: row.attempt, what })
+    };
+    Words { said: rows.iter().filter_map(word).collect() }
+}
+
+/// The attempt that a run in state `unknown` waits for a person for: the last one of its key, of which nothing
+/// was said yet.
+pub fn waiting(rows: &[StepRow]) -> Option<&StepRow> {
+    rows.iter().rfind(|row| {
+        row.state == EntryState::Unknown.as_str()
+            && !rows.iter().any(|other| match settled_key(other) {
+                Some(key) => key == row.key && other.attempt == row.attempt,
+                None => other.key == row.key && other.attempt > row.attempt,
+            })
+    })
+}
+
+// The key of the step that a row says something of.
+fn settled_key(row: &StepRow) -> Option<&str> {
+    let (key, _) = row.key.rsplit_once('!').filter(|_| row.state == SETTLED)?;
+    Some(key)
 }
 
 /// What an entry says, in a few words.

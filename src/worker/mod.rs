@@ -50,7 +50,7 @@ pub use deployment::Deployment;
 pub use events::{Event, Events, What};
 pub use grants::StoredGrants;
 pub use host::{Host, Options, Stop};
-pub use journal::SETTLED;
+pub use journal::{SETTLED, waiting};
 pub use keys::{Error as KeyError, Keys};
 pub use links::Links;
 pub use memory::{Memory, Remembered};

@@ -240,7 +240,7 @@ fn a_retry_begins_with_what_the_run_before_left_open() {
             assert!(retry.run.is_uncertain());
         }
         if action == "post" {
-            assert!(retry.run.is_unknown());
+            assert!(retry.run.unknown().is_some());
             assert_eq!(call(retry.on(Event::Settled(Settlement::Retry))).attempt, 2);
         }
     }

@@ -271,6 +271,48 @@ async fn what_was_settled_before_does_not_hide_that_a_host_may_still_be_sending(
     assert!(step.error.as_deref().unwrap().contains("orphaned"), "{:?}", step.error);
 }
 
+#[tokio::test]
+async fn what_a_person_said_of_a_step_is_not_taken_for_a_word_about_another_one_whatever_the_clocks_say() {
+    let flow = "steps: [{action: shop.add, with: {text: one}}, {action: shop.add, with: {text: two}}]";
+    let board = Board::new("none", flow, &[json!("a"), json!("b"), json!("c")]).await;
+    board.notes.next(&[Fate::Torn, Fate::Added, Fate::Torn]);
+    let run = board.start_and_work("").await;
+    // From a machine whose clock is ten minutes ahead.
+    board.settle_at(&run, "retry", board.clock.now_ms() + 600 * SECOND).await;
+    board.work().await;
+    assert_eq!((board.state(&run).await.as_str(), board.notes.posts()), ("unknown", 3));
+    board.advance(SECOND);
+    board.settle(&run, "failed").await;
+    board.work().await;
+    assert_eq!((board.state(&run).await.as_str(), board.notes.posts()), ("failed", 3));
+}
+
+#[tokio::test]
+async fn a_word_about_an_attempt_covers_no_later_one_whatever_the_clocks_say() {
+    let board = Board::new("none", ADD, &[json!("a"), json!("b"), json!("c")]).await;
+    board.notes.next(&[Fate::Torn, Fate::Torn]);
+    let run = board.start_and_work("hello").await;
+    board.settle_at(&run, "retry", board.clock.now_ms() + 600 * SECOND).await;
+    board.work().await;
+    assert_eq!((board.state(&run).await.as_str(), board.notes.posts()), ("unknown", 2));
+    board.cancel(&run).await;
+    let retry = board.retry(&run).await;
+    board.work().await;
+    assert_eq!((board.state(&retry).await.as_str(), board.notes.posts()), ("unknown", 2));
+}
+
+#[tokio::test]
+async fn what_a_person_said_was_done_is_not_done_again_where_the_run_was_cancelled_before_it_went_on() {
+    let board = Board::new("none", ADD, &[json!("a"), json!("b")]).await;
+    board.notes.next(&[Fate::Torn]);
+    let run = board.start_and_work("hello").await;
+    board.settle(&run, "done").await;
+    board.cancel(&run).await;
+    let retry = board.retry(&run).await;
+    board.work().await;
+    assert_eq!((board.state(&retry).await.as_str(), board.notes.posts()), ("succeeded", 1));
+}
+
 /// Works on one run beside whatever else is under way.
 async fn drain_one(host: &Arc<Host>, run: &str) {
     let now_ms = host.now_ms();

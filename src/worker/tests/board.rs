@@ -6,7 +6,7 @@ use crate::store::id;
 use crate::store::repeats::{Repeats, Retried};
 use crate::store::runs::NewRun;
 use crate::store::steps::StepRow;
-use crate::worker::SETTLED;
+use crate::worker::{SETTLED, waiting};
 
 pub(super) const SECOND: i64 = 1_000;
 
@@ -137,8 +137,13 @@ actions:
     }
 
     pub async fn settle(&self, run: &str, as_what: &str) {
-        let now_ms = self.clock.now_ms();
-        let waiting = self.run(run).await.steps.into_iter().rfind(|step| step.state == "unknown").unwrap();
+        self.settle_at(run, as_what, self.clock.now_ms()).await;
+    }
+
+    /// As a person does at a machine that has this time.
+    pub async fn settle_at(&self, run: &str, as_what: &str, now_ms: i64) {
+        let steps = self.run(run).await.steps;
+        let waiting = waiting(&steps).unwrap().clone();
         let said = StepRow {
             key: format!("{}!{now_ms}", waiting.key),
             form: as_what.to_owned(),
@@ -147,7 +152,7 @@ actions:
             ended_at: Some(now_ms),
             ..waiting
         };
-        assert!(self.host.store.resume_unknown(run.to_owned(), said, now_ms).await.unwrap());
+        assert!(self.host.store.resume_unknown(run.to_owned(), said, self.clock.now_ms()).await.unwrap());
         self.host.stir();
     }
 
