@@ -41,6 +41,14 @@ impl Section {
             Section::OnFailure => &flow.on_failure,
         }
     }
+
+    /// The beginning of its steps' keys.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Section::Steps => "",
+            Section::OnFailure => "on_failure.",
+        }
+    }
 }
 
 /// A block that is being done. The first one is the section's; every other one is a block of the step at
@@ -86,13 +94,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn root(section: Section) -> Self {
-        Frame {
-            prefix: match section {
-                Section::Steps => String::new(),
-                Section::OnFailure => "on_failure.".to_owned(),
-            },
-            ..Frame::default()
-        }
+        Frame { prefix: section.prefix().to_owned(), ..Frame::default() }
     }
 
     /// The key of the step at which it stands.

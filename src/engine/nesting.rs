@@ -164,7 +164,7 @@ impl Run {
         scope.set("steps", Value::Object(Map::new()));
         scope.set("run", self.scope.get("run").cloned().unwrap_or_default());
         // Two calls of one composite in a run make different ids.
-        scope.set("seed", Value::from(format!("{}/{key}", self.root_id)));
+        scope.set("seed", Value::from(format!("{}/{key}", self.origin())));
         scope.set_now(self.clock_ms);
         scope
     }

@@ -86,6 +86,7 @@ impl<'a> Walk<'a> {
         let step_name = self.name(step);
         let timeout_ms = self.timeout_ms(step);
         let asking = self.asking();
+        let origin = self.run.origin().to_owned();
         let current = self.run.current.as_mut()?;
         current.phase = Phase::Sending;
         let (key, scope) = current.place(key, scope);
@@ -132,8 +133,7 @@ impl<'a> Walk<'a> {
             element: current.element_value().cloned(),
             effect: outside.effect.clone(),
             needs_mark: outside.effect.needs_mark(),
-            idempotency_key: (outside.effect == Effect::Key)
-                .then(|| idempotency_key(&self.run.root_id, &keyed(&key, attempt))),
+            idempotency_key: (outside.effect == Effect::Key).then(|| idempotency_key(&origin, &keyed(&key, attempt))),
             timeout_ms: timeout_ms.into_iter().chain(left_ms).min(),
             after_uncertain: current.uncertain_since_ms.is_some(),
             asking,

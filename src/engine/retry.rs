@@ -94,8 +94,8 @@ pub(super) fn attempts(retry: Option<&Retry>, effect: &Effect) -> u32 {
 
 /// The key that a provider recognises a repeat by: the same for every attempt of a step of a run
 /// and of its retries.
-pub(super) fn idempotency_key(root_id: &str, key: &str) -> String {
-    let digest = digest(&[root_id, key]);
+pub(super) fn idempotency_key(origin: &str, key: &str) -> String {
+    let digest = digest(&[origin, key]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     Builder::from_custom_bytes(bytes).into_uuid().to_string()

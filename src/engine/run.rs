@@ -98,10 +98,14 @@ impl Run {
 
     /// Makes this run a retry: what the journal of the run before says was done is not done again, down to the
     /// single elements of an action's own list; what it never found out, or was about to send when it was ended, is
-    /// uncertain here, too: looked up, or left to a person. To be called again after a [`Run::resume`]; where that
-    /// run was a retry itself, first with the journals of those before it.
+    /// uncertain here, too: looked up, or left to a person. What it did because it failed is its own: a retry that
+    /// fails does that again. To be called again after a [`Run::resume`]; where that run was a retry itself, first
+    /// with the journals of those before it.
     pub fn reuse(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
+            if entry.key.starts_with(Section::OnFailure.prefix()) {
+                continue;
+            }
             if entry.state == EntryState::Succeeded {
                 self.uncertain.remove(&entry.key);
                 self.known.insert(entry.key, entry.output.unwrap_or(Value::Null));
@@ -120,6 +124,15 @@ impl Run {
     /// find out counts no more. To be called before [`Run::reuse`] with the journal of that run.
     pub fn is_told(&mut self, key: &str) {
         self.uncertain.remove(key);
+    }
+
+    /// The run whose doing the step under way is, for all that recognises its repeats: the one that the line of
+    /// retries began with, or this one alone for what it does because it failed.
+    pub fn origin(&self) -> &str {
+        match self.section {
+            Section::Steps => &self.root_id,
+            Section::OnFailure => &self.id,
+        }
     }
 
     /// Whether an attempt of the step under way may have been done, and nobody knows yet.

@@ -264,6 +264,7 @@ impl Run {
         }
         self.scope.set("error", error);
         self.section = Section::OnFailure;
+        self.scope.set("seed", Value::from(self.id.as_str()));
         self.frames = vec![Frame::root(Section::OnFailure)];
         self.failed = Some(failed);
     }

@@ -43,8 +43,6 @@ pub enum Left {
 struct Drive<'a> {
     host: &'a Host,
     id: String,
-    /// The run that the line of retries began with.
-    root: String,
     epoch: i64,
     /// Of the lease, when the run was known to be this host's.
     lapses: u32,
@@ -80,7 +78,7 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
     let secrets = SecretInputs::hide(&mut inputs, deployment.secrets.get(&definition.name), &root_id);
     let facts = Facts {
         run_id: due.id.clone(),
-        root_id: root_id.clone(),
+        root_id,
         item,
         inputs,
         started_ms,
@@ -102,7 +100,6 @@ pub async fn drive(host: &Host, due: &DueRun) -> store::Result<Left> {
     let mut drive = Drive {
         host,
         id,
-        root: root_id,
         epoch: due.epoch,
         lapses: due.lapses,
         flow: definition,
@@ -242,7 +239,7 @@ impl Drive<'_> {
                     if !self.settle_progress(now_ms).await? {
                         return Ok(Left::Over);
                     }
-                    lookup::look(self.host, &self.flow, &self.root, &look, self.secrets.as_ref()).await?
+                    lookup::look(self.host, &self.flow, self.run.origin(), &look, self.secrets.as_ref()).await?
                 }
                 Next::Wait { reason: Reason::Commit, .. } => {
                     if !self.settle_progress(now_ms).await? {
@@ -272,7 +269,7 @@ impl Drive<'_> {
     fn made(&self, call: &Call, sent: &send::Sent) -> Option<Match> {
         let output = sent.result.as_ref().ok()?;
         let (list, provider_id) = lookup::made(&self.host.deployment(), &self.flow, call, output)?;
-        Some(Match { list, provider_id, root: self.root.clone(), key: call.key.clone() })
+        Some(Match { list, provider_id, root: self.run.origin().to_owned(), key: call.key.clone() })
     }
 
     async fn veil(&self, call: &Call) -> Result<Option<Veil>, Failure> {

@@ -26,7 +26,7 @@ pub struct Listed {
     pub doubt: Option<String>,
 }
 
-/// Looks once; `root` is the run that the line of retries began with.
+/// Looks once; `root` is the run whose doing the step is ([`engine::Run::origin`]).
 ///
 /// # Errors
 /// The store's alone.

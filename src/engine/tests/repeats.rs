@@ -405,3 +405,21 @@ fn a_mark_is_heeded_where_no_frames_were_ever_committed() {
     assert!(matches!(world.on(Event::Crashed), Next::Unknown));
     assert_eq!(world.entry("0").started_ms, START_MS);
 }
+
+#[test]
+fn a_retry_that_fails_again_does_what_it_says_on_failure_again() {
+    let text = "steps: [{action: service.post}]\non_failure: [{wait: 1m}, {action: service.keyed, with: {text: a}}]";
+    let flow = flow(text);
+    let fails = |call: &Call| if call.key == "0" { Err(refused()) } else { Ok(json!(1)) };
+    let mut failed = World::new(&flow, json!({}));
+    assert!(matches!(failed.finish(fails), Ending::Failed(_)));
+    let mut retry = World::new(&flow, json!({}));
+    retry.run = Run::begin(&flow, Facts { run_id: "run-2".to_owned(), ..facts(json!({})) });
+    retry.run.reuse(failed.journal);
+    assert!(matches!(retry.finish(fails), Ending::Failed(_)));
+    assert_eq!(retry.calls.iter().map(|call| call.key.as_str()).collect::<Vec<_>>(), ["0", "on_failure.1"]);
+    assert_eq!(retry.now_ms, START_MS + 60_000);
+    let key = |world: &World| world.calls[1].idempotency_key.clone().unwrap();
+    let first: Vec<_> = failed.calls.iter().filter_map(|call| call.idempotency_key.clone()).collect();
+    assert_ne!(first, [key(&retry)], "a service does not take it for the first one's");
+}
