@@ -227,7 +227,8 @@ impl Drive<'_> {
                                 match sent.result {
                                     Ok(output) => Event::Answered { output },
                                     Err(failure) => {
-                                        send::report(self.host, &self.flow, &call.target, &failure).await?;
+                                        let asked = (&call.target, call.inputs.as_ref());
+                                        send::report(self.host, &self.flow, asked, &failure).await?;
                                         Event::Failed(failure)
                                     }
                                 }

@@ -60,7 +60,7 @@ pub async fn look(
         Ok(listed) => listed,
         Err(failure) => {
             let failure = cover(failure);
-            send::report(host, definition, &look.target, &failure).await?;
+            send::report(host, definition, (&look.target, &look.inputs), &failure).await?;
             return Ok(Event::Failed(failure));
         }
     };

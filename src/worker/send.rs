@@ -188,16 +188,27 @@ impl Sending {
     }
 }
 
-/// What a failed request says of the account that it was sent with.
-pub async fn report(host: &Host, definition: &Definition, target: &Target, failure: &Failure) -> store::Result<()> {
+/// What a failed request of a step with these inputs says of the account that it was sent with.
+pub async fn report(
+    host: &Host,
+    definition: &Definition,
+    (target, inputs): (&Target, &Value),
+    failure: &Failure,
+) -> store::Result<()> {
     let standing = match failure.verdict {
         Verdict::Reauth => Standing::Attention,
         Verdict::Suspended => Standing::Suspended,
         Verdict::RateLimited { .. } => return host.keep_blocks().await,
         _ => return Ok(()),
     };
-    let Target::Action { connector, .. } = target else { return Ok(()) };
-    match host.connection(definition, connector) {
+    let connection = match target {
+        Target::Action { connector, .. } => host.connection(definition, connector),
+        Target::Http => match inputs.get("connection").and_then(Value::as_str) {
+            Some(name) => host.deployment().account(definition, name),
+            None => return Ok(()),
+        },
+    };
+    match connection {
         Ok(connection) => trouble::stop_connection(host, &connection, standing, failure).await,
         Err(_) => Ok(()),
     }

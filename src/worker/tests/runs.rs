@@ -219,3 +219,15 @@ async fn a_run_that_is_cancelled_while_it_waits_gives_its_place_to_the_next() {
     world.work().await;
     assert_eq!(world.told(), [2, 3]);
 }
+
+#[tokio::test]
+async fn an_http_step_that_is_refused_marks_the_connection_that_it_names() {
+    let text = "trigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  - {http: {method: POST, url: \"URL/sink\", connection: shop, json: {id: 1}}}\n";
+    let world = World::new("none", "asc", text).await;
+    world.add(1);
+    world.fault(Fault { status: Some(401), ..on_sink() });
+    world.work().await;
+    assert_eq!(world.only_run().await.summary.state, "failed");
+    assert_eq!(world.notices().await, ["attention"]);
+    assert_eq!(world.trigger().await.state, "attention", "its polls wait for a person");
+}
