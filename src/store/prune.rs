@@ -6,7 +6,7 @@ use super::{Result, Store, approvals, id};
 /// How old things may get; UTC epoch milliseconds, each the oldest time that is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Cutoffs {
-    /// Finished runs.
+    /// Finished runs, by when they ended.
     pub runs_ms: i64,
     /// Requests and responses, items that were filtered or skipped, and look-ups that no longer hold.
     pub payloads_ms: i64,
@@ -23,14 +23,18 @@ impl Store {
                 let runs = id::floor(cutoffs.runs_ms);
                 let payloads = id::floor(cutoffs.payloads_ms);
                 let mut old = Vec::new();
+                // An id holds when its run was found, which bounds what has to be looked at; how long it is kept
+                // counts from its end. Of a line of retries the last goes first: a later retry reads the journals of
+                // all those before it.
+                let mut has_line = false;
                 sql.query(
-                    "SELECT id FROM runs WHERE ((id < $1 AND state IN ('succeeded', 'failed', 'cancelled')) \
-                     OR (id < $2 AND state IN ('filtered', 'skipped'))) \
-                     AND NOT EXISTS (SELECT 1 FROM runs live WHERE live.retry_of = runs.id \
-                       AND live.state IN ('queued', 'running', 'unknown')) LIMIT $3",
-                    params![&runs, &payloads, PORTION],
+                    "SELECT id, retry_of FROM runs WHERE ((id < $1 AND state IN ('succeeded', 'failed', 'cancelled') \
+                       AND COALESCE(ended_at, created_at) < $2) OR (id < $3 AND state IN ('filtered', 'skipped'))) \
+                     AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.retry_of = runs.id) LIMIT $4",
+                    params![&runs, cutoffs.runs_ms, &payloads, PORTION],
                     &mut |row| {
                         old.push(row.text(0)?.to_owned());
+                        has_line |= row.opt_text(1)?.is_some();
                         Ok(())
                     },
                 )?;
@@ -43,8 +47,8 @@ impl Store {
                 let emptied = sql.execute(
                     "UPDATE steps SET exchange = NULL WHERE (run, key, attempt) IN ( \
                        SELECT run, key, attempt FROM steps WHERE run < $1 AND exchange IS NOT NULL \
-                       AND state <> 'sending' LIMIT $2)",
-                    params![&payloads, PORTION],
+                       AND state <> 'sending' AND COALESCE(ended_at, started_at) < $2 LIMIT $3)",
+                    params![&payloads, cutoffs.payloads_ms, PORTION],
                 )?;
                 sql.execute("DELETE FROM remembered WHERE until_at < $1", params![cutoffs.payloads_ms])?;
                 let forgotten = sql.execute(
@@ -53,7 +57,7 @@ impl Store {
                     params![cutoffs.runs_ms, PORTION],
                 )?;
                 sql.execute("DELETE FROM notices WHERE id < $1", params![&runs])?;
-                Ok(old.len() as u64 + emptied + forgotten >= u64::from(PORTION))
+                Ok(has_line || old.len() as u64 + emptied + forgotten >= u64::from(PORTION))
             })
             .await
     }

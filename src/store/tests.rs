@@ -9,6 +9,7 @@ use super::database::Options;
 use super::database::tests::place::{On, Place};
 use super::matches::Match;
 use super::prune::Cutoffs;
+use super::repeats::{Repeats, Retried};
 use super::runs::{Filter, NewRun, State};
 use super::schema::MIGRATIONS;
 use super::settle::{Change, Settlement};
@@ -345,6 +346,44 @@ async fn retention_removes_finished_runs_and_leaves_live_ones(#[values(On::Sqlit
     while store.prune(cutoffs).await.unwrap() {}
     assert_eq!(keys(&store, State::Queued).await, ["a"]);
     assert!(keys(&store, State::Filtered).await.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn retention_goes_by_the_end_of_a_run_and_keeps_the_line_of_one_that_is_kept(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    const DAY: i64 = 86_400_000;
+    let (_folder, store) = open(on);
+    let found = |key: &str, at_ms: i64| NewRun {
+        id: id::floor(at_ms),
+        state: State::Queued,
+        walk: None,
+        ..run(key, 0, &walk())
+    };
+    let end = async |run: &NewRun, state: State, at_ms: i64| {
+        assert!(store.end_run(run.id.clone(), None, state, None, at_ms).await.unwrap());
+    };
+    let (first, waited) = (found("first", NOW), found("waited", NOW + 1));
+    for run in [&first, &waited] {
+        store.insert_run(run.clone(), NOW).await.unwrap();
+    }
+    end(&first, State::Failed, NOW).await;
+    let repeats = Repeats::Retry { of: first.id.clone(), root: first.id.clone() };
+    let retry = NewRun { repeats: Some(repeats), ..found("retry", NOW + 2) };
+    assert_eq!(store.retry_run(first.id.clone(), retry.clone(), NOW).await.unwrap(), Retried::Queued);
+    end(&retry, State::Cancelled, NOW + 20 * DAY).await;
+    end(&waited, State::Succeeded, NOW + 31 * DAY).await;
+    for (cutoff_ms, kept) in [
+        (NOW + 10 * DAY, &["retry", "waited", "first"][..]),
+        (NOW + 25 * DAY, &["waited"][..]),
+        (NOW + 32 * DAY, &[][..]),
+    ] {
+        while store.prune(Cutoffs { runs_ms: cutoff_ms, payloads_ms: cutoff_ms }).await.unwrap() {}
+        let left = store.list_runs(Filter { limit: 10, ..Filter::default() }).await.unwrap();
+        let left: Vec<_> = left.iter().filter_map(|run| run.item_key.as_deref()).collect();
+        assert_eq!(left, kept, "{}", (cutoff_ms - NOW) / DAY);
+    }
 }
 
 #[rstest]
