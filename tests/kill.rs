@@ -91,6 +91,38 @@ fn a_kill_on_postgresql_repeats_no_step_that_was_settled() {
     Case { on: On::Postgres, kills: 12, items: 3_000, order: "asc", effects, is_composite: false }.run();
 }
 
+/// What a repeat finds in the file is its own line only once, although all are equal.
+#[test]
+fn equal_lines_are_each_in_the_file_whatever_a_kill_met() {
+    const ITEMS: u64 = 1_500;
+    let sandbox = Sandbox::start();
+    sandbox.add_items(ITEMS);
+    let flow = "flow: ticks\ntrigger: {poll: shop.new, every: 1h, start: all}\nsteps:\n  \
+        - {action: file.append, with: {path: ticks.txt, text: tick}}\n";
+    let project = Project::new(&[
+        ("connectors/shop.yaml", &crate::shop::connector(&sandbox)),
+        ("flows/ticks.yaml", flow),
+        ("tidegate.yaml", "egress: {allow: [\"127.0.0.1:*\"]}\nconnections: {shop: {connector: shop}}\n"),
+    ]);
+    let path = project.path("out/ticks.txt");
+    let lines = || std::fs::read_to_string(&path).unwrap_or_default().lines().count() as u64;
+    let mut life = 0;
+    while lines() < ITEMS / 2 {
+        let host = project.host(life);
+        let before = lines();
+        wait_for("more lines", || lines() >= before + 100);
+        host.kill();
+        life += 1;
+    }
+    let host = project.host(life);
+    let done = || project.number("SELECT count(*) FROM runs WHERE state = 'succeeded'");
+    wait_up_to(120, "the rest of the work", || done() == Some(i64::try_from(ITEMS).unwrap()));
+    assert_eq!(host.stop(), Some(0));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.lines().all(|line| line == "tick"), "{text}");
+    assert!(lines() >= ITEMS, "{} lines of {ITEMS} after {life} kills", lines());
+}
+
 impl Case {
     fn run(&self) {
         let seed = match std::env::var("TIDEGATE_KILL_SEED") {

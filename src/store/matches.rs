@@ -43,6 +43,31 @@ impl Store {
             })
             .await
     }
+
+    /// The ids from `from` on in a list that other steps than this one have.
+    pub async fn matches_of_others(
+        &self,
+        list: String,
+        from: String,
+        root: String,
+        key: String,
+    ) -> Result<Vec<String>> {
+        self.database
+            .read(move |sql| {
+                let mut found = Vec::new();
+                sql.query(
+                    "SELECT provider_id FROM matches WHERE target = $1 AND provider_id >= $2 \
+                     AND NOT (run = $3 AND key = $4) ORDER BY provider_id",
+                    params![&list, &from, &root, &key],
+                    &mut |row| {
+                        found.push(row.text(0)?.to_owned());
+                        Ok(())
+                    },
+                )?;
+                Ok(found)
+            })
+            .await
+    }
 }
 
 /// Keeps which records steps made by their providers' own word, which counts more than what a look-up took.

@@ -5,7 +5,10 @@ mod settling;
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::answers::{self, Looked};
+use super::appends;
 use super::composites::Composites;
 use super::definition::Definition;
 use super::events::What;
@@ -192,7 +195,9 @@ impl Drive<'_> {
                         Some(secrets) => Box::new(secrets.lifted(*call)),
                         None => call,
                     };
-                    match self.prepare(&call).await {
+                    let note = self.notes.of_key(&call.key);
+                    let note = appends::known(self.host, self.run.origin(), &call, note).await?;
+                    match self.prepare(&call, note).await {
                         Err(failure) => Event::Failed(self.covered(covered(veil.as_ref(), failure))),
                         Ok(prepared) => match self.permit(prepared).await? {
                             Ready::Later { until_ms } => {
@@ -269,7 +274,8 @@ impl Drive<'_> {
     // The record that the call made, by the service's own word: it is no other step's.
     fn made(&self, call: &Call, sent: &send::Sent) -> Option<Match> {
         let output = sent.result.as_ref().ok()?;
-        let (list, provider_id) = lookup::made(&self.host.deployment(), &self.flow, call, output)?;
+        let made = lookup::made(&self.host.deployment(), &self.flow, call, output);
+        let (list, provider_id) = made.or_else(|| appends::made(call, output))?;
         Some(Match { list, provider_id, root: self.run.origin().to_owned(), key: call.key.clone() })
     }
 
@@ -284,8 +290,7 @@ impl Drive<'_> {
         }
     }
 
-    async fn prepare(&self, call: &Call) -> Result<send::Prepared, Failure> {
-        let note = self.notes.of_key(&call.key);
+    async fn prepare(&self, call: &Call, note: Option<Value>) -> Result<send::Prepared, Failure> {
         send::prepare(&self.host.executor, &self.host.deployment(), &self.flow, call, note).await
     }
 

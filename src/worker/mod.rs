@@ -4,6 +4,7 @@
 mod accounts;
 mod alerts;
 mod answers;
+mod appends;
 mod batch;
 mod busy;
 mod claims;

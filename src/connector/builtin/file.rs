@@ -1,14 +1,16 @@
 //! `file.append`: a text as lines at the end of a file, below the permitted folders only.
 //!
 //! What is guaranteed. The file's length is journaled before the first attempt. A repeat looks from there on
-//! for its own text as whole lines and, finding it, writes nothing; a piece of it at the file's very end is
-//! what a crash left, and is cut off before it is written again. So each text is there at least once, and
-//! exactly once as long as the texts of one file differ (put an id into each): of two equal texts in flight
-//! at the same crash, one can be taken for the other. Appends of this process to one file follow each other;
-//! other programs may append as well, their lines are never cut. A text is on the disk (`fdatasync`) before
-//! its step counts as done.
+//! for its own text as whole lines and, finding it, writes nothing. A place in the file is one step's: a repeat
+//! passes over what this process wrote or found for others ([`Spans`]), and what its journal says is taken, by
+//! steps that the store knows to be done. A piece of its text at the file's very end is what a crash left, and
+//! is cut off before it is written again. So each text is there at least once, and equal texts as often as
+//! there are steps that write them. Appends of this process to one file follow each other; other programs may
+//! append as well, their lines are never cut. A text is on the disk (`fdatasync`) before its step counts as done.
 
-use std::collections::HashMap;
+mod spans;
+
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use self::spans::Spans;
 use crate::connector::files::Folders;
 use crate::engine::{Failure, Outcome, Verdict};
 
@@ -24,7 +27,7 @@ use crate::engine::{Failure, Outcome, Verdict};
 #[derive(Debug, Default)]
 pub struct Files {
     folders: Folders,
-    locks: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+    locks: Mutex<HashMap<PathBuf, Arc<Mutex<Spans>>>>,
 }
 
 /// An append, ready to be done.
@@ -34,6 +37,8 @@ pub struct Append {
     text: String,
     offset: u64,
     is_repeat: bool,
+    taken: HashSet<u64>,
+    by: String,
 }
 
 impl Files {
@@ -47,7 +52,8 @@ impl Files {
         &self.folders
     }
 
-    /// From checked inputs. A journal of an earlier attempt makes it a repeat from that offset.
+    /// From checked inputs. A journal with the `offset` of an earlier attempt makes it a repeat from there; `taken` in
+    /// it are the offsets at which the same text is another step's, `by` tells steps of this process apart.
     pub fn prepare(&self, inputs: &Value, journal: Option<Value>) -> Result<Append, Failure> {
         let text = |name: &str| inputs.get(name).and_then(Value::as_str).unwrap_or_default();
         let path = self.folders.place(text("path"))?;
@@ -64,7 +70,10 @@ impl Files {
                 Err(error) => return Err(failed(&path, &error, Outcome::NotSent)),
             },
         };
-        Ok(Append { path, text: line, offset, is_repeat: journaled.is_some() })
+        let taken = journal.as_ref().and_then(|journal| journal.get("taken")?.as_array());
+        let taken = taken.map(|taken| taken.iter().filter_map(Value::as_u64).collect()).unwrap_or_default();
+        let by = journal.as_ref().and_then(|journal| journal.get("by")?.as_str()).unwrap_or_default().to_owned();
+        Ok(Append { path, text: line, offset, is_repeat: journaled.is_some(), taken, by })
     }
 
     /// Does it and gives `{path, offset, bytes}`.
@@ -72,8 +81,8 @@ impl Files {
         let lock = Arc::clone(self.locks.lock().entry(append.path.clone()).or_default());
         let folders = self.folders.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let _turn = lock.lock();
-            append.run(&folders)
+            let mut spans = lock.lock();
+            append.run(&folders, &mut spans)
         });
         match work.await {
             Ok(result) => result,
@@ -97,13 +106,16 @@ impl Append {
         json!({"path": self.path, "text": self.text})
     }
 
-    fn run(&self, folders: &Folders) -> Result<Value, Failure> {
+    fn run(&self, folders: &Folders, spans: &mut Spans) -> Result<Value, Failure> {
         let unsent = |error: &io::Error| failed(&self.path, error, Outcome::NotSent);
         let mut file = self.open(folders).map_err(|error| unsent(&error))?;
         let mut end = file.seek(SeekFrom::End(0)).map_err(|error| unsent(&error))?;
         if self.is_repeat {
-            match self.earlier(&mut file, end).map_err(|error| unsent(&error))? {
-                Earlier::Whole(offset) => return Ok(self.output(offset)),
+            match self.earlier(&mut file, end, spans).map_err(|error| unsent(&error))? {
+                Earlier::Whole(offset) => {
+                    spans.add(offset, offset + self.text.len() as u64, &self.by);
+                    return Ok(self.output(offset));
+                }
                 Earlier::Torn(offset) => {
                     file.set_len(offset).map_err(|error| unsent(&error))?;
                     end = offset;
@@ -122,6 +134,8 @@ impl Append {
         })();
         // A full disk may have taken a part; the repeat cuts it off.
         written.map_err(|error| failed(&self.path, &error, Outcome::Unknown))?;
+        spans.end_at(end);
+        spans.add(end, end + u64::from(!starts_anew) + self.text.len() as u64, &self.by);
         Ok(self.output(end + u64::from(!starts_anew)))
     }
 
@@ -132,7 +146,7 @@ impl Append {
     }
 
     /// What an earlier attempt left behind the journaled offset.
-    fn earlier(&self, file: &mut File, end: u64) -> io::Result<Earlier> {
+    fn earlier(&self, file: &mut File, end: u64, spans: &Spans) -> io::Result<Earlier> {
         if end <= self.offset {
             return Ok(Earlier::Nothing);
         }
@@ -144,11 +158,16 @@ impl Append {
             .chain(tail.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1));
         for start in starts {
             let rest = tail.get(start..).unwrap_or_default();
-            if rest.starts_with(text) {
-                return Ok(Earlier::Whole(self.offset + start as u64));
+            let offset = self.offset + start as u64;
+            if spans.is_anothers(offset, &self.by) || self.taken.contains(&offset) {
+                continue;
             }
-            if !rest.is_empty() && text.starts_with(rest) {
-                return Ok(Earlier::Torn(self.offset + start as u64));
+            if rest.starts_with(text) {
+                return Ok(Earlier::Whole(offset));
+            }
+            // Whole lines are a text that somebody else may have written.
+            if !rest.is_empty() && !rest.ends_with(b"\n") && text.starts_with(rest) {
+                return Ok(Earlier::Torn(offset));
             }
         }
         Ok(Earlier::Nothing)

@@ -39,6 +39,35 @@ async fn what_a_crash_tore_is_cut_off_and_written_again() {
 }
 
 #[tokio::test]
+async fn of_equal_texts_each_repeat_takes_its_own_line_and_none_that_is_anothers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items");
+    let files = Files::new(vec![folder.path().to_owned()]);
+    // Four steps noted the empty file; two of them wrote before the process ended, one of which is known to be done.
+    let journal = files.prepare(&inputs("items", "tick"), None).unwrap().journal();
+    std::fs::write(&path, "tick\ntick\n").unwrap();
+    let files = Files::new(vec![folder.path().to_owned()]);
+    append(&files, "items", "tick", Some(json!({"by": "new"}))).await;
+    for (by, expected) in [("one", 3), ("other", 4), ("third", 5), ("one", 5), ("new", 5)] {
+        let journal = json!({"path": journal["path"], "offset": journal["offset"], "taken": [0], "by": by});
+        append(&files, "items", "tick", Some(journal)).await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "tick\n".repeat(expected), "{by}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_line_is_not_cut_off_as_the_beginning_of_a_longer_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items");
+    let files = Files::new(vec![folder.path().to_owned()]);
+    let journal = files.prepare(&inputs("items", "one\ntwo"), None).unwrap().journal();
+    std::fs::write(&path, "one\n").unwrap();
+    append(&files, "items", "one\ntwo", Some(journal)).await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\none\ntwo\n");
+}
+
+#[tokio::test]
 async fn a_line_of_someone_else_without_an_end_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::new(vec![folder.path().to_owned()]);
