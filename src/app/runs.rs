@@ -145,7 +145,7 @@ pub async fn list(view: &View, filter: Filter) -> Result<Vec<Row>> {
         Some(before) => Some(place_of(view, before).await?),
         None => None,
     };
-    let wanted = runs::Filter { flow: flow.clone(), state, before, since_ms, error, limit };
+    let wanted = runs::Filter { flow: flow.clone(), state, before, since_ms, error, limit, ..runs::Filter::default() };
     let rows: Vec<Row> = store.list_runs(wanted).await?.into_iter().map(Row::from).collect();
     if let (Some(flow), true) = (flow, rows.is_empty()) {
         known(view, Some(store), &flow).await?;

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::exit::{Result, ended};
-use super::output::Output;
+use super::output::{Output, note};
 use super::table::Table;
 use super::text::{elapsed, one_line};
 use super::{Context, given};
@@ -178,7 +178,12 @@ impl Selection {
         } else {
             Which::Named(runs)
         };
-        let repeated = repeat(view, how, which, show).await?;
+        let mut told = |so_far: &Repeated| {
+            let (queued, left) = (so_far.queued.len(), so_far.left.len());
+            // Where standard error is gone, nobody is left to be told.
+            let _ = note(&format!("{queued} runs so far, {left} left alone"));
+        };
+        let repeated = repeat(view, how, which, show, &mut told).await?;
         output.one(&repeated, |repeated, _| repeats(repeated, how, show))?;
         // As of one that is named alone and left alone.
         let is_in_vain = repeated.queued.is_empty() && !repeated.left.is_empty();
@@ -197,6 +202,7 @@ fn repeats(repeated: &Repeated, how: How, show: bool) -> String {
         text.push_str(&format!("run {} is left alone: {}\n", one_line(&left.run), one_line(&left.message)));
     }
     match repeated.queued.len() + repeated.left.len() {
+        0 if how == How::Retry => "there are no such runs, or each has its retry already\n".to_owned(),
         0 => "there are no such runs\n".to_owned(),
         1 => text,
         _ => format!("{text}{} runs, {} left alone\n", repeated.queued.len(), repeated.left.len()),

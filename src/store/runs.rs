@@ -154,6 +154,10 @@ pub struct Filter {
     pub since_ms: Option<i64>,
     /// Whose failure contains this text.
     pub error: Option<String>,
+    /// Oldest first, those newer than this id alone.
+    pub after: Option<String>,
+    /// Without those that have a retry.
+    pub is_unretried: bool,
     /// The most rows.
     pub limit: u32,
 }
@@ -289,10 +293,18 @@ pub(super) fn insert(sql: &mut dyn Sql, run: &NewRun, now_ms: i64) -> Result<()>
 
 fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Summary>> {
     let mut runs = Vec::new();
+    let unretried = match filter.is_unretried {
+        true => "AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.retry_of = runs.id)",
+        false => "",
+    };
+    let (after, order) = match &filter.after {
+        Some(_) => ("AND id > $7", "ASC"),
+        None => ("AND CAST($7 AS TEXT) IS NULL", "DESC"),
+    };
     let text = format!(
         "SELECT {} FROM runs WHERE (CAST($1 AS TEXT) IS NULL OR flow = $1) AND (CAST($2 AS TEXT) IS NULL OR {STATE} = $2) \
          AND (CAST($3 AS TEXT) IS NULL OR id < $3) AND (CAST($4 AS TEXT) IS NULL OR id >= $4) AND (CAST($5 AS TEXT) IS NULL OR error LIKE $5 ESCAPE '!') \
-         ORDER BY id DESC LIMIT $6",
+         {unretried} {after} ORDER BY id {order} LIMIT $6",
         columns()
     );
     let state = filter.state.map(State::word);
@@ -306,7 +318,8 @@ fn list(sql: &mut dyn Sql, filter: &Filter) -> Result<Vec<Summary>> {
             filter.before.as_deref(),
             since.as_deref(),
             error.as_deref(),
-            filter.limit
+            filter.limit,
+            filter.after.as_deref()
         ],
         &mut |row| {
             runs.push(summary(row)?);
@@ -334,11 +347,27 @@ fn summary(row: &dyn Row) -> Result<Summary> {
     })
 }
 
+// By its whole id first: looking for a part of it reads every run.
 fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
+    let mut found = details(sql, id, "id = $1")?;
+    if found.is_empty() {
+        let part = "length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)";
+        found = details(sql, id, part)?;
+    }
+    let Some(mut run) = found.pop().filter(|_| found.is_empty()) else {
+        return Ok(None);
+    };
+    run.item = blobs::fetch_optional(sql, run.item.take())?;
+    run.steps = steps::read(sql, &run.summary.id, None)?;
+    Ok(Some(run))
+}
+
+// At most two: with more than one it is not clear which is meant.
+fn details(sql: &mut dyn Sql, id: &str, which: &str) -> Result<Vec<Detail>> {
     let text = format!(
         "SELECT {}, definition, item, frames, retry_of, started_at, root, replay_of, \
          (SELECT later.id FROM runs later WHERE later.retry_of = runs.id) FROM runs \
-         WHERE id = $1 OR (length($1) >= 6 AND (id LIKE $1 || '%' OR id LIKE '%' || $1)) ORDER BY runs.id LIMIT 2",
+         WHERE {which} ORDER BY runs.id LIMIT 2",
         columns()
     );
     let mut found = Vec::new();
@@ -357,13 +386,5 @@ fn detail(sql: &mut dyn Sql, id: &str) -> Result<Option<Detail>> {
         });
         Ok(())
     })?;
-    let exact = found.iter().position(|run| run.summary.id == id);
-    let Some(mut run) =
-        exact.map(|at| found.swap_remove(at)).or_else(|| if found.len() == 1 { found.pop() } else { None })
-    else {
-        return Ok(None);
-    };
-    run.item = blobs::fetch_optional(sql, run.item.take())?;
-    run.steps = steps::read(sql, &run.summary.id, None)?;
-    Ok(Some(run))
+    Ok(found)
 }

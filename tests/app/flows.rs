@@ -58,11 +58,11 @@ async fn a_flow_that_no_host_took_up_is_told_as_such() {
     assert_eq!(triggers::show(&view, "hello").await.unwrap_err().code, "flow_new");
     let unknown = triggers::show(&view, "helo").await.unwrap_err();
     assert_eq!((unknown.code, unknown.help.as_deref()), ("flow_unknown".into(), Some("did you mean `hello`?")));
-    let replayed = repeat(&view, How::Replay, Which::Named(vec![id.clone()]), false).await;
+    let replayed = repeat(&view, How::Replay, Which::Named(vec![id.clone()]), false, &mut |_| {}).await;
     assert!(format!("{replayed:?}").contains("flow_new"), "{replayed:?}");
     // Its file is gone then, and that is what is to be put right.
     std::fs::remove_file(project.path("flows/hello.yaml")).unwrap();
-    let replayed = repeat(&project.view().await, How::Replay, Which::Named(vec![id.clone()]), false).await;
+    let replayed = repeat(&project.view().await, How::Replay, Which::Named(vec![id.clone()]), false, &mut |_| {}).await;
     assert!(format!("{replayed:?}").contains("flow_gone"), "{replayed:?}");
     let short = runs::show(&view, &id[id.len() - 4..]).await.unwrap_err();
     assert!(short.message.contains("too short"), "{short:?}");

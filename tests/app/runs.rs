@@ -5,6 +5,8 @@ use tidegate::app::run;
 use tidegate::app::runs::repeat::{How, Repeated, Which, repeat};
 use tidegate::app::runs::{self, Settlement};
 use tidegate::sandbox::{Fault, Service};
+use tidegate::store::id;
+use tidegate::store::runs::{NewRun, State};
 
 use super::*;
 
@@ -134,18 +136,22 @@ async fn failed_runs_are_retried_from_the_step_that_failed_each_once() {
     assert_eq!(states, ["failed", "failed", "succeeded"], "{failed:#?}");
     let view = project.view().await;
     let all = || Which::Found(runs::Filter { state: Some("failed".to_owned()), ..Default::default() });
-    let meant = repeat(&view, How::Retry, all(), true).await.unwrap();
+    let meant = repeat(&view, How::Retry, all(), true, &mut |_| {}).await.unwrap();
     assert_eq!(
         ids(&meant),
         [failed[0].0.as_str(), failed[1].0.as_str()],
         "they are shown, oldest first, and left as they are"
     );
-    let retried = repeat(&view, How::Retry, all(), false).await.unwrap();
+    let retried = repeat(&view, How::Retry, all(), false, &mut |_| {}).await.unwrap();
     assert_eq!((retried.queued.len(), retried.left.len()), (2, 0));
-    let twice = repeat(&view, How::Retry, all(), false).await.unwrap();
+    let twice = repeat(&view, How::Retry, all(), false, &mut |_| {}).await.unwrap();
+    assert_eq!((twice.queued.len(), twice.left.len()), (0, 0), "what has a retry is not looked at again");
+    let named = Which::Named(failed.iter().take(2).map(|(id, ..)| id.clone()).collect());
+    let twice = repeat(&view, How::Retry, named, false, &mut |_| {}).await.unwrap();
     let codes: Vec<&str> = twice.left.iter().map(|left| left.code.as_str()).collect();
     assert_eq!((twice.queued.len(), codes), (0, vec!["run_retried", "run_retried"]));
-    let over = repeat(&view, How::Retry, Which::Named(vec![failed[2].0.clone()]), false).await.unwrap_err();
+    let over =
+        repeat(&view, How::Retry, Which::Named(vec![failed[2].0.clone()]), false, &mut |_| {}).await.unwrap_err();
     assert_eq!(over.code, "run_not_failed");
     let working = project.work().await;
     until("both go on", async || project.read("out/done.txt") == "n3\nn1\nn2\n").await;
@@ -158,8 +164,38 @@ async fn failed_runs_are_retried_from_the_step_that_failed_each_once() {
     assert_eq!(first.retried_by.as_deref(), Some(retried.queued[0].id.as_str()));
 }
 
+#[tokio::test]
+async fn every_failed_run_is_retried_however_many_there_are() {
+    let project = Project::new(&[("flows/hello.yaml", BY_HAND)]).await;
+    let ran = run::run(&project.place(), "hello", Some(json!({"name": "you"})), false).await.unwrap().run.unwrap();
+    let view = project.view().await;
+    let store = view.store.as_ref().unwrap();
+    let failed = |number: i64| NewRun {
+        id: id::new(number),
+        flow: "hello".to_owned(),
+        definition: ran.definition.clone(),
+        state: State::Failed,
+        position: number,
+        slot: None,
+        walk: None,
+        item_key: None,
+        item: json!({"name": "you"}).to_string(),
+        repeats: None,
+        error: None,
+    };
+    let inserted = (0..1_050).map(|number| store.insert_run(failed(number), number));
+    futures_util::future::try_join_all(inserted).await.unwrap();
+    let all = || Which::Found(runs::Filter { state: Some("failed".to_owned()), ..Default::default() });
+    let mut told = Vec::new();
+    let retried = repeat(&view, How::Retry, all(), false, &mut |so_far| told.push(so_far.queued.len())).await.unwrap();
+    assert_eq!((retried.queued.len(), retried.left.len(), told), (1_050, 0, vec![1_000]));
+    assert!(retried.queued.is_sorted_by_key(|run| run.id.clone()));
+    let again = repeat(&view, How::Retry, all(), false, &mut |_| {}).await.unwrap();
+    assert_eq!((again.queued.len(), again.left.len()), (0, 0));
+}
+
 async fn replay(view: &tidegate::app::View, id: &str) -> runs::Row {
-    let mut repeated = repeat(view, How::Replay, Which::Named(vec![id.to_owned()]), false).await.unwrap();
+    let mut repeated = repeat(view, How::Replay, Which::Named(vec![id.to_owned()]), false, &mut |_| {}).await.unwrap();
     repeated.queued.remove(0)
 }
 

@@ -7,11 +7,11 @@ use super::{Filter, Row, find, new_run};
 use crate::app::flows::never_deployed;
 use crate::app::{Error, Result, View};
 use crate::store::repeats::{Repeats, Retried};
-use crate::store::runs::{Detail, NewRun};
+use crate::store::runs::{self, Detail, NewRun};
 use crate::worker::Definitions;
 
-// How many runs one command repeats at most, so that it ends.
-const MOST: u32 = 10_000;
+// How many runs are read at once, and after how many it is told how far it has come.
+const PORTION: u32 = 1_000;
 
 /// How runs are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,40 +51,91 @@ pub struct Left {
     pub message: String,
 }
 
-/// Repeats runs. With `only_show` nothing is queued: the list says which runs would be repeated.
+/// Repeats runs: of those that a filter finds all, oldest first; those that have a retry are not among them. With
+/// `only_show` nothing is queued: the list says which runs would be repeated. `told` hears after each portion what was
+/// done so far, where there is more to do.
 ///
 /// # Errors
 /// Of one run that is named: `run_unknown`, `run_not_failed`, `run_retried`, `item_gone`, `flow_gone`, `flow_new`. Of
 /// several runs each of these is told in [`Repeated::left`].
-pub async fn repeat(view: &View, how: How, which: Which, only_show: bool) -> Result<Repeated> {
-    let ids = match which {
-        Which::Named(ids) => ids,
-        Which::Found(filter) => {
-            let limit = if filter.limit == 0 { MOST } else { filter.limit.min(MOST) };
-            let mut found = super::list(view, Filter { limit, ..filter }).await?;
-            // Oldest first, as they came.
-            found.reverse();
-            if only_show {
-                return Ok(Repeated { queued: found, left: Vec::new() });
-            }
-            found.into_iter().map(|row| row.id).collect()
-        }
-    };
-    let is_one = ids.len() == 1;
+pub async fn repeat(
+    view: &View,
+    how: How,
+    which: Which,
+    only_show: bool,
+    told: &mut (dyn FnMut(&Repeated) + Send),
+) -> Result<Repeated> {
     let definitions = Definitions::default();
     let mut repeated = Repeated::default();
-    for id in ids {
-        let done = match only_show {
-            true => find(view, &id).await.map(|run| Row::from(run.summary)),
-            false => one(view, &definitions, how, &id).await,
-        };
-        match done {
-            Ok(row) => repeated.queued.push(row),
-            Err(error) if is_one => return Err(error),
-            Err(error) => repeated.left.push(Left { run: id, code: error.code, message: error.message }),
+    match which {
+        Which::Named(ids) => {
+            let is_one = ids.len() == 1;
+            for id in ids {
+                let done = match only_show {
+                    true => find(view, &id).await.map(|run| Row::from(run.summary)),
+                    false => one(view, &definitions, how, &id).await,
+                };
+                match done {
+                    Err(error) if is_one => return Err(error),
+                    done => repeated.take(id, done),
+                }
+            }
+        }
+        Which::Found(filter) => {
+            // What is found by now: a retry that fails meanwhile is for the next command.
+            let newest = super::list(view, Filter { limit: 1, ..filter.clone() }).await?;
+            let (Some(newest), Some(store)) = (newest.first(), &view.store) else { return Ok(repeated) };
+            let state = filter.state.as_deref().map(super::state).transpose()?;
+            let Filter { flow, since_ms, error, .. } = filter;
+            let is_unretried = how == How::Retry;
+            let limit = PORTION;
+            let mut wanted = runs::Filter {
+                flow,
+                state,
+                since_ms,
+                error,
+                is_unretried,
+                limit,
+                after: Some(String::new()),
+                before: None,
+            };
+            loop {
+                let mut rows = store.list_runs(wanted.clone()).await?;
+                let is_last = rows.len() < PORTION as usize;
+                rows.retain(|row| row.id <= newest.id);
+                wanted.after = rows.last().map(|row| row.id.clone());
+                for row in rows {
+                    let id = row.id.clone();
+                    let done = match only_show {
+                        true => Ok(Row::from(row)),
+                        false => one(view, &definitions, how, &id).await,
+                    };
+                    match done {
+                        Err(error) if newest.id == id && repeated.is_empty() => return Err(error),
+                        done => repeated.take(id, done),
+                    }
+                }
+                if is_last || wanted.after.is_none() {
+                    break;
+                }
+                told(&repeated);
+            }
         }
     }
     Ok(repeated)
+}
+
+impl Repeated {
+    fn is_empty(&self) -> bool {
+        self.queued.is_empty() && self.left.is_empty()
+    }
+
+    fn take(&mut self, run: String, done: Result<Row>) {
+        match done {
+            Ok(row) => self.queued.push(row),
+            Err(error) => self.left.push(Left { run, code: error.code, message: error.message }),
+        }
+    }
 }
 
 async fn one(view: &View, definitions: &Definitions, how: How, id: &str) -> Result<Row> {
@@ -120,7 +171,9 @@ async fn retry(view: &View, definitions: &Definitions, failed: &Detail, item: St
             let state = &failed.summary.state;
             let error = Error::problem("run_not_failed", format!("run {of} did not fail: it is {state}"));
             Err(match state.as_str() {
-                "unknown" => error.with_help(format!("say what became of its step: `tidegate runs settle {of} ...`")),
+                "unknown" => {
+                    error.with_help(format!("say what became of its step: `tidegate runs settle {of} ...`"))
+                }
                 "queued" | "running" | "held" => error.with_help("it is still at work"),
                 _ => error.with_help(format!("`tidegate runs replay {of}` does it once more from the start")),
             })
