@@ -89,7 +89,7 @@ fn unfinished(run: &Row, by_host: bool) -> String {
     match (run.state.as_str(), run.due_at, by_host) {
         ("unknown", ..) => format!(
             "the run waits for you: nobody knows whether its last step was done; look at the service, then \
-             `tidegate runs settle {id} done|retry|failed`"
+             `tidegate runs settle {id} --as done|retry|failed`"
         ),
         (_, _, true) => {
             format!("the run is not over: the host at work here goes on with it; `tidegate runs show {id}`")

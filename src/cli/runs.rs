@@ -24,7 +24,7 @@ Examples:
   tidegate runs retry 9f3c2a
   tidegate runs retry --flow tweet-to-sms --since 2026-11-20T00:00:00Z
   tidegate runs replay 9f3c2a
-  tidegate runs settle 9f3c2a retry
+  tidegate runs settle 9f3c2a --as retry
 
 A run is named by its id, or by a beginning or end of it that no other run has.")]
 pub enum Runs {
@@ -87,16 +87,20 @@ Everything is done again, also what was done before.")]
     /// Say what became of a step of which nobody knows whether it was done
     #[command(after_help = "\
 Examples:
-  tidegate runs settle 9f3c2a done --result '{\"id\": \"1985\"}'
-  tidegate runs settle 9f3c2a retry
-  tidegate runs settle 9f3c2a failed
+  tidegate runs settle 9f3c2a --as done --result '{\"id\": \"1985\"}'
+  tidegate runs settle 9f3c2a --as retry
+  tidegate runs settle 9f3c2a --as failed
 
 Look at the service first: `retry` does it again, and if it was done before, it is done twice.")]
     Settle {
         /// The run's id, or a beginning or end of it
         run: String,
+        /// The same as `--as`
+        #[arg(value_name = "WORD", hide = true, required_unless_present = "said", conflicts_with = "said")]
+        became: Option<Became>,
         /// What became of the step
-        became: Became,
+        #[arg(id = "said", long = "as", value_name = "WORD")]
+        said: Option<Became>,
         /// What later steps see as the step's output, with `done`: JSON, @FILE, or - for standard input
         #[arg(long, value_name = "JSON")]
         result: Option<String>,
@@ -158,7 +162,12 @@ impl Runs {
             Runs::Cancel { run } => {
                 output.one(&runs::cancel(&view, &run).await?, |row, _| told(row, "is ended"))?;
             }
-            Runs::Settle { run, became, result } => {
+            Runs::Settle { run, became, said, result } => {
+                let Some(became) = said.or(became) else {
+                    return Err(
+                        crate::app::Error::usage("word_missing", "say what became of the step: `--as done`").into()
+                    );
+                };
                 let result = result.as_deref().map(|given| given::json("--result", given)).transpose()?;
                 let said = settlement(became, result)?;
                 output.one(&runs::settle(&view, &run, said).await?, |row, _| told(row, "goes on"))?;

@@ -96,7 +96,7 @@ async fn wait(store: &Store, id: &str) -> Result<Done> {
             "unknown" => Err(Failure {
                 outcome: Outcome::Unknown,
                 ..Failure::not_sent("outcome_unknown", "the service may or may not have sent what asks")
-                    .with_help(format!("look there, then say so: `tidegate runs settle {id} done|retry|failed`"))
+                    .with_help(format!("look there, then say so: `tidegate runs settle {id} --as done|retry|failed`"))
             }),
             _ => Err(failure(run.summary.error.as_deref().unwrap_or_default())),
         };

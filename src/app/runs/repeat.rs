@@ -172,7 +172,7 @@ async fn retry(view: &View, definitions: &Definitions, failed: &Detail, item: St
             let error = Error::problem("run_not_failed", format!("run {of} did not fail: it is {state}"));
             Err(match state.as_str() {
                 "unknown" => {
-                    error.with_help(format!("say what became of its step: `tidegate runs settle {of} ...`"))
+                    error.with_help(format!("say what became of its step: `tidegate runs settle {of} --as ...`"))
                 }
                 "queued" | "running" | "held" => error.with_help("it is still at work"),
                 _ => error.with_help(format!("`tidegate runs replay {of}` does it once more from the start")),

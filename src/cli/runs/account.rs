@@ -39,7 +39,7 @@ pub fn account(run: &Detail) -> String {
     steps.iter().for_each(|step| text.push_str(&attempt(step)));
     if row.state == "unknown" {
         let id = one_line(&row.id);
-        text.push_str(&format!("\nNobody knows whether the last step was done. Look at the service, then say so:\n  tidegate runs settle {id} done|retry|failed\n"));
+        text.push_str(&format!("\nNobody knows whether the last step was done. Look at the service, then say so:\n  tidegate runs settle {id} --as done|retry|failed\n"));
     }
     text
 }
@@ -236,7 +236,7 @@ mod tests {
             "  response 403 after 20ms\n    x-limit: 1\n    no  [2J\n",
             "step send (0) action, attempt 2: unknown",
             "  request GET u\n  no response\n",
-            "tidegate runs settle 0199 done|retry|failed",
+            "tidegate runs settle 0199 --as done|retry|failed",
         ] {
             assert!(told.contains(part), "`{part}` is not in:\n{told}");
         }

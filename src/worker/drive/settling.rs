@@ -78,7 +78,7 @@ impl Drive<'_> {
         let now_ms = self.host.now_ms();
         let message = format!(
             "run {0} waits for a person: the service may or may not have done its last step; look there, then \
-             `tidegate runs settle {0} done|retry|failed`",
+             `tidegate runs settle {0} --as done|retry|failed`",
             self.id
         );
         let notice = Notice {
