@@ -76,8 +76,10 @@ fn update(sql: &mut dyn Sql, row: &TriggerRow, flow: &TriggerSync, now_ms: i64) 
         (true, "attention" | "suspended") if row.source != flow.source => ("enabled", None),
         (true, _) => (row.state.as_str(), row.reason.as_deref()),
     };
+    // A poll that nobody wanted meanwhile was not missed.
+    let is_back = row.state == "disabled" && state == "enabled" && !flow.source.is_empty();
     let due_at = match (row.due_at, flow.latest_due_at) {
-        (Some(due), Some(latest)) if due <= latest => Some(due),
+        (Some(due), Some(latest)) if due <= latest && !is_back => Some(due),
         _ => flow.first_due_at,
     };
     sql.execute(

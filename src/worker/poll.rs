@@ -12,6 +12,7 @@ use super::definition::{Definition, Poll, Source};
 use super::events::What;
 use super::host::{Host, Stop};
 use super::page;
+use super::schedule::LATE_MS;
 use super::send;
 use super::told::Told;
 use super::trouble::{self, Trouble};
@@ -20,7 +21,7 @@ use crate::connector::{Call, Connection, Page, PageToken, Sent, Trigger};
 use crate::crash;
 use crate::engine::{Failure, Verdict};
 use crate::manifest::connector::Order;
-use crate::manifest::flow::Emit;
+use crate::manifest::flow::{Emit, Missed};
 use crate::planted::bug;
 use crate::store::notices::Notice;
 use crate::store::runs::State;
@@ -105,10 +106,27 @@ pub async fn poll(host: &Host, row: TriggerRow, is_first: bool) -> store::Result
         exchange: Mutex::default(),
         gap: Mutex::default(),
     };
+    if let Some(notice) = claim.missed() {
+        host.store.notice(notice.clone()).await?;
+        host.announce(&notice);
+    }
     claim.walk(poll, trigger, open).await
 }
 
 impl Claim<'_> {
+    // That this poll stands for several which nobody made. A flow that never polled has missed none, and one that is
+    // switched on is due from then; what looks for replies rests as it likes.
+    fn missed(&self) -> Option<Notice> {
+        let due_ms = self.row.due_at.filter(|_| self.row.polled_at.is_some() && !self.definition.flow.is_empty())?;
+        let now_ms = self.host.now_ms();
+        if now_ms - due_ms < LATE_MS {
+            return None;
+        }
+        let schedule = self.definition.flow.trigger.schedule.as_ref()?;
+        let polls = schedule.missed(Missed::RunAll, due_ms, now_ms, &self.definition.name).len();
+        (polls > 1).then(|| self.told().missed(due_ms, polls))
+    }
+
     async fn walk(&self, poll: &Poll, trigger: &Trigger, open: Option<WalkRow>) -> store::Result<()> {
         let mut walk = open.unwrap_or_else(|| self.open(poll, trigger));
         let mut restarts = 0;

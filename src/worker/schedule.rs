@@ -14,8 +14,8 @@ use crate::store::runs::{NewRun, State};
 use crate::store::triggers::TriggerRow;
 use crate::store::{self, id};
 
-// A time this much in the past was not heard when it came.
-const LATE_MS: i64 = 60_000;
+/// A time this much in the past was not heard when it came.
+pub(super) const LATE_MS: i64 = 60_000;
 
 /// Starts what a due schedule stands for. `is_first`: for the first time since the host started, so that what passed
 /// meanwhile passed while it was down.

@@ -38,6 +38,16 @@ impl Told<'_> {
         Notice { details: Some(json!({ "from_ms": from_ms, "to_ms": to_ms }).to_string()), ..self.of("gap", message) }
     }
 
+    /// One poll stands for `polls` of them, the first of which was due at `from_ms` (UTC epoch milliseconds).
+    pub fn missed(&self, from_ms: i64, polls: usize) -> Notice {
+        let message = format!(
+            "no poll was made since {}: one is made now for the {polls} that were due, and finds what came meanwhile",
+            rfc3339(from_ms)
+        );
+        let details = json!({ "from_ms": from_ms, "to_ms": self.now_ms, "polls": polls });
+        Notice { details: Some(details.to_string()), ..self.of("missed", message) }
+    }
+
     /// The service repeats itself instead of naming the next page: what it would list after that is not known.
     pub fn cut_short(&self, why: &str) -> Notice {
         self.of("gap", format!("items may be missing: {why}"))

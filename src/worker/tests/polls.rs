@@ -140,6 +140,40 @@ async fn a_schedule_starts_one_run_for_a_pause_and_says_so() {
     assert_eq!(world.notices().await, ["missed"]);
 }
 
+#[tokio::test]
+async fn one_poll_for_several_that_were_missed_is_told_and_one_that_is_only_late_is_not() {
+    let flow =
+        "trigger: {poll: shop.new, every: 1h, start: all}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
+    let mut world = World::new("natural", "asc", flow).await;
+    world.clock.advance(72 * HOUR);
+    world.work().await;
+    assert!(world.notices().await.is_empty(), "what never polled has missed nothing");
+    let late = async |world: &World, by_ms: i64| {
+        world.clock.advance(world.trigger().await.due_at.unwrap() + by_ms - world.clock.now_ms());
+    };
+    late(&world, HOUR / 2).await;
+    world.work().await;
+    assert!(world.notices().await.is_empty(), "the one after it is not due yet");
+    world.add(1);
+    late(&world, 71 * HOUR + HOUR / 2).await;
+    world.restart().await;
+    // Also where it fails at first.
+    world.fault(Fault {
+        operation: Some("list_items".to_owned()),
+        status: Some(503),
+        times: Some(1),
+        ..Fault::default()
+    });
+    world.work().await;
+    world.clock.advance(600_000);
+    world.work().await;
+    assert_eq!(world.told(), [1]);
+    let notices = world.host.store.notices(Some("f".to_owned()), 10).await.unwrap();
+    let told: Vec<_> = notices.iter().filter(|notice| notice.kind == "missed").collect();
+    assert_eq!(told.len(), 1, "{notices:?}");
+    assert!(told[0].message.contains("72 that were due"), "{}", told[0].message);
+}
+
 const DATED: &str =
     "trigger: {poll: shop.dated, every: 1h}\nsteps: [{action: shop.tell, with: {id: \"{{item.id}}\"}}]\n";
 
