@@ -7,6 +7,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("no_lookback", "the window does not look back"),
     ("no_deep_look", "the rarer, wider look is never taken"),
     ("late_is_history", "what is dated before the newest value counts as history"),
+    ("strict_bound", "the newest value is no longer asked for: what shares it and shows up later is passed over"),
     ("history_is_news", "what is dated before the flow was enabled starts runs"),
     ("own_clock_baseline", "the baseline is this machine's time instead of the service's"),
     ("covered_until_the_end", "a walk covers until it ended, not until it began"),

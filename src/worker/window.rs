@@ -151,6 +151,8 @@ pub struct News {
     from_ms: Option<i64>,
     // What is dated this much ahead was listed by the first reading like everything else.
     until_ms: Option<i64>,
+    // The second of the newest value, where a planted bug takes it for read.
+    read_ms: Option<i64>,
     // What is dated before this may have been seen, and its key forgotten.
     forgotten_ms: Option<i64>,
     baseline_ms: Option<i64>,
@@ -178,6 +180,7 @@ impl News {
             mode,
             from_ms: row.baseline_at.map(second),
             until_ms: None,
+            read_ms: None,
             forgotten_ms: None,
             baseline_ms: row.baseline_at,
             baseline: row.baseline_value.as_deref().and_then(|value| cursor.parse(value)),
@@ -209,6 +212,9 @@ impl News {
                 if bug("late_is_history") {
                     news.from_ms = row.covered_until.or(row.baseline_at).map(second);
                 }
+                if bug("strict_bound") {
+                    news.read_ms = value_ms.map(second);
+                }
                 news.forgotten_ms =
                     row.covered_until.map(|covered| (covered - cursor.widest_ms()).min(read.server_ms - remember_ms));
             }
@@ -231,6 +237,7 @@ impl News {
             Some(time) => {
                 self.from_ms.is_none_or(|from| time >= from)
                     && self.until_ms.is_none_or(|until| time < until)
+                    && self.read_ms.is_none_or(|read| second(time) != read)
                     && self.forgotten_ms.is_none_or(|forgotten| time >= forgotten)
             }
             None if self.mode.is_first() => false,

@@ -45,6 +45,10 @@ impl Provider {
             true => made_ms + 3 * HOUR,
             false => made_ms - random.between(0, 5 * MINUTE),
         };
+        // Some share the time of the one before. Drawn beside the others, so that those are what they were.
+        let shared_ms = books.items.last().map(|last| last.created_ms);
+        let shared_ms = shared_ms.filter(|last| (0..=5 * MINUTE).contains(&(made_ms - last)));
+        let created_ms = shared_ms.filter(|_| random.clone().chance(300)).unwrap_or(created_ms);
         let late_ms = match random.below(10) {
             0 if self.plan.is_deep => random.between(10 * MINUTE, 5 * HOUR),
             1 if self.plan.is_deep => random.between(HOUR, 20 * HOUR),
