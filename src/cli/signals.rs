@@ -38,6 +38,17 @@ pub fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
+/// Has a write beyond the limit on the size of files fail as on a full disk, for as long as the process lives: the
+/// system would end it without a word.
+pub fn outlive_size_limits() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Listening for it once takes the place of what the system does. Where that is refused, all stays as it is.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+    }
+}
+
 /// Ends the program at the first signal, once it has said what `told` says. Heard on a thread of its own: what is
 /// under way may keep the other one busy.
 ///
