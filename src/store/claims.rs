@@ -222,7 +222,7 @@ fn claim_runs(sql: &mut dyn Sql, presence: &Presence, wanted: &Wanted) -> Result
     let mut runs: Vec<DueRun> = Vec::new();
     let mut owners: Vec<Option<String>> = Vec::new();
     for picks_begun in [true, false] {
-        let conditions = if picks_begun { due::BEGUN.to_owned() } else { due::not_begun(sql, 6) };
+        let conditions = if picks_begun { due::BEGUN.to_owned() } else { due::not_begun(sql, Some(6)) };
         let text = format!(
             "SELECT {}, claimed_by FROM runs WHERE {conditions} AND (claimed_by IS NULL OR claimed_by <> $4) AND {} \
              ORDER BY due_at, position LIMIT $3{}",

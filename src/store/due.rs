@@ -132,11 +132,17 @@ pub(super) const COLUMNS: &str = "id, definition, state, position, due_at, slot,
 /// have not begun: what has begun is finished before more begins, however long the backlog is.
 pub(super) const BEGUN: &str = "flow = $1 AND state = 'running' AND due_at <= $2";
 
-/// The conditions on runs of flow `$1` that wait for their first step and are due at `$2`, without those whose slot is
-/// in parameter `busy`, a list as JSON.
-pub(super) fn not_begun(sql: &dyn Sql, busy: usize) -> String {
-    let slots = sql.dialect().json_texts.replace('?', &format!("${busy}"));
-    format!("flow = $1 AND state = 'queued' AND due_at <= $2 AND COALESCE(slot, '') NOT IN ({slots})")
+/// The conditions on runs of flow `$1` that wait for their first step and are due at `$2`; without those whose slot is
+/// in parameter `busy`, a list as JSON, where there is one.
+pub(super) fn not_begun(sql: &dyn Sql, busy: Option<usize>) -> String {
+    let due = "flow = $1 AND state = 'queued' AND due_at <= $2".to_owned();
+    match busy {
+        None => due,
+        Some(busy) => {
+            let slots = sql.dialect().json_texts.replace('?', &format!("${busy}"));
+            format!("{due} AND COALESCE(slot, '') NOT IN ({slots})")
+        }
+    }
 }
 
 pub(super) fn from_row(row: &dyn Row) -> Result<DueRun> {
@@ -165,12 +171,13 @@ fn due_runs(sql: &mut dyn Sql, flow: &str, now_ms: i64, limit: u32, busy: &[Stri
     let begun = format!("SELECT {COLUMNS} FROM runs WHERE {BEGUN} ORDER BY due_at, position LIMIT $3");
     select(sql, &begun, params![flow, now_ms, limit], &mut runs)?;
     let position = if bug("newest_first") { "position DESC" } else { "position" };
-    let conditions = not_begun(sql, 4);
+    let conditions = not_begun(sql, (!busy.is_empty()).then_some(4));
     let queued = format!("SELECT {COLUMNS} FROM runs WHERE {conditions} ORDER BY due_at, {position} LIMIT $3");
-    let busy = serde_json::Value::from(busy.to_vec()).to_string();
     let room = room(limit, &runs);
     if room > 0 {
-        select(sql, &queued, params![flow, now_ms, room, busy], &mut runs)?;
+        let slots = serde_json::Value::from(busy.to_vec()).to_string();
+        let all = params![flow, now_ms, room, slots];
+        select(sql, &queued, if busy.is_empty() { &all[..3] } else { all }, &mut runs)?;
     }
     whole(sql, runs, flow, now_ms, limit)
 }
