@@ -64,7 +64,8 @@ impl Provider {
 
     /// A page of the list, or why there is none.
     pub fn list(&self, books: &mut Books, asked: &dyn Fn(&str) -> Option<String>) -> (u16, Value) {
-        if books.has_faults && books.random.chance(self.plan.arrivals) {
+        // No more than can be read before the clock jumps, and takes the page's token along.
+        if books.has_faults && books.random.chance(self.plan.arrivals) && books.items.len() < 150 {
             let mut random = books.random.clone();
             self.make(books, &mut random, 0);
             books.random = random;
