@@ -45,7 +45,6 @@ pub const BUGS: &[(&str, &str)] = &[
 /// Those that only several hosts on one store can have.
 pub const BUGS_AMONG_HOSTS: &[(&str, &str)] = &[
     ("epoch_ignored", "a host settles what another one has taken over"),
-    ("stale_frees_slot", "a run that another host has begun meanwhile frees its slot"),
     ("claim_outlives_host", "what a killed host had claimed stays its own"),
     ("pause_taken_for_death", "a host that stands still counts as one that was killed"),
     ("asking_stays_claimed", "a run that waits for answers is its host's, which claims nothing twice"),
