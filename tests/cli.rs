@@ -292,6 +292,27 @@ fn check_exits_with_what_it_found() {
 }
 
 #[test]
+fn what_became_of_a_step_is_said_as_an_option_or_as_a_word() {
+    let project = Project::new();
+    let said = |words: &[&str]| {
+        let output = project.run(words).get_output().clone();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for words in [&["runs", "settle", "1", "--as", "done"] as &[&str], &["runs", "settle", "1", "done"]] {
+        let (_, told) = said(words);
+        assert!(told.contains("code: store_missing"), "{words:?}: {told}");
+    }
+    for (words, names) in [
+        (&["runs", "settle", "1"] as &[&str], "--as <WORD>"),
+        (&["runs", "settle", "1", "--as", "maybe"], "done, retry, failed"),
+        (&["runs", "settle", "1", "done", "--as", "retry"], "cannot be used with"),
+    ] {
+        let (code, told) = said(words);
+        assert!(code == Some(2) && told.contains(names), "{words:?}: {told}");
+    }
+}
+
+#[test]
 fn schemas_are_those_that_are_checked_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let written = tempfile::tempdir().unwrap();

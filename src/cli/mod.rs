@@ -102,17 +102,16 @@ fn verbosity(command: &Command) -> Verbosity {
 /// Does something short on this thread.
 fn answer(future: impl Future<Output = Result>) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        signals::outlive_size_limits();
-        future.await
-    })
+    runtime.block_on(outliving(future))
 }
 
 /// Works until it is stopped, on two threads: measured, more of them gain nothing.
 fn work(future: impl Future<Output = Result>) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        signals::outlive_size_limits();
-        future.await
-    })
+    runtime.block_on(outliving(future))
+}
+
+async fn outliving(future: impl Future<Output = Result>) -> Result {
+    signals::outlive_size_limits();
+    future.await
 }

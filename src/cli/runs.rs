@@ -96,10 +96,10 @@ Look at the service first: `retry` does it again, and if it was done before, it 
         /// The run's id, or a beginning or end of it
         run: String,
         /// The same as `--as`
-        #[arg(value_name = "WORD", hide = true, required_unless_present = "said", conflicts_with = "said")]
+        #[arg(value_name = "WORD", hide = true, conflicts_with = "said")]
         became: Option<Became>,
         /// What became of the step
-        #[arg(id = "said", long = "as", value_name = "WORD")]
+        #[arg(id = "said", long = "as", value_name = "WORD", required_unless_present = "became")]
         said: Option<Became>,
         /// What later steps see as the step's output, with `done`: JSON, @FILE, or - for standard input
         #[arg(long, value_name = "JSON")]
