@@ -45,6 +45,11 @@ impl Account {
         }
     }
 
+    /// An account that has been bound elsewhere, such as one that signed in.
+    pub fn of(executor: Executor, connection: Arc<Connection>, clock: Clock) -> Account {
+        Account { executor, connection, clock }
+    }
+
     /// Its actions.
     pub fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
         self.connection.connector.actions()

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tidegate::manifest::connector::auth::{Auth, GrantType};
 
 use super::fixture;
 use super::schema::Schemas;
@@ -13,6 +14,8 @@ use super::wire::{Message, Passed};
 pub struct Document {
     whole: Value,
     pub schemas: Schemas,
+    /// Whether bearer tokens are those of users who signed in, not the app's.
+    pub has_user_tokens: bool,
 }
 
 /// A described operation and the values of its path.
@@ -27,7 +30,7 @@ impl Document {
         let mut whole = fixture::json(path);
         quirks(&mut whole);
         let schemas = Schemas::new(&whole);
-        Document { whole, schemas }
+        Document { whole, schemas, has_user_tokens: false }
     }
 
     /// What a request has that the document does not permit, or lacks that it demands.
@@ -49,9 +52,36 @@ impl Document {
         let content = response["content"].as_object()?;
         let media = media_type(&passed.answer);
         Some(match content.get(media) {
+            // A file: there is nothing to read in it.
+            Some(declared) if self.schemas.target(&declared["schema"])["format"] == "binary" => Vec::new(),
             Some(declared) => self.schemas.wrong(&declared["schema"], &passed.answer.json()),
             None => vec![format!("an answer of the type `{media}` is not described")],
         })
+    }
+
+    /// What of our scheme the document does not permit for the operation of a request: also a scheme that this
+    /// request was not sent with, as an account may have no other.
+    pub fn wrong_scheme(&self, sent: &Message, ours: &Auth) -> Option<String> {
+        let operation = self.operation(sent)?;
+        let alternatives = operation.described["security"].as_array().into_iter().flatten();
+        let mut named = alternatives.filter_map(Value::as_object).flatten();
+        let accepted = |name: &str| {
+            let scheme = &self.whole["components"]["securitySchemes"][name];
+            match (scheme["type"].as_str(), scheme["scheme"].as_str(), ours) {
+                (Some("http"), Some("OAuth"), Auth::Oauth1 { .. })
+                | (Some("http"), Some("bearer"), Auth::Bearer { .. }) => true,
+                (Some("http"), Some("bearer"), Auth::Oauth2(ours)) => ours.grant == GrantType::ClientCredentials,
+                (Some("oauth2"), None, Auth::Oauth2(ours)) => ours.grant == GrantType::AuthorizationCode,
+                _ => false,
+            }
+        };
+        let Some((_, scopes)) = named.find(|(name, _)| accepted(name)) else {
+            return Some(format!("such credentials are not accepted: {}", operation.described["security"]));
+        };
+        let Auth::Oauth2(ours) = ours else { return None };
+        let mut scopes = scopes.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let lacking = scopes.find(|scope| !ours.scopes.iter().any(|asked| asked == scope))?;
+        Some(format!("the scope `{lacking}` is not asked for"))
     }
 
     /// The description of the operation that a request is for.
@@ -178,6 +208,9 @@ impl Document {
         let mut names = accepted.filter_map(Value::as_object).flat_map(Map::keys);
         let is_accepted = names.any(|name| {
             let scheme = &self.whole["components"]["securitySchemes"][name];
+            if self.has_user_tokens && given == "Bearer" {
+                return scheme["type"] == "oauth2";
+            }
             let scheme = scheme["scheme"].as_str().filter(|_| scheme["type"] == "http");
             scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(given))
         });

@@ -179,8 +179,12 @@ async fn serve(mut stream: TcpStream, behind: Arc<Behind>, passed: Arc<Mutex<Vec
             }
         };
         let raw = answer.raw.clone();
+        let is_last = request.header("connection") == Some("close");
         passed.lock().unwrap().push(Passed { request, answer });
         stream.write_all(&raw).await.unwrap();
+        if is_last {
+            return;
+        }
     }
 }
 

@@ -33,7 +33,7 @@ const CALLBACK: &str = "http://127.0.0.1:7499/sign-in/callback";
 
 /// Keeps grants as the store does, but for the disk.
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     rows: Mutex<HashMap<GrantKey, Row>>,
     /// The store takes nothing.
     is_full: AtomicBool,
@@ -99,12 +99,12 @@ impl Grants for Memory {
 }
 
 /// A sandbox, and what a process on it has.
-struct Stage {
-    sandbox: Sandbox,
-    clock: Clock,
-    memory: Arc<Memory>,
+pub struct Stage {
+    pub sandbox: Sandbox,
+    pub clock: Clock,
+    pub memory: Arc<Memory>,
     executor: Executor,
-    connection: Arc<Connection>,
+    pub connection: Arc<Connection>,
 }
 
 fn key(scheme: &str) -> GrantKey {
@@ -115,7 +115,7 @@ fn executor(clock: &Clock, memory: &Arc<Memory>) -> Executor {
     executor_with_files(clock, memory, Vec::new())
 }
 
-fn executor_with_files(clock: &Clock, memory: &Arc<Memory>, folders: Vec<PathBuf>) -> Executor {
+pub fn executor_with_files(clock: &Clock, memory: &Arc<Memory>, folders: Vec<PathBuf>) -> Executor {
     let requester = Requester::new(RequesterOptions {
         egress: Egress::new(&["127.0.0.1:*".to_owned()]).unwrap(),
         clock: clock.clone(),
@@ -134,6 +134,11 @@ fn bind(written: &manifest::Connector, settings: Value) -> Arc<Connection> {
     Arc::new(Connection::bind("main", connector, &settings, &Secrets::new("")).unwrap())
 }
 
+/// The fields of a connection by the sandbox's OAuth 2 client.
+fn client() -> Value {
+    json!({"client_id": sandbox::X_CLIENT_ID, "client_secret": sandbox::X_CLIENT_SECRET})
+}
+
 /// The embedded connector X, at the sandbox.
 fn x(url: &str, fields: Value) -> Arc<Connection> {
     let written = Catalog::embedded().connectors["x"].value.clone();
@@ -145,25 +150,41 @@ impl Stage {
         let clock = Clock::manual(NOW);
         let sandbox =
             Sandbox::start(sandbox::Options { clock: clock.clone(), ..sandbox::Options::default() }).await.unwrap();
+        let url = sandbox.x_url();
+        Stage::at(sandbox, clock, &url, fields)
+    }
+
+    /// On a sandbox that is asked at `url`, by a client that has signed in there.
+    pub async fn signed_in_at(sandbox: Sandbox, clock: Clock, url: &str) -> Stage {
+        let stage = Stage::at(sandbox, clock, url, client());
+        stage.sign_in().await;
+        stage
+    }
+
+    fn at(sandbox: Sandbox, clock: Clock, url: &str, fields: Value) -> Stage {
         let memory = Arc::new(Memory::default());
         let executor = executor(&clock, &memory);
-        let connection = x(&sandbox.x_url(), fields);
+        let connection = x(url, fields);
         Stage { sandbox, clock, memory, executor, connection }
     }
 
     /// With an app's OAuth 2 client.
     async fn with_client() -> Stage {
-        Stage::new(json!({"client_id": sandbox::X_CLIENT_ID, "client_secret": sandbox::X_CLIENT_SECRET})).await
+        Stage::new(client()).await
     }
 
     /// The same, signed in.
     async fn signed_in() -> Stage {
         let stage = Stage::with_client().await;
-        let begun = stage.begin("user2", Some(CALLBACK)).await;
-        let told = stage.decide(&begun, "allow").await;
-        let grant = stage.finish("user2", &begun, told).await.unwrap();
-        stage.memory.put(key("user2"), grant);
+        stage.sign_in().await;
         stage
+    }
+
+    async fn sign_in(&self) {
+        let begun = self.begin("user2", Some(CALLBACK)).await;
+        let told = self.decide(&begun, "allow").await;
+        let grant = self.finish("user2", &begun, told).await.unwrap();
+        self.memory.put(key("user2"), grant);
     }
 
     async fn begin(&self, scheme: &str, callback: Option<&str>) -> Begun {

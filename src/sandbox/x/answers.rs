@@ -85,7 +85,7 @@ fn tweet_value(store: &Store, tweet: &Tweet, selection: &Selection) -> Value {
             "reply_settings" => add(field, "everyone".into()),
             "public_metrics" => add(
                 field,
-                json!({"retweet_count": 0, "reply_count": 0, "like_count": 0, "quote_count": 0, "bookmark_count": 0, "impression_count": 0}),
+                json!({selection.name("retweet_count"): 0, "reply_count": 0, "like_count": 0, "quote_count": 0, "bookmark_count": 0, "impression_count": 0}),
             ),
             "display_text_range" => add(field, json!([0, shown_text(tweet).chars().count()])),
             "edit_controls" => add(
@@ -135,7 +135,7 @@ fn user_value(store: &Store, user: &User, selection: &Selection) -> Value {
                 let tweets = store.tweet_count(user.id);
                 let (followers, following) =
                     (store.follows(user.id, false, u64::MAX), store.follows(user.id, true, u64::MAX));
-                json!({"followers_count": followers.count(), "following_count": following.count(), "tweet_count": tweets, "listed_count": 0, "like_count": 3})
+                json!({"followers_count": followers.count(), "following_count": following.count(), selection.name("tweet_count"): tweets, "listed_count": 0, "like_count": 3})
             }
             "most_recent_tweet_id" => match latest_tweet(store, user.id) {
                 Some(tweet) => tweet.id.to_string().into(),

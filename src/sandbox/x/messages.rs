@@ -18,7 +18,8 @@ use crate::sandbox::exchange::{Answer, Call, PICTURE, Parameters, to_json};
 
 /// Events are listed for so long.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
-const FIELDS: &[&str] = &["dm_event.fields", "expansions", "user.fields", "media.fields", "tweet.fields"];
+const FIELDS: &[&str] =
+    &["dm_event.fields", "expansions", "user.fields", "media.fields", "tweet.fields", "post.fields"];
 const EVENT_FIELDS: &str = "attachments created_at dm_conversation_id entities event_type id participant_ids \
     referenced_tweets sender_id text";
 
@@ -197,13 +198,13 @@ impl Messages {
         Answer::new(StatusCode::OK, JSON, r#"{"data":{"deleted":true}}"#).wrote(id.into(), Some(id.into()))
     }
 
-    /// The bytes of a picture, by the end of its address: `message/medium/name`.
-    pub fn download(&self, place: &str) -> Answer {
+    /// The bytes of a picture as `kind`, by the end of its address: `message/medium/name`.
+    pub fn download(&self, place: &str, kind: &'static str) -> Answer {
         let is_there = |event: &Event| {
             event.media.as_ref().and_then(|medium| medium.place(event.id)).is_some_and(|known| known == place)
         };
         match self.events.iter().any(is_there) {
-            true => Answer::new(StatusCode::OK, "image/png", PICTURE),
+            true => Answer::new(StatusCode::OK, kind, PICTURE),
             false => problems::plain(StatusCode::NOT_FOUND, "Not Found"),
         }
     }
@@ -226,18 +227,22 @@ impl Messages {
         let list = |name: &str| -> Vec<&str> {
             parameters.get(name).map(|list| list.split(',').collect()).unwrap_or_default()
         };
-        let fields = list("dm_event.fields");
+        let mut fields = list("dm_event.fields");
         if let Some(wrong) = fields.iter().find(|field| !EVENT_FIELDS.split(' ').any(|known| known == **field)) {
             let message =
                 format!("The `dm_event.fields` query parameter value [{wrong}] is not one of [{EVENT_FIELDS}]");
             return Err(problems::invalid("dm_event.fields", &[wrong], &message));
+        }
+        let expansions = list("expansions");
+        // What is expanded is shown in the event as well: by the names of version 2.167 `sender_id` is no field of its own.
+        if expansions.contains(&"sender_id") && !fields.contains(&"sender_id") {
+            fields.push("sender_id");
         }
         let mut answer = Map::new();
         let data: Vec<Value> = events.iter().map(|event| event.value(&fields)).collect();
         if !data.is_empty() {
             answer.insert("data".into(), data.into());
         }
-        let expansions = list("expansions");
         let mut includes = Map::new();
         if expansions.contains(&"sender_id") {
             let mut senders: Vec<u64> = events.iter().map(|event| event.sender).collect();

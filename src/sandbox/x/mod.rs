@@ -249,7 +249,9 @@ impl X {
             Operation::ListMessages => messages.list(&store, uploads, argument, call),
             Operation::GetMessage => messages.one(&store, uploads, argument, call),
             Operation::DeleteMessage => return messages.delete(argument),
-            Operation::DownloadMedia | Operation::DownloadSignedMedia => return messages.download(argument),
+            // Version 2 does not say what it is (X's OpenAPI document, dmConversationsMediaDownload).
+            Operation::DownloadMedia => return messages.download(argument, "application/octet-stream"),
+            Operation::DownloadSignedMedia => return messages.download(argument, "image/png"),
             Operation::ListMessagesV1 => return messages.list_v1(call),
             Operation::GetMessageV1 => return messages.one_v1(call),
             Operation::DeleteMessageV1 => return messages.delete_v1(call),

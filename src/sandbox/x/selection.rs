@@ -30,13 +30,15 @@ pub(super) const TWEET_EXPANSIONS: &str = "article.cover_media article.media_ent
 /// Expansions of users.
 pub(super) const USER_EXPANSIONS: &str = "affiliation.user_id most_recent_tweet_id pinned_tweet_id";
 
-/// What version 2.167 calls some fields and expansions.
+/// What version 2.167 calls some fields, expansions and metrics.
 const RENAMED: &[(&str, &str)] = &[
     ("edit_history_post_ids", "edit_history_tweet_ids"),
     ("note_post", "note_tweet"),
     ("referenced_posts", "referenced_tweets"),
     ("most_recent_post_id", "most_recent_tweet_id"),
     ("pinned_post_id", "pinned_tweet_id"),
+    ("post_count", "tweet_count"),
+    ("repost_count", "retweet_count"),
 ];
 
 /// Which fields and expansions a call wants.

@@ -3,18 +3,22 @@
 
 use std::collections::BTreeSet;
 
+use rstest::rstest;
 use serde_json::json;
 use tidegate::engine::Verdict;
-use tidegate::sandbox::{self, Fault, NewTweet, Options, RateLimits, Service};
+use tidegate::sandbox::{self, Fault, NewMessage, NewTweet, Options, RateLimits, Service};
 
-use super::bench::{Bench, NOW_MS, account};
+use super::bench::{Bench, NOW_MS, POST, TWEET, Version, account};
 use crate::reference::settle;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
+#[rstest]
+#[case::tweet_names(TWEET)]
+#[case::post_names(POST)]
 #[tokio::test]
-async fn every_action_of_x_is_as_its_document_says() {
-    let Some(mut bench) = Bench::start("every_action_of_x_is_as_its_document_says", |_| {}).await else {
+async fn every_action_of_x_is_as_its_document_says(#[case] version: Version) {
+    let Some(mut bench) = Bench::of(version, "every_action_of_x_is_as_its_document_says", |_| {}).await else {
         return;
     };
     let tweet = |text: &str| NewTweet { text: text.to_owned(), ..NewTweet::default() };
@@ -101,12 +105,38 @@ async fn every_action_of_x_is_as_its_document_says() {
     asked.extend(["get_mentions", "get_followers", "get_following"].map(String::from));
     asked.extend(["get_my_followers", "get_my_following"].map(String::from));
     asked.extend(super::writing::ASKED.iter().map(|name| (*name).to_owned()));
-    // What somebody has to sign in for by OAuth 2, and an address that the document does not have, are asked of the
-    // sandbox elsewhere.
+    // What somebody has to sign in for by OAuth 2 is asked below; an address that the document does not have is asked
+    // of the sandbox elsewhere.
     asked.extend(["download_media", "download_signed_media"].map(String::from));
     let requests = bench.account.actions().filter(|action| !action.is_composite);
     let all: BTreeSet<String> = requests.map(|action| action.name.clone()).collect();
     assert_eq!(asked, all, "an action that nothing here asks");
+    settle(&bench.wrong);
+}
+
+#[tokio::test]
+async fn an_account_that_signed_in_by_oauth_2_asks_as_the_document_says() {
+    let test = "an_account_that_signed_in_by_oauth_2_asks_as_the_document_says";
+    let Some(mut bench) = Bench::signed_in(test).await else {
+        return;
+    };
+    let message = NewMessage { from: "ada".to_owned(), text: "Look".to_owned(), picture: true, chosen: None };
+    let message = bench.sandbox.control().add_message(&message);
+    bench.call("get_me", json!({})).await.unwrap();
+    let got = bench.call("get_messages", json!({})).await.unwrap();
+    let url = got[0]["media"][0]["url"].as_str().unwrap();
+    let [resource_id, media_id, message_id] = url.rsplit('/').take(3).collect::<Vec<_>>()[..] else {
+        panic!("{url}");
+    };
+    assert_eq!(message_id, message);
+    let picture = json!({"message_id": message_id, "media_id": media_id, "resource_id": resource_id});
+    let saved = bench.call("download_media", picture).await.unwrap();
+    // The service says `application/octet-stream`; the file says what it is.
+    assert_eq!(saved["type"], "image/png");
+    let gone = json!({"message_id": message_id, "media_id": "1", "resource_id": resource_id});
+    bench.refused("download_media", gone, 404).await;
+    let posted = bench.call("create_tweet", json!({"text": "by OAuth 2"})).await.unwrap();
+    bench.call("delete_tweet", json!({"id": posted["id"]})).await.unwrap();
     settle(&bench.wrong);
 }
 

@@ -1,10 +1,11 @@
 //! Uploads, messages, retweets and webhooks of X: each request on the sandbox, held against X's own document,
 //! and what was recorded of them.
 
+use rstest::rstest;
 use serde_json::{Map, json};
 use tidegate::sandbox::{NewMessage, NewTweet};
 
-use super::bench::Bench;
+use super::bench::{Bench, POST, TWEET, Version};
 use super::replay::Replay;
 use crate::reference::answer::Given;
 use crate::reference::fixture::Recorded;
@@ -41,9 +42,12 @@ pub const ASKED: &[&str] = &[
     "validate_webhook",
 ];
 
+#[rstest]
+#[case::tweet_names(TWEET)]
+#[case::post_names(POST)]
 #[tokio::test]
-async fn what_is_written_to_x_is_as_its_document_says() {
-    let Some(mut bench) = Bench::start("what_is_written_to_x_is_as_its_document_says", |_| {}).await else {
+async fn what_is_written_to_x_is_as_its_document_says(#[case] version: Version) {
+    let Some(mut bench) = Bench::of(version, "what_is_written_to_x_is_as_its_document_says", |_| {}).await else {
         return;
     };
     let tweet = NewTweet { text: "low tide".to_owned(), ..NewTweet::default() };
