@@ -12,6 +12,7 @@ use serde_json::Value;
 use self::composite::Composite;
 use super::result::ActionResult;
 use super::{Error, Exit, Place, Project, Result, connectors, deploy, open, project, value};
+use crate::connector::paginator::At;
 use crate::connector::{self, Call, Exchange};
 use crate::engine::Failure;
 use crate::manifest::Connector;
@@ -40,6 +41,9 @@ pub struct Called {
     pub result: ActionResult,
     /// What the service told beside it.
     pub problems: Vec<String>,
+    /// Of a list that was read only so far: the service's token of the page after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
     /// Every request with its answer, secrets masked; none for what is done without one.
     pub exchanges: Vec<Value>,
     /// The run that did it, where it asked people.
@@ -93,10 +97,11 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, way: Way<'_>) -> 
         let call = Call::new(&bound, ready, Value::Object(given));
         let sent = executor.call_seen(call, &mut |exchange| exchanges.push(exchange.clone())).await;
         let problems = sent.result.as_ref().map(|page| page.problems.clone()).unwrap_or_default();
+        let next_token = sent.result.as_ref().ok().and_then(next_token);
         let result = sent.result.map(connector::Page::into_output);
-        Done { output: sent.elements.unwrap_or_default(), problems, ..Done::new(result, &exchanges) }
+        Done { output: sent.elements.unwrap_or_default(), problems, next_token, ..Done::new(result, &exchanges) }
     };
-    let Done { result, output, raw, exchanges, problems, run } = done;
+    let Done { result, output, raw, exchanges, problems, next_token, run } = done;
     let exit = result.as_ref().err().map(|failure| Error::from(failure.clone()).exit);
     let mut result = match result {
         Ok(output) => ActionResult::done(Some(ready), output, raw),
@@ -106,7 +111,7 @@ pub async fn call(place: &Place, action: &str, inputs: Inputs, way: Way<'_>) -> 
         let rows = result.output.get("results").filter(|_| ready.foreach.is_some());
         result.tables.push(table::whole(rows.unwrap_or(&result.output)));
     }
-    Ok(Called { action: action.to_owned(), connection: account, result, problems, exchanges, run, exit })
+    Ok(Called { action: action.to_owned(), connection: account, result, problems, next_token, exchanges, run, exit })
 }
 
 /// What was done.
@@ -118,6 +123,7 @@ struct Done {
     raw: Vec<Value>,
     exchanges: Vec<Value>,
     problems: Vec<String>,
+    next_token: Option<String>,
     run: Option<String>,
 }
 
@@ -129,8 +135,17 @@ impl Done {
             raw: exchanges.iter().map(Exchange::raw).filter(|raw| !raw.is_null()).collect(),
             exchanges: exchanges.iter().filter_map(|exchange| serde_json::to_value(exchange).ok()).collect(),
             problems: Vec::new(),
+            next_token: None,
             run: None,
         }
+    }
+}
+
+/// Where the next call would go on; none where that would pass over records that were left out.
+fn next_token(page: &connector::Page) -> Option<String> {
+    match &page.next.as_ref().filter(|_| !page.is_truncated)?.at {
+        At::Token(token) => Some(token.clone()),
+        At::Url(_) | At::Number(_) => None,
     }
 }
 

@@ -1,11 +1,28 @@
 //! Gathers what is found about one file. Every rule of `check` reports here, by the JSON pointer of the value
-//! that it is about; the file's `Source` knows where that stands.
+//! that it is about; the file's `Source` knows where that stands. What only stands in for something else that was
+//! told already is not complained about.
 
 use crate::manifest::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::manifest::source::Source;
 
 /// The most names that are listed where none of them is close to what was written.
 const LISTED: usize = 12;
+
+/// What may only seem to be missing where something is wrong: the key or value that is not read may have been it.
+const OF_ABSENCE: &[&str] = &[
+    "connection_missing",
+    "field_missing",
+    "if_without_condition",
+    "if_without_steps",
+    "foreach_without_steps",
+    "repeat_without_steps",
+    "input_missing",
+    "path_missing",
+    "host_missing",
+    "step_without_keyword",
+    "steps_empty",
+    "trigger_missing",
+];
 
 /// What is found about one file.
 pub struct Findings<'a> {
@@ -51,6 +68,9 @@ impl<'a> Findings<'a> {
 
     /// The key of the value at `pointer` is wrong: an unknown or misplaced name.
     pub fn key_error(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<Help>) {
+        if self.is_told(code, pointer) {
+            return;
+        }
         let Help(help) = help.into();
         self.found.push(self.source.at_key(pointer, Severity::Error, code, message.into(), help));
     }
@@ -65,11 +85,22 @@ impl<'a> Findings<'a> {
         message: impl Into<String>,
         help: impl Into<Help>,
     ) {
+        if self.is_told(code, pointer) {
+            return;
+        }
         let (Help(help), (offset, length)) = (help.into(), span);
         self.found.push(self.source.within(pointer, offset, length, severity, code, message.into(), help));
     }
 
+    /// Whether this only follows from what was wrong with the file before.
+    fn is_told(&self, code: &str, pointer: &str) -> bool {
+        self.source.is_stand_in(pointer) || (OF_ABSENCE.contains(&code) && self.source.is_wrong_at(pointer))
+    }
+
     fn value(&mut self, severity: Severity, code: &'static str, pointer: &str, message: String, Help(help): Help) {
+        if self.is_told(code, pointer) {
+            return;
+        }
         self.found.push(self.source.diagnostic(pointer, severity, code, message, help));
     }
 }

@@ -46,22 +46,6 @@ pub use settings::{alone as connection, settings};
 use crate::manifest::catalog::Catalog;
 use crate::manifest::{Diagnostic, Origin, Problem, flow as written};
 
-/// What may only seem to be missing in a file with errors: the key or value that is not read may have been it.
-const OF_ABSENCE: &[&str] = &[
-    "connection_missing",
-    "field_missing",
-    "if_without_condition",
-    "if_without_steps",
-    "foreach_without_steps",
-    "repeat_without_steps",
-    "input_missing",
-    "path_missing",
-    "host_missing",
-    "step_without_keyword",
-    "steps_empty",
-    "trigger_missing",
-];
-
 /// What lies outside the files, asked through functions so that checking stays pure.
 pub struct Surroundings<'a> {
     /// Whether an environment variable is set.
@@ -78,8 +62,7 @@ pub fn catalog(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagno
     let mut found = catalog.diagnostics.clone();
     // Of what has errors, the rest is looked at, too: everything is told at once.
     let drafted = catalog.with_drafts();
-    let whole = catalog;
-    let catalog = drafted.as_ref().unwrap_or(whole);
+    let catalog = drafted.as_ref().unwrap_or(catalog);
     // That those inside the program have no mistakes is tested.
     for loaded in catalog.connectors.values().filter(|loaded| loaded.origin == Origin::File) {
         found.extend(connector(catalog, loaded));
@@ -88,8 +71,6 @@ pub fn catalog(catalog: &Catalog, surroundings: &Surroundings<'_>) -> Vec<Diagno
         found.extend(flow(catalog, name, loaded, surroundings));
     }
     found.extend(settings(catalog, surroundings));
-    let is_draft = |file: &std::path::Path| whole.drafts.sources().any(|source| source.holds(file));
-    found.retain(|found| !OF_ABSENCE.contains(&found.code) || !is_draft(&found.file));
     found.sort_by(|left, right| order(left).cmp(&order(right)));
     found.dedup();
     found

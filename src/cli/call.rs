@@ -56,6 +56,9 @@ impl Call {
         for problem in &called.problems {
             output::note(&format!("warning: {}", one_line(problem)))?;
         }
+        if let Some(token) = &called.next_token {
+            output::note(&format!("there is more: next_token {}", one_line(token)))?;
+        }
         if let Some(error) = &called.result.error {
             output::note(failed(error).trim_end())?;
         }

@@ -69,15 +69,6 @@ pub enum Origin {
     File,
 }
 
-impl Drafts {
-    /// The texts of all of them.
-    pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        let connectors = self.connectors.values().map(|loaded| &loaded.source);
-        let flows = self.flows.values().map(|loaded| &loaded.source);
-        connectors.chain(flows).chain(self.settings.iter().map(|loaded| &loaded.source)).map(|source| &**source)
-    }
-}
-
 impl<T> Loaded<T> {
     pub(super) fn new(value: T, source: Source, origin: Origin) -> Self {
         Loaded { value: Arc::new(value), source: Arc::new(source), origin }

@@ -339,6 +339,7 @@ impl Loader {
             value = read.value;
             found.extend(read.found);
             source.rename(&read.renamed);
+            source.stand_in(read.stood_in);
         }
         let is_sound = !errors(&found);
         self.catalog.diagnostics.extend(found);

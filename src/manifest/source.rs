@@ -12,6 +12,8 @@ use crate::yaml::{self, Content, Node, Span};
 pub struct Source {
     files: Vec<File>,
     root: Option<Node>,
+    /// The place of a mapping or list, and a key or index in it.
+    stood_in: Vec<(Span, String)>,
 }
 
 /// One file's text.
@@ -47,7 +49,7 @@ impl Source {
     /// Several files of one manifest, or one. The tree comes with [`Source::set_root`].
     pub fn new(files: impl IntoIterator<Item = (PathBuf, Arc<str>)>) -> Self {
         let files = files.into_iter().map(|(path, text)| File { path, text, lines: OnceLock::new() }).collect();
-        Source { files, root: None }
+        Source { files, root: None, stood_in: Vec::new() }
     }
 
     /// Sets the tree, whose spans are in this source's files.
@@ -62,6 +64,37 @@ impl Source {
         }
     }
 
+    /// Takes what else stands in for, by the place of what it is in, and its key or index there: there is nothing more
+    /// to say about it.
+    pub fn stand_in(&mut self, stood_in: Vec<(Span, String)>) {
+        self.stood_in = stood_in;
+    }
+
+    /// Whether the value at a pointer, or one that it is in, only stands in for what was told to be wrong or missing.
+    pub fn is_stand_in(&self, pointer: &str) -> bool {
+        let mut node = self.root.as_ref().filter(|_| !self.stood_in.is_empty());
+        for segment in segments(pointer) {
+            let Some(here) = node else { return false };
+            if self.stood_in.iter().any(|(span, key)| *span == here.span && *key == segment) {
+                return true;
+            }
+            node = child(here, &segment).map(|(node, _)| node);
+        }
+        false
+    }
+
+    /// Whether something in the mapping at a pointer, or in that around it, was told to be wrong or missing.
+    pub fn is_wrong_at(&self, pointer: &str) -> bool {
+        let is_mapping = |node: &Node| matches!(node.content, Content::Mapping(_));
+        let mut node = self.root.as_ref();
+        let mut mapping = node;
+        for segment in segments(pointer) {
+            node = node.and_then(|node| child(node, &segment)).map(|(node, _)| node);
+            mapping = node.filter(|node| is_mapping(node)).or(mapping);
+        }
+        mapping.is_some_and(|mapping| self.stood_in.iter().any(|(span, _)| is_within(*span, mapping.span)))
+    }
+
     /// The tree; none where the text could not be followed.
     pub fn root(&self) -> Option<&Node> {
         self.root.as_ref()
@@ -70,11 +103,6 @@ impl Source {
     /// The first file, relative to the project.
     pub fn path(&self) -> &Path {
         self.files.first().map_or(Path::new(""), |file| &file.path)
-    }
-
-    /// Whether a file is one of its.
-    pub fn holds(&self, path: &Path) -> bool {
-        self.files.iter().any(|file| file.path == path)
     }
 
     /// The text of one file of it.
@@ -166,18 +194,8 @@ impl Source {
 
     fn find(&self, pointer: &str) -> Found<'_> {
         let mut found = Found { node: self.root.as_ref(), key: None, is_whole: true };
-        for segment in pointer.split('/').skip(1) {
-            let segment = segment.replace("~1", "/").replace("~0", "~");
-            let next = match found.node.map(|node| &node.content) {
-                Some(Content::Mapping(entries)) => entries
-                    .iter()
-                    .find(|entry| *entry.key == *segment)
-                    .map(|entry| (&entry.value, Some(entry.key_span))),
-                Some(Content::Sequence(items)) => {
-                    segment.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item, None))
-                }
-                _ => None,
-            };
+        for segment in segments(pointer) {
+            let next = found.node.and_then(|node| child(node, &segment));
             let Some((node, key)) = next else {
                 found.is_whole = false;
                 return found;
@@ -258,6 +276,27 @@ fn rename(node: &mut Node, renamed: &[(Span, String)]) {
                 rename(&mut entry.value, renamed);
             }
         }
+    }
+}
+
+fn is_within(span: Span, other: Span) -> bool {
+    span.file == other.file && other.start <= span.start && span.end <= other.end
+}
+
+/// The segments of a pointer, as they are in the tree (RFC 6901).
+fn segments(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+}
+
+/// The member or item of a node, with its key's place.
+fn child<'source>(node: &'source Node, segment: &str) -> Option<(&'source Node, Option<Span>)> {
+    match &node.content {
+        Content::Mapping(entries) => {
+            let entry = entries.iter().find(|entry| *entry.key == *segment)?;
+            Some((&entry.value, Some(entry.key_span)))
+        }
+        Content::Sequence(items) => Some((items.get(segment.parse::<usize>().ok()?)?, None)),
+        Content::Scalar(..) => None,
     }
 }
 

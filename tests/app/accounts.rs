@@ -1,5 +1,7 @@
 //! Calling actions and testing accounts: what the service says, in words, and what follows from it.
 
+use std::collections::BTreeSet;
+
 use tidegate::app::{Exit, call, connections, connectors, flows, health, project};
 
 use super::*;
@@ -31,6 +33,28 @@ async fn an_action_is_called_with_what_a_person_writes() {
     let sms = call::call(&project.place(), "twilio.send_sms", given, call::Way::default()).await.unwrap();
     assert_eq!(sms.result.tables[0].rows.len(), 2);
     assert_eq!(project.sandbox.control().count(sandbox::Service::Twilio, "send_sms").done, 2);
+}
+
+#[tokio::test]
+async fn a_list_says_where_it_goes_on_and_is_gone_on_with() {
+    let project = Project::new(&[]).await;
+    let tweets = sandbox::NewTweet { text: "All clear {n}".to_owned(), count: 45, ..Default::default() };
+    project.sandbox.control().add_tweets(&tweets);
+    let (mut ids, mut next, mut calls) = (BTreeSet::new(), None, 0);
+    loop {
+        let mut given = vec!["query=clear".to_owned(), "max_results=20".to_owned()];
+        given.extend(next.map(|token| format!("next_token={token}")));
+        let inputs = call::Inputs { pairs: given, json: None };
+        let called = call::call(&project.place(), "x.search_tweets", inputs, call::Way::default()).await.unwrap();
+        let found = called.result.output.as_array().unwrap().iter();
+        ids.extend(found.map(|tweet| tweet["id"].as_str().unwrap().to_owned()));
+        calls += 1;
+        next = called.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((ids.len(), calls), (45, 3));
 }
 
 #[tokio::test]

@@ -97,18 +97,21 @@ impl<'a> Reader<'a> {
         let mut unknown = Vec::new();
         for entry in entries {
             match property(form, &entry.key).or_else(|| other_members(form)) {
-                Some(schema) => self.member(entry, &entry.key, schema, &mut members),
+                Some(schema) => self.member(node, entry, &entry.key, schema, &mut members),
                 None => unknown.push(entry),
             }
         }
         let mut meant = Vec::new();
         if !unknown.is_empty() {
             meant = self.unknown_keys(&unknown, entries, form, place);
+            let is_read = |entry: &Entry| meant.iter().any(|(read, _)| std::ptr::eq(*read, entry));
+            let unread = unknown.iter().filter(|entry| !is_read(entry));
+            self.stood_in.extend(unread.map(|entry| (node.span, entry.key.to_string())));
         }
         for (entry, name) in &meant {
             if let Some(schema) = property(form, name) {
                 self.renamed.push((entry.key_span, (*name).to_owned()));
-                self.member(entry, name, schema, &mut members);
+                self.member(node, entry, name, schema, &mut members);
             }
         }
         let required = form.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -122,18 +125,31 @@ impl<'a> Reader<'a> {
                 let message = format!("the key `{key}` is missing in {place}");
                 self.error(opening(node, place), "missing_key", message, help);
             }
+            if let Some(schema) = property(form, key).filter(|_| !members.contains_key(key)) {
+                members.insert(key.to_owned(), self.stand_in(node, key, schema));
+            }
         }
         Value::Object(members)
     }
 
     /// What is wrong with a value is told, and then it is not there.
-    fn member(&mut self, entry: &'a Entry, name: &'a str, schema: &'a Value, members: &mut Map<String, Value>) {
+    fn member(
+        &mut self,
+        node: &Node,
+        entry: &'a Entry,
+        name: &'a str,
+        schema: &'a Value,
+        members: &mut Map<String, Value>,
+    ) {
         let forms = self.forms(schema);
         let place = Place { name: Name::Key(name), key: Some(entry.key_span) };
         let before = self.errors;
         let value = self.node(&entry.value, &forms, place);
-        if self.errors == before || !value.is_null() {
-            members.insert(name.to_owned(), value);
+        match self.errors > before && value.is_null() {
+            true => self.stood_in.push((node.span, name.to_owned())),
+            false => {
+                members.insert(name.to_owned(), value);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 mod form;
 mod mapping;
 
-use form::{bound, has_type, is_free, wanted, words};
+use form::{bound, has_type, is_free, property, types, wanted, words};
 
 use super::{Diagnostic, Duration, Severity, Source, diagnostic::did_you_mean, duration, typed};
 use crate::yaml::{self, Content, Node, Span, Style};
@@ -19,18 +19,20 @@ const MAX_FINDINGS: usize = 1_000;
 
 /// A tree as its schema types it.
 pub struct Read {
-    /// The value. With an error among the findings, what is wrong is not in it, and a key that is nearly one of
-    /// the schema's is taken for that.
+    /// The value. With an error among the findings, what is wrong is not in it, something that fits stands in for what
+    /// has to be there, and a key that is nearly one of the schema's is taken for that.
     pub value: Value,
     /// Everything that is wrong.
     pub found: Vec<Diagnostic>,
+    /// What stands in, or is not read: the place of what it is in, and its key or index there.
+    pub stood_in: Vec<(Span, String)>,
     /// The keys that were taken for others, by their place.
     pub renamed: Vec<(Span, String)>,
 }
 
 /// The value of a source's tree, with everything that is wrong.
 pub fn read(source: &Source, schema: &Value) -> Read {
-    let mut reader = Reader { source, schema, found: Vec::new(), errors: 0, renamed: Vec::new() };
+    let mut reader = Reader { source, schema, found: Vec::new(), errors: 0, stood_in: Vec::new(), renamed: Vec::new() };
     let value = match source.root() {
         Some(root) => {
             let place = Place { name: Name::File, key: None };
@@ -38,8 +40,8 @@ pub fn read(source: &Source, schema: &Value) -> Read {
         }
         None => Value::Null,
     };
-    let Reader { found, renamed, .. } = reader;
-    Read { value, found, renamed }
+    let Reader { found, stood_in, renamed, .. } = reader;
+    Read { value, found, stood_in, renamed }
 }
 
 /// A tree where no schema says what is in it: unquoted scalars are more than text only in canonical form.
@@ -84,6 +86,7 @@ struct Reader<'a> {
     schema: &'a Value,
     found: Vec<Diagnostic>,
     errors: usize,
+    stood_in: Vec<(Span, String)>,
     renamed: Vec<(Span, String)>,
 }
 
@@ -96,7 +99,7 @@ impl<'a> Reader<'a> {
         match &node.content {
             Content::Scalar(text, style) => self.scalar(node, text, *style, forms, place),
             Content::Sequence(items) => match forms.iter().find(|form| has_type(form, "array")) {
-                Some(form) => self.items(items, form, place),
+                Some(form) => self.items(node, items, form, place),
                 None => self.wrong_type(node, forms, place),
             },
             Content::Mapping(entries) => self.mapping(node, entries, forms, place),
@@ -180,7 +183,7 @@ impl<'a> Reader<'a> {
         self.error(node.span, "out_of_range", message, Some(help))
     }
 
-    fn items(&mut self, items: &'a [Node], form: &'a Value, place: Place<'a>) -> Value {
+    fn items(&mut self, node: &'a Node, items: &'a [Node], form: &'a Value, place: Place<'a>) -> Value {
         let Some(schema) = form.get("items") else {
             return items.iter().map(free).collect();
         };
@@ -190,13 +193,46 @@ impl<'a> Reader<'a> {
             Name::File => Name::File,
         };
         let place = Place { name, key: None };
-        let before = self.errors;
-        let values: Vec<Value> = items.iter().map(|item| self.node(item, &forms, place)).collect();
-        // Without one of them the others would not be at their places.
-        if self.errors > before && values.iter().any(Value::is_null) {
-            return Value::Null;
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let before = self.errors;
+            let value = self.node(item, &forms, place);
+            values.push(match self.errors > before && value.is_null() {
+                true => self.stand_in(node, &index.to_string(), schema),
+                false => value,
+            });
         }
         Value::Array(values)
+    }
+
+    /// What stands in for the member or item of `node` that is wrong or missing.
+    fn stand_in(&mut self, node: &Node, key: &str, schema: &'a Value) -> Value {
+        self.stood_in.push((node.span, key.to_owned()));
+        self.fitting(schema)
+    }
+
+    /// The least that fits a schema: of alternatives the first.
+    fn fitting(&self, schema: &'a Value) -> Value {
+        let forms = self.forms(schema);
+        let Some(form) = forms.first().filter(|form| !is_free(form)) else { return Value::Null };
+        if let Some(word) = words(form).first() {
+            return Value::from(*word);
+        }
+        match types(form).first() {
+            Some(&"string") if form.get("pattern").is_some_and(|text| text == duration::PATTERN) => Value::from("1h"),
+            Some(&"string") => Value::from(""),
+            Some(&("integer" | "number")) => {
+                Value::from(bound(form, "minimum").and_then(|least| i64::try_from(least).ok()).unwrap_or_default())
+            }
+            Some(&"boolean") => Value::from(false),
+            Some(&"array") => Value::Array(Vec::new()),
+            Some(&"object") => {
+                let required = form.get("required").and_then(Value::as_array).into_iter().flatten();
+                let members = required.filter_map(Value::as_str).filter_map(|key| Some((key, property(form, key)?)));
+                Value::Object(members.map(|(key, schema)| (key.to_owned(), self.fitting(schema))).collect())
+            }
+            _ => Value::Null,
+        }
     }
 
     fn wrong_type(&mut self, node: &Node, forms: &[&Value], place: Place<'_>) -> Value {
