@@ -31,6 +31,8 @@ pub struct Wanted {
 pub struct GivenUp {
     /// Runs, each with its epoch.
     pub runs: Vec<(String, i64)>,
+    /// Runs that were at work when the store refused something, each with its epoch.
+    pub refused: Vec<(String, i64)>,
     /// Triggers by flow, each with its epoch.
     pub triggers: Vec<(String, i64)>,
 }
@@ -126,10 +128,22 @@ impl Store {
 
     /// Gives back what this host claimed and is done with for now.
     pub async fn give_up(&self, given_up: GivenUp) -> Result<()> {
-        let Some(presence) = self.presence().cloned() else { return Ok(()) };
+        let presence = self.presence().cloned();
+        if presence.is_none() && given_up.refused.is_empty() {
+            return Ok(());
+        }
         self.database
             .transaction(move |sql| {
-                for (table, key, rows) in [("runs", "id", &given_up.runs), ("triggers", "flow", &given_up.triggers)] {
+                // What was about to send its first request may have left a mark, and keeps its slot.
+                for (run, epoch) in &given_up.refused {
+                    let text = "UPDATE runs SET state = 'running' \
+                                WHERE id = $1 AND epoch = $2 AND state = 'queued' AND started_at IS NOT NULL";
+                    sql.execute(text, params![run, *epoch])?;
+                }
+                let Some(presence) = &presence else { return Ok(()) };
+                let runs: Vec<_> = given_up.runs.iter().chain(&given_up.refused).collect();
+                let triggers: Vec<_> = given_up.triggers.iter().collect();
+                for (table, key, rows) in [("runs", "id", &runs), ("triggers", "flow", &triggers)] {
                     let text = format!(
                         "UPDATE {table} SET claimed_by = NULL WHERE {key} = $1 AND epoch = $2 AND claimed_by = $3"
                     );
@@ -285,7 +299,7 @@ fn take_lane(sql: &mut dyn Sql, presence: &Presence, flow: &str) -> Result<()> {
         free(sql, 2, 3)
     );
     sql.execute(&text, params![flow, presence.id(), presence.lease_ms()])?;
-    Ok(())
+    due::count_begun(sql, flow)
 }
 
 // Whether a host that is not heard of still holds its session.

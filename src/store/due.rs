@@ -83,6 +83,12 @@ impl Store {
             .await
     }
 
+    /// Counts the runs of a flow as begun that were about to send their first request when their host ended: a mark does
+    /// not write that ([`super::settle::Change::Mark`]). Whoever works on the flow anew keeps their slots for them.
+    pub async fn count_begun(&self, flow: String) -> Result<()> {
+        self.database.transaction(move |sql| count_begun(sql, &flow)).await
+    }
+
     /// The begun runs that hold a slot of a flow, as pairs of run and slot.
     pub async fn held_slots(&self, flow: String) -> Result<Vec<(String, Option<String>)>> {
         self.database
@@ -100,6 +106,12 @@ impl Store {
             })
             .await
     }
+}
+
+pub(super) fn count_begun(sql: &mut dyn Sql, flow: &str) -> Result<()> {
+    let text = "UPDATE runs SET state = 'running' WHERE flow = $1 AND state = 'queued' AND started_at IS NOT NULL";
+    sql.execute(text, params![flow])?;
+    Ok(())
 }
 
 // A loose scan: one look-up per flow with live runs, however long its backlog is.

@@ -47,13 +47,14 @@ pub(super) async fn set_to_work(host: &Arc<Host>) -> store::Result<Look> {
 // What could not be gone on with is free for every host again; what the store does not take now is kept.
 async fn give_back(host: &Host) -> store::Result<()> {
     let given_up = std::mem::take(&mut *host.given_up.lock());
-    if given_up.runs.is_empty() && given_up.triggers.is_empty() {
+    if given_up.runs.is_empty() && given_up.refused.is_empty() && given_up.triggers.is_empty() {
         return Ok(());
     }
     let outcome = host.store.give_up(given_up.clone()).await;
     if outcome.is_err() {
         let mut kept = host.given_up.lock();
         kept.runs.extend(given_up.runs);
+        kept.refused.extend(given_up.refused);
         kept.triggers.extend(given_up.triggers);
     }
     outcome
@@ -133,8 +134,9 @@ async fn work(host: Arc<Host>, flow: String, run: DueRun) {
         Err(error) => {
             // Nothing was acknowledged: the run is as the store has it, and is looked for again in a while.
             host.store_refused(&error);
-            host.give_back([(run.id.clone(), run.epoch)]);
-            (false, Some(host.now_ms() + STORE_PAUSE_MS))
+            host.given_up.lock().refused.push((run.id.clone(), run.epoch));
+            // It may have begun: the next claim, which asks which runs have, frees the slot of one that has not.
+            (host.bounds(&flow).holds_slots(), Some(host.now_ms() + STORE_PAUSE_MS))
         }
     };
     let is_hungry = {

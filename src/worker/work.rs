@@ -187,6 +187,9 @@ pub(super) async fn take_up(host: &Arc<Host>) -> store::Result<()> {
     batch::release_left(host).await?;
     for (flow, due_ms) in host.store.live_flows().await? {
         if host.bounds(&flow).holds_slots() {
+            if host.store.presence().is_none() {
+                host.store.count_begun(flow.clone()).await?;
+            }
             for (run, slot) in host.store.held_slots(flow.clone()).await? {
                 host.lanes.lock().hold(&flow, run, slot);
             }

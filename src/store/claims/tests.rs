@@ -105,7 +105,7 @@ async fn every_run_is_claimed_by_one_host_and_settled_under_its_claim() {
     assert!(one.claim_runs(wanted(25)).await.unwrap().runs.is_empty(), "what this host has is not found again");
     let (given, kept) = mine.split_at(1);
     let runs = vec![(given[0].id.clone(), given[0].epoch), (theirs[0].id.clone(), theirs[0].epoch)];
-    one.give_up(GivenUp { runs, triggers: Vec::new() }).await.unwrap();
+    one.give_up(GivenUp { runs, ..GivenUp::default() }).await.unwrap();
     let again = other.claim_runs(wanted(25)).await.unwrap().runs;
     assert_eq!(again.iter().map(|run| (&run.id, run.epoch)).collect::<Vec<_>>(), [(&given[0].id, 2)]);
     assert!(!one.settle(ended(&given[0].id, 1)).await.unwrap());
@@ -169,6 +169,38 @@ async fn a_flow_whose_order_counts_is_one_hosts() {
     let others = other.claim_runs(lane(9)).await.unwrap();
     assert!(others.is_new_lane && others.runs.len() == 4);
     assert!(one.claim_runs(lane(9)).await.unwrap().runs.is_empty());
+}
+
+#[tokio::test]
+async fn who_takes_a_flow_keeps_the_slot_of_what_was_about_to_send_its_first_request() {
+    let database = server::database();
+    let (one, other) = (host(&database), host(&database));
+    old_enough(&database).await;
+    add_runs(&one, 2).await;
+    let lane = |limit| Wanted { is_lane: true, ..wanted(limit) };
+    let mine = one.claim_runs(lane(1)).await.unwrap().runs.remove(0);
+    let change = Change::Mark { frames: "{}".to_owned() };
+    assert!(one.settle(Arc::new(Settlement { change, ..(*ended(&mine.id, mine.epoch)).clone() })).await.unwrap());
+    silence(&database, &one);
+    let taken = other.claim_runs(lane(9)).await.unwrap();
+    assert!(taken.is_new_lane && taken.runs[0].id == mine.id && taken.runs[0].has_begun);
+    assert_eq!(other.held_slots("f".to_owned()).await.unwrap(), [(mine.id, None)]);
+}
+
+#[tokio::test]
+async fn what_the_store_refused_keeps_its_slot_where_it_left_a_mark() {
+    let database = server::database();
+    let store = host(&database);
+    old_enough(&database).await;
+    add_runs(&store, 2).await;
+    let runs = store.claim_runs(wanted(2)).await.unwrap().runs;
+    let change = Change::Mark { frames: "{}".to_owned() };
+    let mark = Settlement { change, ..(*ended(&runs[0].id, runs[0].epoch)).clone() };
+    assert!(store.settle(Arc::new(mark)).await.unwrap());
+    let refused = runs.iter().map(|run| (run.id.clone(), run.epoch)).collect();
+    store.give_up(GivenUp { refused, ..GivenUp::default() }).await.unwrap();
+    assert_eq!(store.held_slots("f".to_owned()).await.unwrap(), [(runs[0].id.clone(), None)]);
+    assert_eq!(store.claim_runs(wanted(9)).await.unwrap().runs.len(), 2, "both are free again");
 }
 
 fn trigger() -> TriggerSync {
@@ -248,7 +280,7 @@ async fn a_run_that_another_host_has_is_not_ended_under_an_old_claim() {
     let (one, other) = (host(&database), host(&database));
     add_runs(&one, 1).await;
     let run = one.claim_runs(wanted(1)).await.unwrap().runs.remove(0);
-    one.give_up(GivenUp { runs: vec![(run.id.clone(), run.epoch)], triggers: Vec::new() }).await.unwrap();
+    one.give_up(GivenUp { runs: vec![(run.id.clone(), run.epoch)], ..GivenUp::default() }).await.unwrap();
     let theirs = other.claim_runs(wanted(1)).await.unwrap().runs.remove(0);
     assert!(!one.end_run(run.id.clone(), Some(run.epoch), State::Skipped, None, NOW).await.unwrap());
     assert!(other.end_run(run.id, Some(theirs.epoch), State::Skipped, None, NOW).await.unwrap());
@@ -297,7 +329,7 @@ async fn a_due_trigger_is_polled_by_one_host() {
     let stale = row.epoch - 1;
     store.postpone_trigger("f".to_owned(), stale, NOW + 1, NOW).await.unwrap();
     assert_eq!(store.trigger("f".to_owned()).await.unwrap().unwrap().due_at, Some(NOW), "a stale claim moves nothing");
-    store.give_up(GivenUp { runs: Vec::new(), triggers: vec![("f".to_owned(), row.epoch)] }).await.unwrap();
+    store.give_up(GivenUp { triggers: vec![("f".to_owned(), row.epoch)], ..GivenUp::default() }).await.unwrap();
     assert_eq!(other.claim_triggers(NOW, 5, Vec::new()).await.unwrap().len(), 1);
     assert!(one.claim_triggers(NOW, 5, Vec::new()).await.unwrap().is_empty());
 }
@@ -313,7 +345,7 @@ async fn a_trigger_that_a_host_has_and_does_not_poll_is_claimed_again_by_it() {
     // The poll had ended here when the claim came; the one before it is given up too late.
     let again = one.claim_triggers(NOW, 5, Vec::new()).await.unwrap();
     assert_eq!(again.iter().map(|row| row.epoch).collect::<Vec<_>>(), [2]);
-    one.give_up(GivenUp { runs: Vec::new(), triggers: vec![("f".to_owned(), 1)] }).await.unwrap();
+    one.give_up(GivenUp { triggers: vec![("f".to_owned(), 1)], ..GivenUp::default() }).await.unwrap();
     assert!(other.claim_triggers(NOW, 5, Vec::new()).await.unwrap().is_empty());
 }
 
