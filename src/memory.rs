@@ -24,14 +24,14 @@ mod linux {
     use rustix::mm::{Advice, madvise};
 
     pub fn give_back_text() {
-        let Ok(maps) = fs::read_to_string("/proc/self/maps") else {
+        let Ok(maps) = fs::read_to_string("/proc/self/smaps") else {
             return;
         };
-        for (start, length) in maps.lines().filter_map(text) {
+        for (start, length) in of_files(&maps) {
             #[expect(unsafe_code, reason = "advice of which SAFETY says why nothing is lost by it")]
-            // SAFETY: the range is a mapping of a file that this process cannot write to and that no relocation wrote
-            // to: its pages are the file's, and the next access reads them from there again, as it would after the
-            // system had taken them by itself.
+            // SAFETY: the range is a mapping of a file that this process cannot write to and none of whose pages differs
+            // from the file, as a relocation makes them: the next access reads them from there again, as it would after
+            // the system had taken them by itself.
             let advised = unsafe { madvise(start as *mut c_void, length, Advice::LinuxDontNeed) };
             if let Err(error) = advised {
                 tracing::debug!("the program's text stays in memory: {error}");
@@ -39,20 +39,36 @@ mod linux {
         }
     }
 
-    /// Start and length of a mapping that `/proc/self/maps` tells of, where it is code of a file, or the constants
-    /// before it; see proc_pid_maps(5). The constants after it are left alone: the loader wrote addresses there.
-    pub(super) fn text(line: &str) -> Option<(usize, usize)> {
-        let mut fields = line.split_whitespace();
-        let (range, access, offset) = (fields.next()?, fields.next()?, fields.next()?);
-        let path = fields.nth(2)?;
-        let is_first = access == "r--p" && offset.trim_matches('0').is_empty();
-        if !path.starts_with('/') || !(access == "r-xp" || is_first) {
-            return None;
+    /// Start and length of the mappings in `/proc/self/smaps` that are as their files are and cannot be written: code
+    /// and constants, but for those that the loader wrote addresses to. See proc_pid_smaps(5).
+    pub(super) fn of_files(maps: &str) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        let mut is_of_file = false;
+        for line in maps.lines() {
+            if let Some((range, is_read_only)) = mapping(line) {
+                is_of_file = is_read_only;
+                found.extend(range.filter(|_| is_read_only));
+            } else if is_of_file && ["Anonymous:", "Swap:"].iter().any(|name| line.starts_with(name)) {
+                let is_unchanged = line.split_whitespace().nth(1) == Some("0");
+                if !is_unchanged {
+                    found.pop();
+                    is_of_file = false;
+                }
+            }
         }
-        let (start, end) = range.split_once('-')?;
+        found
+    }
+
+    /// Of a line that begins a mapping, what it spans, and whether it is of a file and can be read and run alone.
+    fn mapping(line: &str) -> Option<(Option<(usize, usize)>, bool)> {
+        let mut fields = line.split_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let access = fields.next()?;
+        let path = fields.nth(3).unwrap_or_default();
         let start = usize::from_str_radix(start, 16).ok()?;
         let end = usize::from_str_radix(end, 16).ok()?;
-        Some((start, end.checked_sub(start)?))
+        let length = end.checked_sub(start);
+        Some((length.map(|length| (start, length)), path.starts_with('/') && matches!(access, "r-xp" | "r--p")))
     }
 }
 
@@ -61,20 +77,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_and_the_constants_before_it_are_given_back_and_nothing_else() {
-        let maps = [
-            ("55d0-55e0 r--p 00000000 fe:00 10 /bin/tidegate", Some((0x55d0, 0x10))),
-            ("55e0-5600 r-xp 00407000 fe:00 10 /bin/tidegate", Some((0x55e0, 0x20))),
-            ("5600-5610 r--p 00ef7000 fe:00 10 /bin/tidegate", None),
-            ("5610-5620 rw-p 00f00000 fe:00 10 /bin/tidegate", None),
-            ("7f00-7f10 r-xp 00001000 fe:00 11 /lib/libc.so.6", Some((0x7f00, 0x10))),
-            ("7f10-7f20 r--p 00011000 fe:00 11 /lib/libc.so.6", None),
-            ("7f20-7f30 rw-p 00000000 00:00 0", None),
-            ("7ffe-7fff r-xp 00000000 00:00 0 [vdso]", None),
+    fn what_is_as_its_file_is_and_cannot_be_written_is_given_back_and_nothing_else() {
+        let mappings = [
+            ("55d0-55e0 r--p 00000000 fe:00 10 /bin/tidegate", 0, 0, true),
+            ("55e0-5600 r-xp 00407000 fe:00 10 /bin/tidegate", 0, 0, true),
+            ("5600-5610 r--p 00ef7000 fe:00 10 /bin/tidegate", 516, 0, false),
+            ("5610-5620 rw-p 00f00000 fe:00 10 /bin/tidegate", 0, 0, false),
+            ("7f00-7f10 r-xp 00001000 fe:00 11 /lib/a name.so.6", 0, 0, true),
+            ("7f10-7f20 r--p 00011000 fe:00 11 /lib/libc.so.6", 0, 8, false),
+            ("7f20-7f30 rw-p 00000000 00:00 0", 0, 0, false),
+            ("7f30-7f40 rw-s 00000000 fe:00 12 /srv/tidegate.db-shm", 0, 0, false),
+            ("7ffe-7fff r-xp 00000000 00:00 0 [vdso]", 0, 0, false),
         ];
-        for (line, expected) in maps {
-            assert_eq!(linux::text(line), expected, "{line}");
+        let mut maps = String::new();
+        let mut expected = Vec::new();
+        for (line, changed, swapped, is_given_back) in mappings {
+            maps.push_str(&format!(
+                "{line}\nRss: 64 kB\nAnonymous: {changed} kB\nSwap: {swapped} kB\nVmFlags: rd ex\n"
+            ));
+            let range = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let (start, end) =
+                (usize::from_str_radix(range.0, 16).unwrap(), usize::from_str_radix(range.1, 16).unwrap());
+            expected.extend(is_given_back.then_some((start, end - start)));
         }
+        assert_eq!(linux::of_files(&maps), expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! runs in another process; every request stays on loopback. Run with `scripts/bench`.
 #![expect(clippy::expect_used, reason = "a measurement that cannot be set up has nothing to say")]
 
+mod by_hand;
 mod local;
 #[expect(clippy::unwrap_used, clippy::panic, dead_code, reason = "the server of the tests, of which this needs a part")]
 #[path = "../../tests/postgres/server.rs"]
@@ -27,10 +28,16 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if let [by_hand::ARGUMENT, url, file] = given.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return by_hand::run(url, file);
+    }
     let rounds = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let is_wanted = |part: &str| std::env::var("ONLY").map_or(true, |only| only.split(',').any(|name| name == part));
     println!("one poll of {ITEMS} items with one POST each, durable, median of {rounds}");
     if is_wanted("sqlite") {
+        let by_hand = median(rounds, || throughput(&Setting { is_by_hand: true, ..Setting::default() }));
+        println!("  SQLite, a loop written by hand, without a journal of steps: {by_hand}");
         for effect in ["none", "natural"] {
             let median = median(rounds, || throughput(&Setting { effect, ..Setting::default() }));
             println!("  SQLite, effect {effect}: {median}");
@@ -89,11 +96,13 @@ struct Setting {
     /// Runs at once of a host; as many as it does by itself unless given.
     runs: Option<u32>,
     items: u64,
+    /// Not by a host: see `by_hand`.
+    is_by_hand: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting { effect: "none", store: None, hosts: 1, answer_ms: 0, runs: None, items: ITEMS }
+        Setting { effect: "none", store: None, hosts: 1, answer_ms: 0, runs: None, items: ITEMS, is_by_hand: false }
     }
 }
 
@@ -129,7 +138,11 @@ fn throughput(setting: &Setting) -> Throughput {
         sandbox.post("/control/faults", &slow);
     }
     sandbox.post("/control/items", &json!({ "count": setting.items }));
-    let hosts: Vec<Host> = (0..setting.hosts).map(|_| Host::start(project.path(), setting.store.as_deref())).collect();
+    let start = || match setting.is_by_hand {
+        true => Host { child: by_hand::start(&sandbox.json, project.path()) },
+        false => Host::start(project.path(), setting.store.as_deref()),
+    };
+    let hosts: Vec<Host> = (0..setting.hosts).map(|_| start()).collect();
     let mut began = None;
     let deadline = Instant::now() + Duration::from_secs(120);
     let elapsed = loop {
@@ -176,8 +189,8 @@ fn start(of: fn(&Sandbox) -> Project) -> Start {
         assert!(began.elapsed() < Duration::from_secs(20), "no poll in 20 seconds");
     }
     let first_poll_ms = began.elapsed().as_secs_f64() * 1_000.0;
-    // The host gives its own text back two seconds after its start.
-    pause(6_000);
+    // The host gives its own text back 2, 6 and 14 seconds after its start, and less often from then on.
+    pause(20_000);
     let process = host.child.id();
     Start { first_poll_ms, idle_mb: memory(process, "VmRSS:"), peak_mb: memory(process, "VmHWM:") }
 }

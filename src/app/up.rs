@@ -32,7 +32,8 @@ use crate::worker::{self, Event, Host, Keys, Links, StoredGrants};
 // How long the end waits for what it shows.
 const COUNT_FOR: Duration = Duration::from_secs(3);
 
-// When a host that has just started has done what only the start needs, and how often that is looked at again.
+// When a host that has just started has done what only the start needs; each time half as often, until it is looked at
+// again so often.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 const REST_EVERY: Duration = Duration::from_secs(600);
 
@@ -288,13 +289,14 @@ async fn deploy(host: &Arc<Host>, project: &Project, secrets: Secrets) -> Result
 
 // The start touched most of the program, and so does an edit that is taken up: a host that waits needs little of it.
 async fn rest(host: &Host, project: Option<Arc<Held>>) -> Infallible {
-    tokio::time::sleep(SETTLED_AFTER).await;
+    let mut pause = SETTLED_AFTER;
     loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(REST_EVERY);
         if let Some(project) = &project {
             project.let_go();
         }
         host.definitions.let_go();
         memory::give_back();
-        tokio::time::sleep(REST_EVERY).await;
     }
 }

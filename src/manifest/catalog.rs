@@ -87,8 +87,8 @@ impl Catalog {
         Loader::new(directory, Folder::Disk(directory.to_owned())).project()
     }
 
-    /// The same without the connectors inside the program that nothing in the project names: what a host needs that
-    /// starts. Whoever tells what there is, or what was meant, wants all of them.
+    /// The same without the connectors inside the program that nothing in the project names, and without the texts of
+    /// the rest: what a host needs that starts. Whoever tells what there is, or what was meant, wants all of them.
     pub fn load_frugally(directory: &Path) -> Catalog {
         Loader::new(directory, Folder::Disk(directory.to_owned())).frugal().project()
     }

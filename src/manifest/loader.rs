@@ -45,7 +45,8 @@ struct ReadBy<T> {
 /// Fills a catalog.
 pub struct Loader {
     folder: Folder,
-    /// Whether connectors inside the program are left out that nothing in the project names.
+    /// Whether connectors inside the program are left out that nothing in the project names, and the texts of the rest
+    /// once they are read.
     is_frugal: bool,
     catalog: Catalog,
     schemas: Schemas,
@@ -114,6 +115,11 @@ impl Loader {
 
     fn finish(mut self) -> Catalog {
         self.type_composites();
+        if self.is_frugal {
+            // There is nothing to say about what is in the program: that it has no mistakes is tested.
+            let embedded = self.catalog.connectors.values_mut().filter(|loaded| loaded.origin == Origin::Embedded);
+            embedded.for_each(|loaded| loaded.source = Arc::new(loaded.source.without_texts()));
+        }
         self.catalog
             .diagnostics
             .sort_by(|one, two| (&one.file, one.line, one.column).cmp(&(&two.file, two.line, two.column)));

@@ -100,6 +100,11 @@ impl Source {
         self.root.as_ref()
     }
 
+    /// The same without its texts and tree: whatever is said of a value is said of the whole file then.
+    pub fn without_texts(&self) -> Source {
+        Source::new(self.files.iter().map(|file| (file.path.clone(), Arc::from(""))))
+    }
+
     /// The first file, relative to the project.
     pub fn path(&self) -> &Path {
         self.files.first().map_or(Path::new(""), |file| &file.path)
