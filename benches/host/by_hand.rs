@@ -40,6 +40,8 @@ pub fn run(url: &str, file: &str) {
 }
 
 async fn work(url: &str, mut store: Connection) {
+    // Plain HTTP needs none, but a client is not made without.
+    rustls::crypto::ring::default_provider().install_default().expect("there is no other");
     let client = reqwest::Client::new();
     let mut ids: Vec<i64> = Vec::new();
     for page in 1.. {

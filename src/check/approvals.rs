@@ -180,11 +180,7 @@ fn swallowed(steps: &mut Steps<'_, '_, '_>, action: Option<&str>, approval: &App
     let Some(replies) = replies else { return };
     for (position, choice) in choices.iter().enumerate() {
         let place = below(&below(pointer, "choices"), position);
-        let written: Vec<&str> = match choice {
-            Choice::Name(name) => vec![name],
-            Choice::Described { name, words, .. } => std::iter::once(name).chain(words).map(String::as_str).collect(),
-        };
-        for word in written {
+        for word in choice.answers() {
             if replies.swallowed.iter().any(|swallowed| said(swallowed) == said(word)) {
                 let message = format!("carriers take `{word}` for a command: such a reply never arrives");
                 let help = "use another word, for example approve and reject";

@@ -126,7 +126,8 @@ fn choices(written: Option<&Value>) -> Result<Vec<Choice>, Error> {
 }
 
 fn refuse_swallowed(choices: &[Choice], swallowed: &[String]) -> Result<(), Error> {
-    let words = choices.iter().flat_map(|choice| std::iter::once(&choice.name).chain(&choice.words));
+    let words =
+        choices.iter().flat_map(|choice| std::iter::once(&choice.name).chain(&choice.title).chain(&choice.words));
     for word in words {
         if swallowed.iter().any(|swallowed| said(swallowed) == said(word)) {
             let message = format!("carriers take `{word}` for a command: such a reply never arrives");

@@ -75,9 +75,11 @@ fn every_planted_bug_is_found() {
     let of_several = BUGS_AMONG_HOSTS.iter().map(|bug| (bug, hosts::simulate as fn(u64) -> World));
     let bugs: Vec<_> =
         of_one.chain(of_several).filter(|((bug, _), _)| only.as_deref().is_none_or(|only| only == *bug)).collect();
+    // Seeds that found one which few find, so that the others need not be gone through for it each time.
+    let telling = [131];
     let missed = on_two_threads(&bugs, |((bug, what), simulate)| {
         plant(Some(bug));
-        let found = (1..=500).find_map(|seed| Some((seed, broken(seed, simulate)?)));
+        let found = telling.into_iter().chain(1..=500).find_map(|seed| Some((seed, broken(seed, simulate)?)));
         plant(None);
         match found {
             Some((seed, broken)) => {
