@@ -61,6 +61,15 @@ async fn give_back(host: &Host) -> store::Result<()> {
 }
 
 async fn claim(host: &Arc<Host>, flow: String, claimed: u32) -> store::Result<()> {
+    let done = look_for(host, flow.clone(), claimed).await;
+    if done.is_err() {
+        // Nobody knows what there is.
+        host.lanes.lock().stir(&flow);
+    }
+    done
+}
+
+async fn look_for(host: &Arc<Host>, flow: String, claimed: u32) -> store::Result<()> {
     let bounds = host.bounds(&flow);
     // A run that waited may have been cancelled from outside: its slot is free then.
     if bounds.holds_slots() && host.lanes.lock().has_waiting(&flow) && !bug("cancelled_holds_slot") {

@@ -123,11 +123,13 @@ impl Lanes {
         over.iter().for_each(|run| lane.let_go(run));
     }
 
-    /// A claim begins: what is done with from now on is not taken from what it finds. `leaves_out`: it does
-    /// not look at runs whose slot is taken, so that they are looked for when one comes free.
+    /// A claim begins: what is done with from now on is not taken from what it finds, and what is stirred from now on
+    /// it may not see. `leaves_out`: it does not look at runs whose slot is taken, so that they are looked for when one
+    /// comes free.
     pub fn begin_claim(&mut self, flow: &str, leaves_out: bool) {
         let lane = self.lane(flow);
         lane.finished = Some(HashSet::new());
+        lane.has_more = false;
         lane.leaves_out = leaves_out;
         lane.is_urgent = false;
     }
@@ -148,7 +150,7 @@ impl Lanes {
             }
         }
         // A claim that brought only runs already claimed has to wait until some of them are done.
-        lane.has_more = has_more && is_new;
+        lane.has_more |= has_more && is_new;
         if let Some(due) = next_due_at {
             lane.next_due_at = Some(lane.next_due_at.map_or(due, |known| known.min(due)));
         }

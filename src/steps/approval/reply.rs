@@ -24,11 +24,12 @@ pub fn read(message: &str, code: &str, terms: &Terms) -> Reply {
     let Some(rest) = without_code(message, code) else {
         return Reply::Other;
     };
+    let written = own(&rest);
     let rest = rest.trim_matches(is_blank);
     if terms.choices.is_empty() {
         return match rest {
             "" => Reply::Unclear,
-            text => Reply::Answer { choice: None, text: Some(text.to_owned()) },
+            _ => Reply::Answer { choice: None, text: Some(written.to_owned()) },
         };
     }
     if let Some(name) = choice(rest, terms) {
@@ -38,9 +39,10 @@ pub fn read(message: &str, code: &str, terms: &Terms) -> Reply {
         return Reply::Unclear;
     }
     // The choice first, then a text of one's own.
-    let (first, more) = rest.split_once(is_blank).unwrap_or((rest, ""));
+    let written = written.trim_start_matches(is_blank);
+    let (first, more) = written.split_once(is_blank).unwrap_or((written, ""));
     match choice(first, terms) {
-        Some(name) => Reply::Answer { choice: Some(name), text: Some(more.trim_matches(is_blank).to_owned()) },
+        Some(name) => Reply::Answer { choice: Some(name), text: Some(own(more).to_owned()) },
         None => Reply::Unclear,
     }
 }
@@ -72,7 +74,11 @@ fn without_code(message: &str, code: &str) -> Option<String> {
     });
     for (start, _) in starts {
         if let Some(end) = code_end(message, start, code) {
-            let (before, after) = (message.get(..start)?, message.get(end..)?);
+            let (mut before, mut after) = (message.get(..start)?, message.get(end..)?);
+            // Brackets around the code are the code's.
+            if let (Some(opened), Some(closed)) = (before.strip_suffix('('), after.strip_prefix(')')) {
+                (before, after) = (opened, closed);
+            }
             return Some(format!("{before} {after}"));
         }
     }
@@ -98,6 +104,12 @@ fn code_end(message: &str, start: usize, code: &str) -> Option<usize> {
 
 fn plain(text: &str) -> String {
     text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// A text of one's own, without what parts it from the code or the choice: how it ends is its writer's.
+fn own(text: &str) -> &str {
+    let parts = |letter: char| letter.is_whitespace() || ".,;:!?-–—".contains(letter);
+    text.trim_start_matches(parts).trim_end_matches(|letter: char| letter.is_whitespace() || ",;:-–—".contains(letter))
 }
 
 fn is_blank(letter: char) -> bool {
@@ -161,6 +173,17 @@ mod tests {
         let said = Reply::Answer { choice: None, text: Some("Tuesday at 9".to_owned()) };
         assert_eq!(read("K7Q2M: Tuesday at 9", "K7Q2M", &text), said);
         assert_eq!(read("K7Q2M", "K7Q2M", &text), Reply::Unclear);
+        assert_eq!(read("K7Q2M !?", "K7Q2M", &text), Reply::Unclear);
+        // How it ends is its writer's.
+        for (message, own) in [
+            ("K7Q2M reject - is it over? (update 1)", "is it over? (update 1)"),
+            ("K7Q2M reject: \"not now\"!", "\"not now\"!"),
+            ("(K7Q2M) reject (see the log)", "(see the log)"),
+            ("reject Too early. K7Q2M", "Too early."),
+            ("reject, too early, K7Q2M", "too early"),
+        ] {
+            assert_eq!(read(message, "K7Q2M", &both), answer("reject", Some(own)), "{message}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which runs may begin where other hosts have had the lane meanwhile.
+//! Which runs may begin, where something happens while a claim is under way or another host has had the lane.
 
 use crate::store::due::DueRun;
 use crate::worker::lanes::{Bounds, Lanes};
@@ -52,4 +52,19 @@ fn a_begun_run_goes_on_before_those_that_were_claimed_earlier_begin() {
     let order: Vec<String> =
         std::iter::from_fn(|| lanes.next(64, |_| Bounds { limit: 16 })).map(|(_, run)| run.id).collect();
     assert_eq!(order, ["x", "y", "a", "b", "c"]);
+}
+
+#[test]
+fn what_is_found_while_a_claim_is_under_way_is_claimed_after_it() {
+    let mut lanes = Lanes::default();
+    lanes.stir("f");
+    assert_eq!(lanes.hungry(), [("f".to_owned(), 0)]);
+    lanes.begin_claim("f", false);
+    // The claim has read the store; now a poll commits what it found, and says so.
+    lanes.stir("f");
+    lanes.claim("f", Vec::new(), false, None);
+    assert_eq!(lanes.hungry(), [("f".to_owned(), 0)], "nobody looks for it");
+    lanes.begin_claim("f", false);
+    lanes.claim("f", vec![run("a")], false, None);
+    assert_eq!(lanes.hungry(), []);
 }
