@@ -22,6 +22,9 @@ const OF_ABSENCE: &[&str] = &[
     "step_without_keyword",
     "steps_empty",
     "trigger_missing",
+    "unknown_auth",
+    "cursor_without_field",
+    "reconcile_window",
 ];
 
 /// What is found about one file.

@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         let mut unknown = Vec::new();
         for entry in entries {
             match property(form, &entry.key).or_else(|| other_members(form)) {
-                Some(schema) => self.member(node, entry, &entry.key, schema, &mut members),
+                Some(schema) => self.member((node, form), entry, &entry.key, schema, &mut members),
                 None => unknown.push(entry),
             }
         }
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         for (entry, name) in &meant {
             if let Some(schema) = property(form, name) {
                 self.renamed.push((entry.key_span, (*name).to_owned()));
-                self.member(node, entry, name, schema, &mut members);
+                self.member((node, form), entry, name, schema, &mut members);
             }
         }
         let required = form.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -132,20 +132,24 @@ impl<'a> Reader<'a> {
         Value::Object(members)
     }
 
-    /// What is wrong with a value is told, and then it is not there.
+    /// What is wrong with a value is told, and then it is not there, or something else stands in for it.
     fn member(
         &mut self,
-        node: &Node,
+        (node, form): (&Node, &Value),
         entry: &'a Entry,
         name: &'a str,
         schema: &'a Value,
         members: &mut Map<String, Value>,
     ) {
+        let is_named = property(form, name).is_none();
         let forms = self.forms(schema);
         let place = Place { name: Name::Key(name), key: Some(entry.key_span) };
         let before = self.errors;
         let value = self.node(&entry.value, &forms, place);
-        match self.errors > before && value.is_null() {
+        let is_wrong = self.errors > before && value.is_null();
+        // What is called by its name is there.
+        let value = if is_wrong && is_named { self.stand_in(node, name, schema) } else { value };
+        match is_wrong && !is_named {
             true => self.stood_in.push((node.span, name.to_owned())),
             false => {
                 members.insert(name.to_owned(), value);
