@@ -25,6 +25,19 @@ const OF_ABSENCE: &[&str] = &[
     "unknown_auth",
     "cursor_without_field",
     "reconcile_window",
+    "reconcile_without_time",
+    "paginate_token",
+    "paginate_into",
+    "limit_empty",
+    "expand_incomplete",
+    "session_token",
+    "authorize_missing",
+    "client_secret_missing",
+    "approval_send",
+    "approval_choices",
+    "setting_without_effect",
+    "misplaced_member",
+    "timezone_without_cron",
 ];
 
 /// What is found about one file.
