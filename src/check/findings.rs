@@ -8,8 +8,9 @@ use crate::manifest::source::Source;
 /// The most names that are listed where none of them is close to what was written.
 const LISTED: usize = 12;
 
-/// What may only seem to be missing where something is wrong: the key or value that is not read may have been it.
-const OF_ABSENCE: &[&str] = &[
+/// What may only follow from something that was told to be wrong beside it: the key or value that is not read may have
+/// been what is missing, or what gives a sense to the rest.
+const FOLLOWING: &[&str] = &[
     "connection_missing",
     "field_missing",
     "if_without_condition",
@@ -110,7 +111,7 @@ impl<'a> Findings<'a> {
 
     /// Whether this only follows from what was wrong with the file before.
     fn is_told(&self, code: &str, pointer: &str) -> bool {
-        self.source.is_stand_in(pointer) || (OF_ABSENCE.contains(&code) && self.source.is_wrong_at(pointer))
+        self.source.is_stand_in(pointer) || (FOLLOWING.contains(&code) && self.source.is_wrong_at(pointer))
     }
 
     fn value(&mut self, severity: Severity, code: &'static str, pointer: &str, message: String, Help(help): Help) {
